@@ -1,0 +1,1 @@
+"""Wiring only: experiments, stages, the Prefect flow and the command line; no arithmetic."""

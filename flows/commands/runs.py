@@ -1,0 +1,49 @@
+"""``finescale runs`` and ``finescale report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from flows.commands.run import DebugOption, OutOption
+
+app = typer.Typer(no_args_is_help=True, help="The runs of a folder.")
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Path, name or unique prefix of a run.")]
+
+
+@app.command("list")
+def list_(out: OutOption = Path("runs")) -> None:
+    """List runs, the newest first: state, size, result."""
+    from pipeline.run_folder import list_runs
+
+    records = list_runs(out)
+    if not records:
+        typer.echo(f"no runs in {out}")
+        return
+    width = max(len(record.name) for record in records)
+    for record in records:
+        typer.echo(f"{record.name:<{width}}  {record.state:<10}  {record.size / 2**20:7.1f} MiB  {record.headline}")
+
+
+@app.command()
+def show(run: RunArgument, out: OutOption = Path("runs")) -> None:
+    """Show a run: stages with time and memory, scores of every model on the test sets, warnings."""
+    from flows.show import describe_run
+    from pipeline.run_folder import RunFolder
+
+    typer.echo(describe_run(RunFolder.find(out, run)))
+
+
+def report(
+    run: RunArgument,
+    format_: Annotated[Literal["html", "md"], typer.Option("--format", help="What is written.")] = "html",
+    out: OutOption = Path("runs"),
+    debug: DebugOption = False,
+) -> None:
+    """Write a run's report anew from its folder, and print where it is."""
+    from pipeline.report.render import render
+    from pipeline.run_folder import RunFolder
+
+    typer.echo(str(render(RunFolder.find(out, run).path, format_)))

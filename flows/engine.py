@@ -1,0 +1,232 @@
+"""One run from its request to its report; the command line and the Prefect flow both call this."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows import stages
+from flows.load import dump, load_experiment, validate_tree
+from flows.plan import Plan, make_plan
+from flows.sources import Sources, open_sources, used_entries
+from flows.workspace import Workspace
+from pipeline import __version__
+from pipeline.backend import get_backend
+from pipeline.errors import RunFolderError, UserError
+from pipeline.files import file_digest, json_digest, remove
+from pipeline.progress import Progress, terminal
+from pipeline.run_folder import RunFolder
+from pipeline.run_log import log_to
+from pipeline.stage import StageRecord, run_stage
+
+log = logging.getLogger(__name__)
+
+# How a stage is called: directly, or as a Prefect task. It gets the run's path and the stage's name.
+Call = Callable[[str, str], StageRecord]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line, or a deployment, asks for.
+
+    Parameters
+    ----------
+    experiment : str, optional
+        Name or file; None when a run is resumed.
+    resume : str, optional
+        Path, name or unique prefix of a run.
+    overrides : tuple of str
+        ``a.b=c``.
+    data, catalog : Path, optional
+        Local mirror and catalog file.
+    out : Path
+        Folder that holds the runs.
+    use_server : bool
+        Whether a Prefect server that answers is used.
+    debug : bool
+        Whether debug messages go to the log.
+    """
+
+    experiment: str | None = None
+    resume: str | None = None
+    overrides: tuple[str, ...] = ()
+    data: Path | None = None
+    catalog: Path | None = None
+    out: Path = Path("runs")
+    use_server: bool = True
+    debug: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run came to."""
+
+    folder: Path
+    report: Path
+    warnings: tuple[str, ...]
+
+
+def start(request: Request) -> Result:
+    """Make or find the run that ``request`` asks for, do every stage that is not done, return the result.
+
+    Raises
+    ------
+    UserError
+        If the request, the experiment, the catalog or the data are at fault.
+    """
+    run = create_or_find(request)
+    from flows.server import server_that_answers
+
+    server = server_that_answers() if request.use_server else None
+    if server is None:
+        log.info("no Prefect server is used: the stages are called directly")
+        return execute(run, direct, debug=request.debug)
+    from flows.flow import run_on_server
+
+    log.info("through the Prefect server at %s", server)
+    return run_on_server(run, server)
+
+
+def create_or_find(request: Request) -> RunFolder:
+    """Return a new run folder for the request's experiment, or the one it asks to resume."""
+    return _resumed(request) if request.resume else _created(request)
+
+
+def direct(path: str, name: str) -> StageRecord:
+    """Do one stage of the run at ``path`` in this process."""
+    return do_stage(path, name, terminal)
+
+
+def execute(run: RunFolder, call: Call, *, debug: bool = False) -> Result:
+    """Do every stage of ``run`` that is not done, in order, each by ``call``."""
+    with log_to(run, "DEBUG" if debug else "INFO"), _nothing_left_of_a_false_start(run):
+        for stage in stages.ALL:
+            call(str(run.path), stage.name)
+    return result_of(run)
+
+
+def result_of(run: RunFolder) -> Result:
+    """Return what a finished run came to."""
+    space = Workspace.open(run.path)
+    lost = [
+        f"member {m['member']} of {m['model']} failed and was left out: {m['error']}" for m in space.failed_members()
+    ]
+    return Result(run.path, run / "report.html", (*space.warnings(), *lost))
+
+
+def do_stage(path: str, name: str, progress: Progress) -> StageRecord:
+    """Do stage ``name`` of the run at ``path``, unless it is done."""
+    space = Workspace.open(path, progress)
+    stage = next(stage for stage in stages.ALL if stage.name == name)
+    return run_stage(space.run, name, stage_digest(space, name), lambda: stage.function(space), owns=stage.owns)
+
+
+def stage_digest(space: Workspace, name: str) -> str:
+    """Return the digest of all that goes into a stage: code version, its options, the stages before."""
+    names = [stage.name for stage in stages.ALL]
+    before = names[: names.index(name)]
+    tree = space.plan.experiment.model_dump(mode="json")
+    parts: dict[str, tuple[str, ...]] = {
+        "ingest": ("data",),
+        "prepare": ("data", "split", "prepare"),
+        "fit": ("models", "training", "uncertainty", "seed"),
+        "predict": ("uncertainty",),
+        "score": ("scores", "seed"),
+        "explain": ("explain", "seed"),
+        "report": ("name", "question"),
+    }
+    options = {part: tree[part] for part in parts[name]}
+    if name == "ingest":
+        options["catalog"] = space.run.read_json("work/settings.json")["entries"]
+    upstream = [StageRecord.read(space.run, stage).digest for stage in before]
+    return json_digest([__version__, name, space.backend.name, options, upstream])
+
+
+def dry_run_text(request: Request) -> str:
+    """Return the plan in words: sources and where they are, models, fits, stages and which are done."""
+    from flows.dry_run import describe
+
+    if request.resume:
+        run = RunFolder.find(request.out, request.resume)
+        space = Workspace.open(run.path)
+        settings = run.read_json("work/settings.json")
+        sources = open_sources(_path(settings["catalog"]), request.data or _path(settings["data"]))
+        return describe(space.plan, sources, space.backend.name, run)
+    plan, sources = _checked(request)[:2]
+    return describe(plan, sources, get_backend(plan.experiment.compute.backend).name, None)
+
+
+def _checked(request: Request) -> tuple[Plan, Sources, Path]:
+    """Return plan, sources and the experiment's file, everything checked that can be without data."""
+    loaded = load_experiment(str(request.experiment), request.overrides)
+    plan = make_plan(loaded.experiment, where=str(loaded.source), base=loaded.source.parent)
+    sources = open_sources(request.catalog, request.data)
+    used_entries(plan.experiment, sources.catalog)
+    return plan, sources, loaded.source
+
+
+def _created(request: Request) -> RunFolder:
+    plan, sources, source = _checked(request)
+    backend = get_backend(plan.experiment.compute.backend)
+    run = RunFolder.create(request.out, plan.experiment.name)
+    (run / "experiment.yaml").write_text(dump(plan.experiment), encoding="utf-8")
+    run.write_json(
+        "work/settings.json",
+        {
+            "backend": backend.name,
+            "base": source.parent.resolve(),
+            "catalog": sources.catalog.path.resolve(),
+            "data": request.data.resolve() if request.data else None,
+            "entries": {
+                name: entry.model_dump(mode="json")
+                for name, entry in used_entries(plan.experiment, sources.catalog).items()
+            },
+            "experiment_sha256": file_digest(run / "experiment.yaml"),
+            "command": [
+                "finescale",
+                "run",
+                str(request.experiment),
+                *(w for text in request.overrides for w in ("--set", text)),
+            ],
+        },
+    )
+    return run
+
+
+def _resumed(request: Request) -> RunFolder:
+    """Return the run to go on with; its question must be the one it began with."""
+    run = RunFolder.find(request.out, str(request.resume))
+    settings = run.read_json("work/settings.json")
+    if file_digest(run / "experiment.yaml") != settings["experiment_sha256"]:
+        raise RunFolderError(
+            f"{run / 'experiment.yaml'} was changed after the run began. A run answers one question: "
+            "start a new one with `finescale run FILE.yaml`, or undo the change."
+        )
+    if request.overrides:
+        changed = dump(validate_tree(run / "experiment.yaml", request.overrides))
+        if changed != (run / "experiment.yaml").read_text(encoding="utf-8"):
+            raise RunFolderError(
+                f"--resume goes on with the same experiment, got the changes {', '.join(request.overrides)}. "
+                "Leave them out, or start a new run."
+            )
+    if request.data:
+        run.write_json("work/settings.json", {**settings, "data": request.data.resolve()})
+    return run
+
+
+@contextmanager
+def _nothing_left_of_a_false_start(run: RunFolder) -> Iterator[None]:
+    """Remove a run that the user's input ended before its first stage was done: nothing in it is of use."""
+    try:
+        yield
+    except UserError:
+        if not any((run / "stages").glob("*.json")):
+            remove(run.path)
+        raise
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None

@@ -1,0 +1,150 @@
+"""From a name or a file, with ``--set`` options, to a checked :class:`Experiment`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline.errors import ConfigError
+from pipeline.experiment import Experiment
+from pipeline.registry import suggest
+from pipeline.schema import parse_yaml, read_yaml, validate
+
+SHIPPED = Path(__file__).with_name("experiments")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """An experiment and where it came from.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Checked against its schema.
+    source : Path
+        The YAML file.
+    """
+
+    experiment: Experiment
+    source: Path
+
+
+def shipped() -> dict[str, Path]:
+    """Return the experiments that can be named: the shipped ones and those of the working folder, which win."""
+    found = {path.stem: path for path in sorted(SHIPPED.glob("*.yaml"))}
+    for name in list(found):
+        own = Path.cwd() / f"{name}.yaml"
+        if own.is_file():
+            found[name] = own
+    return found
+
+
+def find_experiment(name: str) -> Path:
+    """Return the file of an experiment given by name or by path.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such file and no such name.
+    """
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        if not path.is_file():
+            raise ConfigError(f"expected an experiment file, got {name!r}, which is not there.")
+        return path
+    own = Path.cwd() / f"{name}.yaml"
+    if own.is_file():
+        return own
+    known = shipped()
+    if name not in known:
+        raise ConfigError(
+            f"unknown experiment {name!r}.{suggest(name, known)} Known: {', '.join(known)}; or give a YAML file."
+        )
+    return known[name]
+
+
+def load_experiment(name: str, overrides: Sequence[str] = ()) -> Loaded:
+    """Return the experiment ``name`` with ``overrides`` such as ``models.unet.lr=1e-4`` applied.
+
+    Raises
+    ------
+    ConfigError
+        If the file, an override or the whole does not fit the schema.
+
+    Examples
+    --------
+    >>> load_experiment("quickstart", ["seed=3"]).experiment.seed
+    3
+    """
+    source = find_experiment(name)
+    return Loaded(validate_tree(source, overrides), source)
+
+
+def validate_tree(source: Path, overrides: Sequence[str] = ()) -> Experiment:
+    """Return the experiment in the file ``source`` with ``overrides`` applied."""
+    tree = read_yaml(source)
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{source}: expected a mapping of keys such as name, data and models, got {tree!r}.")
+    for text in overrides:
+        override(tree, text)
+    return validate(Experiment, tree, where=str(source))
+
+
+def override(tree: dict[str, Any], text: str) -> None:
+    """Set one value of ``tree`` in place, as ``--set a.b=c`` says; numbers in a path index lists.
+
+    Raises
+    ------
+    ConfigError
+        If ``text`` is not of that form or its path runs through something that has no keys.
+    """
+    path, equals, value = text.partition("=")
+    keys = path.strip().split(".")
+    if not equals or not all(keys):
+        raise ConfigError(f"--set: expected KEY.KEY=VALUE such as models.unet.lr=1e-4, got {text!r}.")
+    node: Any = tree
+    for position, key in enumerate(keys[:-1]):
+        node = _step(node, key, text, ".".join(keys[:position]))
+    _assign(node, keys[-1], _parse(value, text), text, ".".join(keys[:-1]))
+
+
+def _parse(value: str, text: str) -> Any:
+    try:
+        parsed = parse_yaml(value)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set: expected a YAML value behind '=', got {text!r}.") from None
+    if isinstance(parsed, str):
+        try:  # YAML 1.1 reads 1e-4 as text; everyone else reads a number
+            return float(parsed) if any(digit.isdigit() for digit in parsed) else parsed
+        except ValueError:
+            return parsed
+    return parsed
+
+
+def _step(node: Any, key: str, text: str, where: str) -> Any:
+    if isinstance(node, dict):
+        if not isinstance(node.get(key), (dict, list)):
+            node[key] = {}
+        return node[key]
+    if isinstance(node, list) and key.isdigit() and int(key) < len(node):
+        return node[int(key)]
+    raise ConfigError(f"--set {text!r}: {where or 'the file'} has no key {key!r}.")
+
+
+def _assign(node: Any, key: str, value: Any, text: str, where: str) -> None:
+    if isinstance(node, dict):
+        node[key] = value
+    elif isinstance(node, list) and key.isdigit() and int(key) < len(node):
+        node[int(key)] = value
+    else:
+        raise ConfigError(f"--set {text!r}: {where or 'the file'} has no key {key!r}.")
+
+
+def dump(experiment: Experiment) -> str:
+    """Return the experiment as YAML, every default written out."""
+    tree = experiment.model_dump(mode="json")
+    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=100)

@@ -1,0 +1,54 @@
+"""Predict: every model and every method on validation and on all test sets, in units, as CF netCDF."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+from flows.workspace import Workspace, target_variables
+from pipeline.files import write_atomic
+from pipeline.model import Context
+from pipeline.prediction import Prediction
+from pipeline.prediction.serial import Forecast, to_dataset, write
+from pipeline.samples import Samples
+from pipeline.stage import StageOutput
+
+
+class Predictor(Protocol):
+    """A fitted model or a fitted uncertainty method: both answer alike."""
+
+    def predict(self, inputs: Samples, context: Context) -> Prediction:
+        """Return the prediction for every sample."""
+
+
+def predict(space: Workspace) -> StageOutput:
+    """Write ``predictions/<model>.nc`` (test sets) and ``work/validation/<model>.nc``."""
+    names = space.predictors()
+    seconds = {}
+    with space.progress("predict", len(names)) as bar:
+        for name in names:
+            predictor: Predictor
+            if name in space.plan.models:
+                predictor, context = space.model(name), space.context(name)
+            else:
+                base = next(method.base for method in space.plan.methods if method.name == name)
+                predictor, context = space.method(name), space.context(base)
+            clock = time.perf_counter()
+            for folder, splits in (("work/validation", ("validation",)), ("predictions", space.tests)):
+                _write(space, name, folder, [_forecast(space, predictor, context, split) for split in splits])
+            seconds[name] = round(time.perf_counter() - clock, 3)
+            bar.advance(note=name)
+    return StageOutput((space.run / "predictions", space.run / "work/validation"), {"seconds": seconds})
+
+
+def _forecast(space: Workspace, predictor: Predictor, context: Context, split: str) -> Forecast:
+    """Return what a predictor says about one split, in units, on the host."""
+    samples = space.prepared.samples(split)
+    prediction = space.prepared.to_units(predictor.predict(samples, context), samples)
+    return Forecast(split, samples.time, prediction.map(space.backend.to_host), space.prepared.truth(split))
+
+
+def _write(space: Workspace, name: str, folder: str, forecasts: list[Forecast]) -> None:
+    schema = space.prepared.schema
+    with write_atomic(space.run / f"{folder}/{name}.nc") as temporary:
+        write(temporary, to_dataset(forecasts, model=name, variables=target_variables(schema), grid=schema.target_grid))

@@ -1,0 +1,42 @@
+"""Report: where the numbers come from, then one HTML file from the run folder alone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from flows.workspace import Workspace
+from pipeline.provenance import collect
+from pipeline.report.render import render
+from pipeline.stage import StageOutput, StageRecord
+
+
+def report(space: Workspace) -> StageOutput:
+    """Write ``provenance.json`` and ``report.html``."""
+    run = space.run
+    run.write_json("provenance.json", provenance(space))
+    with space.progress("report"):
+        path = render(run.path, "html")
+    headline = StageRecord.read(run, "score").summary.get("headline", "")
+    return StageOutput((path, run / "provenance.json"), {"headline": headline})
+
+
+def provenance(space: Workspace) -> dict[str, object]:
+    """Return what ``provenance.json`` holds: versions, device, digests, seeds, what went otherwise than asked."""
+    run, plan = space.run, space.plan
+    settings = run.read_json("work/settings.json")
+    said = space.warnings()
+    return {
+        **collect(
+            space.backend,
+            seed=plan.experiment.seed,
+            started=datetime.fromisoformat(StageRecord.read(run, "ingest").started),
+            finished=datetime.now(UTC),
+            data=run.read_json("work/ingest/summary.json")["data"],
+            warnings=said,
+            failed_members=space.failed_members(),
+            plugins=plan.plugins,
+            command=settings["command"],
+        ),
+        "baselines": sorted(name for name, model in plan.models.items() if "baseline" in model.type.traits),
+        "n_effective": StageRecord.read(run, "score").summary.get("n_effective"),
+    }

@@ -1,0 +1,140 @@
+"""Score: every model on validation and on every test set that has truth, with intervals, maps and curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from flows.workspace import Workspace, target_variables
+from pipeline.files import write_atomic
+from pipeline.metrics import Case
+from pipeline.metrics.cases import cases_of
+from pipeline.metrics.diagnose import diagnose
+from pipeline.metrics.evaluate import Evaluation, evaluate
+from pipeline.metrics.fields import to_dataset, write
+from pipeline.metrics.tables import write_comparisons, write_scores
+from pipeline.prediction.serial import Forecast, from_dataset, read
+from pipeline.stage import StageOutput
+
+Cases = Mapping[str, Mapping[str, Case]]
+
+
+def score(space: Workspace) -> StageOutput:
+    """Write ``scores.csv``, ``comparisons.csv`` and ``diagnostics/<model>.nc``."""
+    run = space.run
+    known = [name for name in ("validation", *space.tests) if space.prepared.windows[name].truth]
+    with space.progress("score", len(known) + 1) as bar:
+        evaluations: dict[str, Evaluation] = {}
+        reference: str | None = None
+        for split in known:
+            cases = _cases(space, split)
+            evaluations[split] = _evaluate(space, split, cases, reference)
+            if split == "validation":
+                # The best baseline is chosen here, so that the test set cannot choose its own opponent.
+                reference = _best_baseline(space, evaluations[split])
+            elif split == known[1]:
+                _write_diagnostics(space, split, cases, evaluations[split], reference)
+            bar.advance(note=split)
+    with write_atomic(run / "scores.csv") as temporary:
+        write_scores(temporary, [row for evaluation in evaluations.values() for row in evaluation.scores])
+    with write_atomic(run / "comparisons.csv") as temporary:
+        write_comparisons(temporary, [row for evaluation in evaluations.values() for row in evaluation.comparisons])
+    summary = {
+        "reference": reference,
+        "n_effective": {
+            split: {row.variable: row.independent for row in evaluation.samplings if row.group == "all"}
+            for split, evaluation in evaluations.items()
+        },
+        "headline": _headline(space, evaluations, known),
+    }
+    outputs = [run / "scores.csv", run / "comparisons.csv"]
+    outputs += [run / "diagnostics"] if (run / "diagnostics").is_dir() else []
+    return StageOutput(tuple(outputs), summary)
+
+
+def _cases(space: Workspace, split: str) -> dict[str, dict[str, Case]]:
+    """Return every model's predictions of one split beside the truth, on the device, cells of the mask in one row."""
+    schema, backend = space.prepared.schema, space.backend
+    samples = space.prepared.samples(split)
+    climatology = Forecast(split, samples.time, space.prepared.climatology(samples), None)
+    cases = {}
+    for name in space.predictors():
+        host = _forecast(space, name, split)
+        forecast = replace(host, prediction=host.prediction.map(backend.asarray), truth=backend.asarray(host.truth))
+        cases[name] = cases_of(forecast, climatology, schema.targets, schema.mask)
+    return cases
+
+
+def _forecast(space: Workspace, name: str, split: str) -> Forecast:
+    folder = "work/validation" if split == "validation" else "predictions"
+    return next(f for f in from_dataset(read(space.run / f"{folder}/{name}.nc")) if f.split == split)
+
+
+def _evaluate(space: Workspace, split: str, cases: Cases, reference: str | None) -> Evaluation:
+    schema = space.prepared.schema
+    return evaluate(
+        cases,
+        split=split,
+        time=space.prepared.samples(split).time,
+        weights=schema.target_grid.area[schema.mask],
+        units=dict(zip(schema.targets, schema.target_units, strict=True)),
+        seed=space.plan.experiment.seed,
+        metrics=space.plan.metrics,
+        reference=reference,
+    )
+
+
+def _best_baseline(space: Workspace, validation: Evaluation) -> str | None:
+    """Return the baseline with the least validation RMSE of the first target; None without baselines."""
+    models = space.plan.models
+    baselines = {name for name, model in models.items() if "baseline" in model.type.traits}
+    return _least(validation, baselines, space.prepared.schema.targets[0])
+
+
+def _least(evaluation: Evaluation, names: set[str], variable: str) -> str | None:
+    errors = {
+        row.model: row.value
+        for row in evaluation.scores
+        if (row.metric, row.group, row.variable) == ("rmse", "all", variable) and row.model in names
+    }
+    return min(errors, key=errors.__getitem__) if errors else None
+
+
+def _headline(space: Workspace, evaluations: Mapping[str, Evaluation], known: list[str]) -> str:
+    """Return the result in one line for ``finescale runs list``: the model that validation chose, on test."""
+    variable = space.prepared.schema.targets[0]
+    best = _least(evaluations["validation"], set(space.predictors()), variable)
+    if best is None or len(known) < 2:
+        return ""
+    row = next(
+        row
+        for row in evaluations[known[1]].scores
+        if (row.model, row.metric, row.group, row.variable) == (best, "rmse", "all", variable)
+    )
+    return f"{best}: {variable} rmse {row.value:.3g} {row.units} ({row.low:.3g} to {row.high:.3g}) on {known[1]}"
+
+
+def _write_diagnostics(
+    space: Workspace, split: str, cases: Cases, evaluation: Evaluation, reference: str | None
+) -> None:
+    """Write the maps and curves of every model on one test set, which the report draws."""
+    schema = space.prepared.schema
+    time, weights = space.prepared.samples(split).time, schema.target_grid.area[schema.mask]
+    seed = space.plan.experiment.seed
+    for name, by_variable in cases.items():
+        found = {
+            variable: diagnose(case, split=split, variable=variable, time=time, weights=weights, seed=seed)
+            for variable, case in by_variable.items()
+        }
+        dataset = to_dataset(
+            evaluation.maps[name],
+            found,
+            model=name,
+            split=split,
+            reference=reference,
+            variables=target_variables(schema),
+            grid=schema.target_grid,
+            mask=schema.mask,
+        )
+        with write_atomic(space.run / f"diagnostics/{name}.nc") as temporary:
+            write(temporary, dataset)

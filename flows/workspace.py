@@ -1,0 +1,140 @@
+"""One run opened for work: its plan, its backend, its prepared data, its fitted models."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from flows.load import validate_tree
+from flows.plan import Plan, make_plan
+from pipeline.backend import Backend, get_backend
+from pipeline.errors import RunFolderError
+from pipeline.model import Context, Model
+from pipeline.prediction.serial import Variable
+from pipeline.prepare.prepared import Prepared
+from pipeline.progress import Progress, silent
+from pipeline.run_folder import RunFolder
+from pipeline.samples import Schema
+from pipeline.uncertainty import UncertaintyMethod
+
+log = logging.getLogger(__name__)
+
+FAILED = "work/failed_members.json"
+
+
+@dataclass
+class Workspace:
+    """A run folder opened in this process; a worker opens its own from the same path.
+
+    Parameters
+    ----------
+    run : RunFolder
+        The run.
+    plan : Plan
+        What its ``experiment.yaml`` asks for.
+    backend : Backend
+        Where it computes.
+    progress : Progress
+        Told of what takes time.
+    """
+
+    run: RunFolder
+    plan: Plan
+    backend: Backend
+    progress: Progress = field(default=silent)
+
+    @classmethod
+    def open(cls, path: str | Path, progress: Progress = silent) -> Workspace:
+        """Return the run at ``path``, ready for its next stage.
+
+        Raises
+        ------
+        RunFolderError
+            If it holds no experiment.
+        """
+        run = RunFolder(Path(path))
+        source = run / "experiment.yaml"
+        if not source.is_file():
+            raise RunFolderError(
+                f"expected the file experiment.yaml in {run.path}, which has none: no run began there."
+            )
+        settings = run.read_json("work/settings.json")
+        experiment = validate_tree(source)
+        plan = make_plan(experiment, where=str(source), base=Path(settings["base"]))
+        return cls(run, plan, get_backend(settings["backend"]), progress)
+
+    @cached_property
+    def prepared(self) -> Prepared:
+        """What the prepare stage left, on the backend's device."""
+        return Prepared.load(self.run / "work/prepare", self.backend)
+
+    @property
+    def tests(self) -> tuple[str, ...]:
+        """Names of the test sets."""
+        return tuple(self.plan.experiment.split.test)
+
+    def context(self, name: str, member: int = 0, folder: Path | None = None) -> Context:
+        """Return the context of one member of model ``name``."""
+        experiment = self.plan.experiment
+        return Context(self.backend, experiment.seed, name, member, folder, self.progress, self.warner(name))
+
+    def warner(self, name: str) -> Callable[[str], None]:
+        """Return what keeps a sentence for the report's first screen, once however often it is said."""
+
+        def warn(message: str) -> None:
+            path = self.run / "work/warnings" / f"{name}.json"
+            known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+            if message not in known:
+                log.warning(message)
+                self.run.write_json(path.relative_to(self.run.path), [*known, message])
+
+        return warn
+
+    def warnings(self) -> list[str]:
+        """Return every sentence that was kept, models in name order."""
+        paths = sorted((self.run / "work/warnings").glob("*.json"))
+        return [message for path in paths for message in json.loads(path.read_text(encoding="utf-8"))]
+
+    def failed_members(self) -> list[dict[str, Any]]:
+        """Return model, member and error of every member that could not be fitted."""
+        failed: list[dict[str, Any]] = self.run.read_json(FAILED) if (self.run / FAILED).is_file() else []
+        return failed
+
+    def member_folder(self, name: str, member: int) -> Path:
+        """Return where the member of a model is kept."""
+        return self.run / f"models/{name}/member-{member:02d}"
+
+    def fitted(self, name: str) -> list[int]:
+        """Return the numbers of the members of model ``name`` that are there."""
+        return [n for n in range(self.plan.members(name)) if self.member_folder(name, n).is_dir()]
+
+    def model(self, name: str, member: int = 0) -> Model:
+        """Return a fitted member."""
+        kind = self.plan.models[name].type
+        return kind.load(self.member_folder(name, member), self.context(name, member))
+
+    def members(self, name: str, count: int) -> list[Model]:
+        """Return the fitted members among the first ``count`` of model ``name``."""
+        return [self.model(name, number) for number in self.fitted(name) if number < count]
+
+    def method(self, name: str) -> UncertaintyMethod:
+        """Return the fitted uncertainty method called ``unet+deep_ensemble``."""
+        planned = next(method for method in self.plan.methods if method.name == name)
+        folder = self.run / f"models/{name}"
+        return planned.build().load(folder, lambda count: self.members(planned.base, count), self.context(name))
+
+    def predictors(self) -> tuple[str, ...]:
+        """Return the models and methods that were fitted, in the experiment's order."""
+        models = [name for name in self.plan.models if self.member_folder(name, 0).is_dir()]
+        methods = [method.name for method in self.plan.methods if (self.run / f"models/{method.name}").is_dir()]
+        return (*models, *methods)
+
+
+def target_variables(schema: Schema) -> list[Variable]:
+    """Return name and units of every target, for files that others read."""
+    return [Variable(name, units) for name, units in zip(schema.targets, schema.target_units, strict=True)]

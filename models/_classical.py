@@ -1,0 +1,285 @@
+"""What the classical models share: fields to tables and back, missing truth, choices, saving."""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from models._layout import Layout
+from pipeline.backend import Backend
+from pipeline.backend.estimators import Estimator
+from pipeline.errors import DataError
+from pipeline.model import Context, Model, ModelConfig
+from pipeline.prediction import Prediction
+from pipeline.samples import Samples
+
+Array = Any
+
+MISSING = 0.1  # share of missing truth from which a cell's fit is said to be drawn to its mean
+SMALLEST = 1e-3  # least standard deviation of a cell, as a share of the mean one: no cell is certain
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Carries fields over to tables, one column a target and cell of the mask, and back.
+
+    Parameters
+    ----------
+    backend : Backend
+        Whose arrays they are.
+    layout : Layout
+        Channels, targets, grids and mask of the samples the model is fitted on.
+    """
+
+    backend: Backend
+    layout: Layout
+
+    @property
+    def weight(self) -> Array:
+        """Area weight of every column, mean one, shape (column,)."""
+        area = self.layout.target_grid.area[self.layout.mask]
+        weight = np.tile(area / area.mean(), len(self.layout.targets))
+        return self.backend.asarray(weight, dtype=self.backend.xp.float64)
+
+    def rows(self, samples: Samples) -> Array:
+        """Return the inputs as float64, shape (time, channel * lat * lon), channels in the layout's order."""
+        xp, order = self.backend.xp, self.layout.order(samples)
+        inputs = samples.inputs if order is None else xp.take(samples.inputs, self.backend.asarray(order), axis=1)
+        return xp.astype(xp.reshape(inputs, (len(samples), -1)), xp.float64)
+
+    def columns(self, field: Array | None, name: str = "train") -> Array:
+        """Return a field of shape (time, target, lat, lon) as float64, shape (time, column).
+
+        Raises
+        ------
+        DataError
+            If there is none.
+        """
+        if field is None:
+            raise DataError(f"expected a split with truth, got {name!r}, which has none.")
+        xp = self.backend.xp
+        flat = xp.reshape(field, (*field.shape[:2], -1))
+        inside = self.backend.asarray(np.flatnonzero(self.layout.mask))
+        return xp.astype(xp.reshape(xp.take(flat, inside, axis=-1), (field.shape[0], -1)), xp.float64)
+
+    def field(self, columns: Array) -> Array:
+        """Return columns, shape (..., column), as float32 (..., target, lat, lon), NaN outside the mask."""
+        xp, mask = self.backend.xp, self.layout.mask
+        cells = int(mask.sum())
+        lead = columns.shape[:-1]
+        split = xp.reshape(xp.astype(columns, xp.float32), (*lead, len(self.layout.targets), cells))
+        edge = xp.full((*split.shape[:-1], 1), xp.nan, dtype=xp.float32)
+        place = np.full(mask.size, cells)
+        place[np.flatnonzero(mask)] = np.arange(cells)
+        filled = xp.take(xp.concat([split, edge], axis=-1), self.backend.asarray(place), axis=-1)
+        return xp.reshape(filled, (*filled.shape[:-1], *mask.shape))
+
+
+@dataclass(frozen=True, eq=False)
+class FitData:
+    """Tables of the train and validation splits.
+
+    Parameters
+    ----------
+    inputs, truth : array of float64, shapes (time, feature) and (time, column)
+        Of the train split; days without any truth left out, what else is missing filled with the
+        column's mean.
+    check_inputs, check_truth : array of float64
+        Of the validation split, as they are.
+    """
+
+    inputs: Array
+    truth: Array
+    check_inputs: Array
+    check_truth: Array
+
+    @classmethod
+    def of(cls, table: Table, train: Samples, validation: Samples, context: Context) -> FitData:
+        """Return the tables; what is missing is said through ``context.warn``."""
+        xp = table.backend.xp
+        inputs, truth = known_days(table, train)
+        check = known_truth(table, validation)
+        return cls(inputs, fill_missing(truth, xp, context), table.rows(validation), check)
+
+
+def known_truth(table: Table, samples: Samples) -> Array:
+    """Return the truth of a split, shape (time, column), NaN where it is missing.
+
+    Raises
+    ------
+    DataError
+        If it is missing everywhere.
+    """
+    truth, xp = table.columns(samples.target, samples.name), table.backend.xp
+    if not bool(xp.any(xp.isfinite(truth))):
+        raise DataError(f"expected truth in the split {samples.name!r}, got missing values only.")
+    return truth
+
+
+def known_days(table: Table, samples: Samples) -> tuple[Array, Array]:
+    """Return inputs and truth, shapes (time, feature) and (time, column), of the days with any truth."""
+    xp, truth = table.backend.xp, known_truth(table, samples)
+    some = xp.any(xp.isfinite(truth), axis=1)
+    return table.rows(samples)[some], truth[some]
+
+
+def fill_missing(truth: Array, xp: Any, context: Context) -> Array:
+    """Return ``truth`` with what is missing replaced by its column's mean, zero where all is missing.
+
+    A value put at the mean draws a linear fit towards the mean by the share that is missing, which
+    is small where little is; columns above a tenth are counted in a warning.
+    """
+    missing = ~xp.isfinite(truth)
+    share = xp.mean(xp.astype(missing, xp.float64), axis=0)
+    many = int(xp.sum(xp.astype(share > MISSING, xp.int64)))
+    if many:
+        context.warn(
+            f"{context.name}: {many} of {truth.shape[1]} cells miss more than {MISSING:.0%} of the train truth; "
+            "their predictions are drawn towards the mean."
+        )
+    return xp.where(missing, column_mean(truth, xp), truth)
+
+
+def column_mean(table: Array, xp: Any) -> Array:
+    """Return the mean over axis 0 of what is finite, zero where nothing is; shape (column,)."""
+    there = xp.isfinite(table)
+    count = xp.sum(xp.astype(there, xp.float64), axis=0)
+    total = xp.sum(xp.where(there, table, xp.zeros_like(table)), axis=0)
+    return total / xp.where(count > 0, count, xp.ones_like(count))
+
+
+def principal_components(table: Array, count: int, context: Context) -> Estimator:
+    """Return the fitted PCA of ``table``, shape (time, column), with as many of ``count`` components as it has.
+
+    scikit-learn's default draws random numbers for tables of this size; these two solvers do not.
+    """
+    solver = "covariance_eigh" if table.shape[1] <= table.shape[0] else "full"
+    found: Estimator = context.estimator("PCA", n_components=min(count, *table.shape), svd_solver=solver).fit(table)
+    return found
+
+
+def rmse(mean: Array, truth: Array, weight: Array, xp: Any) -> float:
+    """Return the root mean square error over what is finite, columns weighted by area."""
+    there = xp.isfinite(truth)
+    square = xp.where(there, (mean - truth) ** 2, xp.zeros_like(truth)) * weight
+    return float(xp.sqrt(xp.sum(square) / xp.sum(xp.astype(there, xp.float64) * weight)))
+
+
+def residual_sd(mean: Array, truth: Array, xp: Any) -> Array:
+    """Return the root mean square residual of every column, shape (column,).
+
+    The mean residual is left in: a bias is part of the error. A column without truth takes the
+    root mean square of all, and none goes below a thousandth of it.
+    """
+    there = xp.isfinite(truth)
+    square = column_mean(xp.where(there, (mean - truth) ** 2, xp.full_like(truth, xp.nan)), xp)
+    known = xp.any(there, axis=0)
+    count = xp.sum(xp.astype(known, xp.float64))
+    overall = xp.sum(xp.where(known, square, xp.zeros_like(square))) / xp.where(count > 0, count, xp.ones_like(count))
+    sd = xp.sqrt(xp.where(known, square, overall))
+    least = xp.maximum(SMALLEST * xp.sqrt(overall), xp.asarray(1e-6))
+    return xp.maximum(sd, least)
+
+
+def save_arrays(folder: Path, arrays: Mapping[str, Array], backend: Backend) -> None:
+    """Write arrays into ``folder/arrays.safetensors``."""
+    from safetensors.numpy import save_file
+
+    host = {name: np.ascontiguousarray(backend.to_host(array)) for name, array in arrays.items()}
+    save_file(host, folder / "arrays.safetensors")
+
+
+def load_arrays(folder: Path, backend: Backend) -> dict[str, Array]:
+    """Return the arrays that :func:`save_arrays` wrote, on the device."""
+    from safetensors.numpy import load_file
+
+    return {name: backend.asarray(array) for name, array in load_file(folder / "arrays.safetensors").items()}
+
+
+class ArrayModel(Model):
+    """A model whose fitted state is a dictionary of arrays and what was chosen.
+
+    Subclasses call :meth:`start` and set ``self.arrays`` and ``self.choices`` in ``fit``.
+    """
+
+    traits: ClassVar[frozenset[str]] = frozenset({"baseline", "probabilistic"})
+
+    def __init__(self, config: ModelConfig | None = None) -> None:
+        super().__init__(config)
+        self.arrays: dict[str, Array] = {}
+        self.choices: dict[str, Any] = {}
+        self._table: Table | None = None
+
+    @property
+    def table(self) -> Table:
+        """Where the arrays are, and what their columns stand for.
+
+        Raises
+        ------
+        ValueError
+            If the model has been neither fitted nor loaded.
+        """
+        if self._table is None:
+            raise ValueError(f"expected a fitted {type(self).__name__}, got a new one; call fit or load first.")
+        return self._table
+
+    def start(self, train: Samples, context: Context) -> Table:
+        """Remember the layout of ``train`` and the backend; return the table they make."""
+        self._table = Table(context.backend, Layout.of(train.schema))
+        return self._table
+
+    def save(self, folder: Path) -> None:
+        """Write options, layout, arrays and choices into ``folder``."""
+        self._save_config(folder)
+        self.table.layout.save(folder)
+        save_arrays(folder, self.arrays, self.table.backend)
+        (folder / "choices.json").write_text(json.dumps(self.choices))
+
+    @classmethod
+    def load(cls, folder: Path, context: Context) -> Self:
+        """Return the saved model with its arrays on the device of ``context.backend``."""
+        model = cls(cls._load_config(folder))
+        model._table = Table(context.backend, Layout.load(folder))
+        model.arrays = load_arrays(folder, context.backend)
+        model.choices = json.loads((folder / "choices.json").read_text())
+        return model
+
+    def summary(self) -> dict[str, Any]:
+        """Return what was chosen on the validation split."""
+        return dict(self.choices)
+
+
+class NormalModel(ArrayModel):
+    """A mean for every column with a normal error whose standard deviation is the column's own.
+
+    The standard deviation is the root mean square residual on the validation split: residuals of
+    the train split are too small by what the fit has adapted to. Its array is called ``sd``.
+    """
+
+    @abstractmethod
+    def mean(self, rows: Array) -> Array:
+        """Return the mean, shape (time, column), for inputs of shape (time, feature)."""
+
+    def predict(self, inputs: Samples, context: Context) -> Prediction:
+        """Return a normal distribution for every cell of the mask."""
+        return normal(self.table, self.mean(self.table.rows(inputs)), self.arrays["sd"])
+
+
+def normal(table: Table, mean: Array, sd: Array) -> Prediction:
+    """Return normal distributions with means of shape (time, column) and sds of that shape or (column,)."""
+    sd = table.backend.xp.broadcast_to(sd, mean.shape)
+    return Prediction("normal", {"mean": table.field(mean), "sd": table.field(sd)})
+
+
+class LinearModel(NormalModel):
+    """A :class:`NormalModel` whose mean is ``rows @ coef.T + intercept``."""
+
+    def mean(self, rows: Array) -> Array:
+        """Return the linear map of the inputs."""
+        return rows @ self.arrays["coef"].T + self.arrays["intercept"]

@@ -1,0 +1,109 @@
+"""What a fitted network must remember of the samples: channels by name, grids, mask, static fields."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from pipeline.errors import DataError
+from pipeline.grid import Grid
+from pipeline.samples import Samples, Schema
+
+NAMES, ARRAYS = "layout.json", "layout.safetensors"
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """The part of a :class:`~pipeline.samples.Schema` that a network is built from.
+
+    Parameters
+    ----------
+    channels, targets : tuple of str
+        In the order of the network's arrays.
+    input_grid, target_grid : Grid
+        Where inputs and target live.
+    mask : ndarray of bool, shape (lat, lon)
+        Target cells that are answered.
+    static : ndarray of float32, shape (static, lat, lon)
+        On the target grid; there may be none.
+    """
+
+    channels: tuple[str, ...]
+    targets: tuple[str, ...]
+    input_grid: Grid
+    target_grid: Grid
+    mask: np.ndarray
+    static: np.ndarray
+
+    @classmethod
+    def of(cls, schema: Schema) -> Layout:
+        """Return the layout of ``schema``."""
+        static = np.asarray(schema.static, np.float32)
+        return cls(schema.channels, schema.targets, schema.input_grid, schema.target_grid, schema.mask, static)
+
+    @property
+    def cells(self) -> int:
+        """How many cells the mask has."""
+        return int(self.mask.sum())
+
+    def order(self, samples: Samples) -> list[int] | None:
+        """Return where the network's channels stand in ``samples``; None if they stand as they should.
+
+        Raises
+        ------
+        DataError
+            If a channel is missing or a grid is another one.
+        """
+        there = samples.schema.channels
+        missing = [name for name in self.channels if name not in there]
+        if missing:
+            raise DataError(
+                f"{samples.name}: expected the channels {list(self.channels)} that the model was fitted on, "
+                f"got {list(there)} without {missing}. Prepare the inputs with the same predictors and lags."
+            )
+        for what, mine, theirs in (
+            ("inputs", self.input_grid, samples.schema.input_grid),
+            ("target", self.target_grid, samples.schema.target_grid),
+        ):
+            if not mine.same(theirs):
+                raise DataError(
+                    f"{samples.name}: expected the {what} on the grid of {mine.shape} cells that the model was "
+                    f"fitted on, got a grid of {theirs.shape} cells elsewhere. Regrid them to the same one."
+                )
+        return None if there == self.channels else [there.index(name) for name in self.channels]
+
+    def save(self, folder: Path) -> None:
+        """Write the layout into ``folder``."""
+        names = {
+            "channels": self.channels,
+            "targets": self.targets,
+            "input_dims": self.input_grid.dims,
+            "target_dims": self.target_grid.dims,
+        }
+        (folder / NAMES).write_text(json.dumps(names, indent=1))
+        arrays = {
+            "input_lat": self.input_grid.lat,
+            "input_lon": self.input_grid.lon,
+            "target_lat": self.target_grid.lat,
+            "target_lon": self.target_grid.lon,
+            "mask": self.mask,
+            "static": self.static,
+        }
+        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / ARRAYS)
+
+    @classmethod
+    def load(cls, folder: Path) -> Layout:
+        """Return the layout that :meth:`save` wrote."""
+        names, arrays = json.loads((folder / NAMES).read_text()), load_file(folder / ARRAYS)
+        return cls(
+            tuple(names["channels"]),
+            tuple(names["targets"]),
+            Grid(arrays["input_lat"], arrays["input_lon"], tuple(names["input_dims"])),
+            Grid(arrays["target_lat"], arrays["target_lon"], tuple(names["target_dims"])),
+            arrays["mask"],
+            arrays["static"],
+        )

@@ -1,0 +1,126 @@
+"""Days of the past that looked alike, and what the target did on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, field_validator
+
+from models import MODELS
+from models._classical import ArrayModel, column_mean, known_days, known_truth, principal_components
+from models.ridge import warn_at_end
+from pipeline.backend.estimators import Estimator
+from pipeline.model import Context, ModelConfig
+from pipeline.prediction import Prediction
+from pipeline.samples import Samples
+
+Array = Any
+
+
+class AnalogsConfig(ModelConfig):
+    """Options of :class:`Analogs`."""
+
+    components: int = Field(default=20, ge=1, description="Principal components that days are compared by.")
+    neighbours: list[int] = Field(
+        default=[5, 10, 20, 30, 50],
+        min_length=1,
+        description="Numbers of analogs to choose from on the validation split.",
+    )
+
+    @field_validator("neighbours")
+    @classmethod
+    def _several(cls, counts: list[int]) -> list[int]:
+        if any(count < 2 for count in counts):
+            raise ValueError(f"expected at least two analogs, got {counts!r}")
+        return sorted(counts)
+
+
+@MODELS.register("analogs")
+class Analogs(ArrayModel):
+    """The targets of the nearest train days are the members of the forecast.
+
+    Days are compared by Euclidean distance between their leading principal components, all
+    channels together. The number of analogs is the one with the smallest CRPS of the members on
+    the validation split. Each member is a field that was once observed, so its patterns are
+    coherent; nothing beyond what was observed can be forecast. Where an analog has no truth in a
+    cell, the mean of the other analogs stands in, and the train mean where none has.
+
+    References
+    ----------
+    Zorita and von Storch (1999), J. Climate 12, 2474-2489, doi:10.1175/1520-0442(1999)012<2474:TAMAAS>2.0.CO;2.
+    """
+
+    Config = AnalogsConfig
+
+    def __init__(self, config: ModelConfig | None = None) -> None:
+        super().__init__(config)
+        self._index: Estimator | None = None
+
+    def fit(self, train: Samples, validation: Samples, context: Context) -> Self:
+        """Keep the train split in its components, and choose the number of analogs."""
+        table, xp = self.start(train, context), context.backend.xp
+        rows, truth = known_days(table, train)
+        pca = principal_components(rows, self.config.components, context)
+        self.arrays = {
+            "patterns": pca.components_,
+            "centre": pca.mean_,
+            "targets": xp.astype(truth, xp.float32),
+            "mean": xp.astype(column_mean(truth, xp), xp.float32),
+        }
+        self.arrays["scores"] = self._scores(rows)
+        self._look_up(context)
+        check, check_truth = table.rows(validation), table.field(known_truth(table, validation))
+        counts = sorted({min(count, truth.shape[0]) for count in self.config.neighbours})
+        weight = table.field(table.weight)
+        path: list[dict[str, float]] = []
+        with context.progress(f"fit {context.name}", len(counts)) as step:
+            for count in counts:
+                crps = Prediction("members", {"members": table.field(self._members(check, count))}).crps(check_truth)
+                there = xp.isfinite(crps)
+                total = xp.sum(xp.where(there, crps * weight, xp.zeros_like(crps)), dtype=xp.float64)
+                share = xp.sum(xp.where(there, weight, xp.zeros_like(crps)), dtype=xp.float64)
+                path.append({"neighbours": count, "crps": float(total / share)})
+                step.advance(note=f"{count} analogs")
+        best = min(path, key=lambda point: point["crps"])
+        self.choices = {
+            "neighbours": best["neighbours"],
+            "components": int(pca.components_.shape[0]),
+            "variance": float(xp.sum(pca.explained_variance_ratio_)),
+            "path": path,
+        }
+        warn_at_end("neighbours", best["neighbours"], counts, context)
+        return self
+
+    def predict(self, inputs: Samples, context: Context) -> Prediction:
+        """Return the targets of the chosen number of analogs as members, nearest first."""
+        members = self._members(self.table.rows(inputs), self.choices["neighbours"])
+        return Prediction("members", {"members": self.table.field(members)})
+
+    @classmethod
+    def load(cls, folder: Path, context: Context) -> Self:
+        """Return the saved model, ready to look days up."""
+        model = super().load(folder, context)
+        model._look_up(context)
+        return model
+
+    def _look_up(self, context: Context) -> None:
+        # Brute force on both sides: the same neighbours, and no tree pays in twenty dimensions.
+        self._index = context.estimator("NearestNeighbors", algorithm="brute").fit(self.arrays["scores"])
+
+    def _scores(self, rows: Array) -> Array:
+        xp = self.table.backend.xp
+        return xp.astype((rows - self.arrays["centre"]) @ self.arrays["patterns"].T, xp.float32)
+
+    def _members(self, rows: Array, count: int) -> Array:
+        """Return the targets of the ``count`` nearest days, shape (member, time, column)."""
+        assert self._index is not None  # set by fit and by load
+        xp = self.table.backend.xp
+        _, nearest = self._index.kneighbors(self._scores(rows), n_neighbors=count)
+        flat = xp.take(self.arrays["targets"], xp.reshape(nearest.T, (-1,)), axis=0)
+        members = xp.reshape(flat, (count, rows.shape[0], -1))
+        there = xp.isfinite(members)
+        known = xp.sum(xp.astype(there, xp.float32), axis=0)
+        total = xp.sum(xp.where(there, members, xp.zeros_like(members)), axis=0)
+        others = xp.where(known > 0, total / xp.where(known > 0, known, xp.ones_like(known)), self.arrays["mean"])
+        return xp.where(there, members, others)

@@ -1,0 +1,61 @@
+"""DeepESD: convolutions on the coarse grid, then one dense layer to all cells of the target."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import ClassVar
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from models import MODELS
+from models._deep import DeepConfig, DeepModel
+from models._layers import Norm, norm
+from models._layout import Layout
+from pipeline.model import ModelConfig
+
+
+class DeepESDConfig(DeepConfig):
+    """Options of DeepESD."""
+
+    filters: tuple[int, ...] = Field(default=(50, 25, 10), min_length=1, description="Maps after each convolution.")
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="Share of features left out before the dense layer.")
+    norm: Norm = Field(default="none", description="Normalisation after each convolution.")
+
+
+@MODELS.register("deepesd")
+class DeepESD(DeepModel):
+    """Convolutional network of Baño-Medina et al.: the coarse maps' features, seen by every cell.
+
+    The dense layer gives each cell and each parameter of the head (mean, log variance) its own
+    weights. Fields that do not change in time are left out: to a dense layer they are part of its bias.
+
+    References
+    ----------
+    Baño-Medina, Manzanas and Gutiérrez (2020), doi:10.5194/gmd-13-2109-2020.
+    """
+
+    Config: ClassVar[type[ModelConfig]] = DeepESDConfig
+
+    def build(self, layout: Layout, parameters: int) -> nn.Module:
+        """Return the network."""
+        return DeepESDNetwork(layout, parameters, self.config)
+
+
+class DeepESDNetwork(nn.Module):
+    """Maps (time, channel, lat, lon) to (time, parameter, target, cell)."""
+
+    def __init__(self, layout: Layout, parameters: int, config: DeepESDConfig) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for before, after in pairwise((len(layout.channels), *config.filters)):
+            layers += [nn.Conv2d(before, after, 3, padding=1), norm(config.norm, after), nn.ReLU()]
+        self.features = nn.Sequential(*layers, nn.Flatten(), nn.Dropout(config.dropout))
+        self._answer = (parameters, len(layout.targets), layout.cells)
+        rows, columns = layout.input_grid.shape
+        self.head = nn.Linear(config.filters[-1] * rows * columns, parameters * len(layout.targets) * layout.cells)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the parameters of the head at every cell of the mask."""
+        answer: Tensor = self.head(self.features(inputs)).reshape(-1, *self._answer)
+        return answer

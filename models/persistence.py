@@ -1,0 +1,51 @@
+"""Tomorrow as today: the target one step earlier."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+from models import MODELS
+from models._classical import ArrayModel, known_truth
+from models._seasonal import cycle_at, fit_cycle
+from models.climatology import ClimatologyConfig
+from pipeline.model import Context
+from pipeline.prediction import Prediction
+from pipeline.prepare.climatology import usable_harmonics
+from pipeline.samples import Samples
+
+
+class PersistenceConfig(ClimatologyConfig):
+    """Options of :class:`Persistence`: those of the mean that stands in where the step before is missing."""
+
+
+@MODELS.register("persistence")
+class Persistence(ArrayModel):
+    """The truth of the step before, as a point forecast.
+
+    The first step of a season or a split, and cells without truth the step before, take the mean of
+    the train split for that day of the year. It sees the truth of yesterday, which a downscaling
+    model does not: a reference for how fast the target changes, not a rival.
+    """
+
+    Config = PersistenceConfig
+    traits: ClassVar[frozenset[str]] = frozenset({"baseline"})
+
+    def fit(self, train: Samples, validation: Samples, context: Context) -> Self:
+        """Fit the mean that stands in; the validation split is not looked at."""
+        table = self.start(train, context)
+        harmonics = usable_harmonics(train.day, self.config.harmonics)
+        truth = known_truth(table, train)
+        self.arrays = {"mean": fit_cycle(truth, train.day, harmonics, context.backend)}
+        return self
+
+    def predict(self, inputs: Samples, context: Context) -> Prediction:
+        """Return the step before, the mean where there is none."""
+        table, xp = self.table, self.table.backend.xp
+        mean = cycle_at(self.arrays["mean"], inputs.day, table.backend)
+        if inputs.previous is None:
+            context.warn(
+                f"{context.name}: the split {inputs.name!r} has no truth to persist, so its forecast is the mean."
+            )
+            return Prediction("point", {"mean": table.field(mean)})
+        before = table.columns(inputs.previous)
+        return Prediction("point", {"mean": table.field(xp.where(xp.isfinite(before), before, mean))})

@@ -1,0 +1,234 @@
+"""What is in a dataset, and what a run would trip over."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from pipeline.data.calendars import date_text
+from pipeline.data.units import conversion, has_offset
+from pipeline.errors import DataError
+
+_LIMITS = {
+    "air_temperature": ("K", 150.0, 350.0),
+    "sea_surface_temperature": ("K", 250.0, 330.0),
+    "dew_point_temperature": ("K", 100.0, 330.0),
+    "air_pressure_at_mean_sea_level": ("Pa", 8.5e4, 1.12e5),
+    "air_pressure_at_sea_level": ("Pa", 8.5e4, 1.12e5),
+    "surface_air_pressure": ("Pa", 3e4, 1.12e5),
+    "specific_humidity": ("1", -0.005, 0.1),
+    "relative_humidity": ("1", -0.5, 2.0),
+    "precipitation_flux": ("mm d-1", -1.0, 20000.0),
+    "lwe_precipitation_rate": ("mm d-1", -1.0, 20000.0),
+    "eastward_wind": ("m s-1", -200.0, 200.0),
+    "northward_wind": ("m s-1", -200.0, 200.0),
+    "wind_speed": ("m s-1", -0.1, 200.0),
+    "geopotential_height": ("m", -2000.0, 90000.0),
+    "surface_altitude": ("m", -12000.0, 9000.0),
+    "water_volume_transport_in_river_channel": ("m3 s-1", -1.0, 5e5),
+}
+"""Units, least and greatest value that a real field of the standard name has, with room to spare."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A stretch of time without data: the last time before it, the first behind it, and the steps left out."""
+
+    before: str
+    after: str
+    steps: int
+
+
+@dataclass(frozen=True)
+class VariableCheck:
+    """What a variable holds.
+
+    Parameters
+    ----------
+    name, units : str
+        Name and units after loading.
+    dims : dict of str to int
+        Length of each dim.
+    start, end : str or None
+        First and last time; None without times.
+    step : str or None
+        Usual time between two values: ``"1 day"``, ``"6 hours"``, ``"1 month"``.
+    gaps : tuple of Gap
+        Where longer than one and a half steps pass; seasonal data have one a year, which is no fault.
+    missing : float
+        Share of values that are missing, 0 to 1.
+    minimum, maximum : float
+        Of the finite values, in ``units``; NaN if there are none.
+    constant : bool
+        Whether all finite values are the same.
+    """
+
+    name: str
+    units: str
+    dims: dict[str, int]
+    start: str | None
+    end: str | None
+    step: str | None
+    gaps: tuple[Gap, ...]
+    missing: float
+    minimum: float
+    maximum: float
+    constant: bool
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something a run would trip over, in a variable or, with None, in the dataset."""
+
+    kind: str
+    variable: str | None
+    text: str
+
+
+def inspect(data: xr.Dataset) -> tuple[VariableCheck, ...]:
+    """Return what each variable of a loaded dataset holds, in its order."""
+    times = data["time"].values if "time" in data.dims else None
+    step, gaps = _steps(times)
+    start, end = (None, None) if times is None or not len(times) else (date_text(times[0]), date_text(times[-1]))
+    checks = []
+    for name, array in data.data_vars.items():
+        has_time = "time" in array.dims
+        missing, low, high = _range(array.values)
+        checks.append(
+            VariableCheck(
+                name=str(name),
+                units=str(array.attrs.get("units", "")),
+                dims={str(dim): size for dim, size in array.sizes.items()},
+                start=start if has_time else None,
+                end=end if has_time else None,
+                step=step if has_time else None,
+                gaps=gaps if has_time else (),
+                missing=missing,
+                minimum=low,
+                maximum=high,
+                constant=bool(low == high),
+            )
+        )
+    return tuple(checks)
+
+
+def faults(data: xr.Dataset) -> tuple[Fault, ...]:
+    """Return what a run on a loaded dataset would trip over, nothing if all is well."""
+    found = []
+    if "time" in data.dims:
+        times = data["time"].values
+        if not len(times):
+            found.append(Fault("no times", None, "there is no time in it"))
+        elif len(times) > 1 and bool((np.sort(times)[1:] == np.sort(times)[:-1]).any()):
+            found.append(Fault("duplicated times", None, "some times stand more than once"))
+    found += [
+        Fault("coordinates", None, f"some values of {name} are not finite")
+        for name in ("lat", "lon")
+        if name in data.coords and not bool(np.isfinite(data[name].values).all())
+    ]
+    for name, array in data.data_vars.items():
+        found += _value_faults(str(name), array)
+    return tuple(found)
+
+
+def check(data: xr.Dataset, name: str) -> None:
+    """Refuse a dataset that a run would trip over.
+
+    Raises
+    ------
+    DataError
+        If it has faults; the message names all of them.
+    """
+    found = faults(data)
+    if found:
+        raise DataError(f"{name}: not fit for a run: " + "; ".join(fault.text for fault in found) + ".")
+
+
+def overlap_faults(datasets: Sequence[tuple[str, xr.Dataset]]) -> tuple[Fault, ...]:
+    """Return a fault for every two of the named datasets that have no time, or no calendar, in common."""
+    found = []
+    timed = [(name, data["time"].values) for name, data in datasets if "time" in data.dims and data.sizes["time"]]
+    for (one, first), (other, second) in itertools.combinations(timed, 2):
+        calendars = {_calendar(first), _calendar(second)}
+        if len(calendars) > 1:
+            text = f"{one} has the calendar {_calendar(first)}, {other} has {_calendar(second)}"
+            found.append(Fault("calendars", None, text))
+        elif not len(np.intersect1d(first, second)):
+            spans = (
+                f"{date_text(first[0])} to {date_text(first[-1])} and {date_text(second[0])} to {date_text(second[-1])}"
+            )
+            found.append(Fault("no overlap", None, f"{one} and {other} have no time in common: {spans}"))
+    return tuple(found)
+
+
+def _value_faults(name: str, array: xr.DataArray) -> list[Fault]:
+    values = array.values
+    if bool(np.isnan(values).all()):
+        return [Fault("all missing", name, f"{name} has no value at all")]
+    infinite = int(np.isinf(values).sum())
+    if infinite:
+        return [Fault("infinite", name, f"{name} has {infinite} infinite values")]
+    _, low, high = _range(values)
+    units = str(array.attrs.get("units", "1"))
+    limits = _limits(str(array.attrs.get("standard_name", "")), units)
+    if limits is None or (low >= limits[0] and high <= limits[1]):
+        return []
+    text = (
+        f"{name} has values from {low:g} to {high:g} {units}, expected {limits[0]:g} to {limits[1]:g} (are the units "
+        "right, is a missing value not marked, or is it an anomaly, which needs another standard_name?)"
+    )
+    return [Fault("range", name, text)]
+
+
+def _limits(standard_name: str, units: str) -> tuple[float, float] | None:
+    if standard_name in _LIMITS:
+        source, low, high = _LIMITS[standard_name]
+        turn = conversion(source, units)
+        return float(turn(low)), float(turn(high))
+    if has_offset(units):
+        return conversion("K", units).offset, float("inf")
+    return None
+
+
+def _range(values: np.ndarray) -> tuple[float, float, float]:
+    """Return the share of missing values, the least and the greatest."""
+    missing = float(np.isnan(values).mean()) if values.size else 1.0
+    if missing == 1.0:
+        return missing, float("nan"), float("nan")
+    return missing, float(np.nanmin(values)), float(np.nanmax(values))
+
+
+def _steps(times: np.ndarray | None) -> tuple[str | None, tuple[Gap, ...]]:
+    if times is None or len(times) < 2:
+        return None, ()
+    days = _days(np.diff(times))
+    usual = float(np.median(days))
+    if usual <= 0:
+        return None, ()
+    wide = np.flatnonzero(days > 1.5 * usual)
+    gaps = tuple(Gap(date_text(times[i]), date_text(times[i + 1]), round(days[i] / usual) - 1) for i in wide)
+    return _step_name(usual), gaps
+
+
+def _step_name(days: float) -> str:
+    for length, name in ((365.2425, "year"), (30.4, "month"), (1.0, "day"), (1 / 24, "hour"), (1 / 1440, "minute")):
+        count = round(days / length)
+        # Months and years vary in length; days and hours do not.
+        if count and abs(days - count * length) <= (0.05 * length if length > 1 else 1e-6):
+            return f"{count} {name}{'s' if count > 1 else ''}"
+    return f"{days:g} days"
+
+
+def _days(steps: np.ndarray) -> np.ndarray:
+    if steps.dtype.kind == "m":
+        return steps / np.timedelta64(1, "D")
+    return np.array([step / datetime.timedelta(days=1) for step in steps], np.float64)
+
+
+def _calendar(times: np.ndarray) -> str:
+    return "standard" if times.dtype.kind == "M" else str(times[0].calendar)

@@ -1,0 +1,119 @@
+"""From a name in the catalog to a regular dataset in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import xarray as xr
+
+from pipeline.backend import Backend
+from pipeline.data import READERS
+from pipeline.data.catalog import Catalog, Entry, check_reader
+from pipeline.data.checks import check as refuse_faults
+from pipeline.data.files import Places, resolve
+from pipeline.data.records import Found, Repair
+from pipeline.data.regular import regularise
+from pipeline.errors import DataError
+from pipeline.progress import Progress, silent
+from pipeline.registry import suggest
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A dataset, ready for use.
+
+    Parameters
+    ----------
+    name : str
+        Its name in the catalog.
+    data : Dataset
+        float32 variables of dims ``(time, lat, lon)``, ``(time, y, x)`` with 2-D ``lat, lon``,
+        ``(time, station)`` or ``(time,)``, or the same without time; attributes ``units``,
+        ``long_name``, and ``standard_name`` where catalog or file say it.
+    repairs : tuple of Repair
+        What was mended.
+    files : tuple of Found
+        What it was read from.
+    """
+
+    name: str
+    data: xr.Dataset
+    repairs: tuple[Repair, ...]
+    files: tuple[Found, ...]
+
+
+def load(
+    entry: Entry | str,
+    catalog: Catalog,
+    places: Places,
+    backend: Backend,
+    variables: Sequence[str] | None = None,
+    progress: Progress = silent,
+    *,
+    check: bool = True,
+) -> Loaded:
+    """Return a dataset of the catalog: found, checked, read, mended.
+
+    Parameters
+    ----------
+    entry : Entry or str
+        An entry, or its name in ``catalog``.
+    catalog : Catalog
+        Where names are looked up.
+    places : Places
+        Where files are looked for.
+    backend : Backend
+        Tables are read through its frames; the answer is on the host.
+    variables : sequence of str, optional
+        Names in the entry, in the order wanted; all by default.
+    progress : Progress
+        Shows what is looked for, fetched and read.
+    check : bool
+        False returns data that a run would trip over as well, for ``finescale data check`` to say all
+        that is wrong with them.
+
+    Raises
+    ------
+    CatalogError
+        If there is no such entry, or it does not fit its reader.
+    DataError
+        If a file is missing, damaged or changed, or holds something else than the catalog says.
+    NetworkError
+        If a download fails.
+    """
+    if isinstance(entry, str):
+        entry = catalog[entry]
+    else:
+        check_reader(entry, str(catalog.path))
+    names = _wanted(entry, variables)
+    files = resolve(entry, places, progress)
+    reader = READERS.get(entry.format)()
+    paths = tuple(found.path for found in files)
+    raw = reader.read(entry, paths, backend)
+    try:
+        data, repairs = regularise(raw, entry, names, progress)
+    except (OSError, RuntimeError) as error:
+        # Files are read lazily: what is damaged inside shows here, from libraries below xarray.
+        listed = ", ".join(str(path) for path in paths[:3]) + (", ..." if len(paths) > 3 else "")
+        raise DataError(
+            f"{entry.name}: reading {listed} failed ({type(error).__name__}: {error}). The file is damaged or cut off: "
+            "fetch it again."
+        ) from error
+    finally:
+        raw.close()
+    if check:
+        refuse_faults(data, entry.name)
+    return Loaded(entry.name, data, repairs, files)
+
+
+def _wanted(entry: Entry, variables: Sequence[str] | None) -> tuple[str, ...]:
+    if variables is None:
+        return tuple(entry.variables)
+    for name in variables:
+        if name not in entry.variables:
+            known = ", ".join(entry.variables)
+            raise DataError(
+                f"{entry.name}: no variable {name!r} in the catalog.{suggest(name, entry.variables)} Known: {known}."
+            )
+    return tuple(variables)

@@ -1,0 +1,72 @@
+"""Every error Finescale raises on purpose, each with the exit code of the command line.
+
+A message says what was expected, what came (as ``repr``) and what to do next.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class FinescaleError(Exception):
+    """Base of all errors raised on purpose; exit code 1: network, disk, memory or a worker."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class NetworkError(FinescaleError):
+    """A download failed after its retries."""
+
+
+class WorkerError(FinescaleError):
+    """A worker of the cluster died or could not be started."""
+
+
+class TrainingError(FinescaleError):
+    """Training produced no usable model, such as a loss that is not finite."""
+
+
+class UserError(FinescaleError):
+    """The catalog, the YAML, an option or an input file is at fault; exit code 2."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class ConfigError(UserError):
+    """An experiment or an option does not fit its schema."""
+
+
+class CatalogError(UserError):
+    """A data catalog does not fit its schema, or an entry cannot be used as written."""
+
+
+class DataError(UserError):
+    """An input file is missing, damaged, or holds something else than the catalog says."""
+
+
+class ChecksumError(DataError):
+    """A file's sha256 is not the one in the catalog."""
+
+
+class SplitError(ConfigError):
+    """Splits overlap, run backwards, or leave one of them without data."""
+
+
+class TraitError(ConfigError):
+    """A method was asked of a model that cannot serve it."""
+
+
+class UnknownNameError(ConfigError):
+    """A name is in no registry."""
+
+
+class MissingExtraError(UserError):
+    """A plug-in needs a library that is not installed."""
+
+
+class BackendUnavailableError(UserError):
+    """``gpu`` was asked for and there is none, or its libraries are missing."""
+
+
+class RunFolderError(UserError):
+    """A run folder is not there, is ambiguous, or belongs to another experiment."""

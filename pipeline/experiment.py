@@ -1,0 +1,177 @@
+"""The experiment: one YAML file, a question put to data, checked whole before data are read.
+
+This tree has the YAML's own shape. Options of models, uncertainty methods and explanations are
+kept as written here; their own schemas check them in ``flows.plan``, which knows the registries.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from pipeline.backend.cluster import ComputeConfig
+from pipeline.prepare.config import PrepareConfig
+from pipeline.training.config import TrainingConfig
+
+Span = tuple[str, str]
+Bounds = tuple[float, float]
+
+
+class Section(BaseModel):
+    """A part of the tree: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Source(Section):
+    """Variables of one dataset of the catalog."""
+
+    dataset: str = Field(description="Name of an entry of the data catalog.")
+    variables: list[str] | None = Field(
+        default=None, description="Which of its variables, in this order; all by default."
+    )
+
+
+class Region(Section):
+    """Bounds of a region in degrees, both ends included."""
+
+    lat: Bounds | None = Field(default=None, description="South and north, degrees.")
+    lon: Bounds | None = Field(default=None, description="West and east, degrees.")
+
+    @field_validator("lat", "lon")
+    @classmethod
+    def _upward(cls, bounds: Bounds | None) -> Bounds | None:
+        if bounds is not None and not bounds[0] < bounds[1]:
+            raise ValueError(f"expected the lower bound first, got {list(bounds)!r}")
+        return bounds
+
+    def bounds(self) -> dict[str, Bounds]:
+        """Return the bounds that are set, by coordinate."""
+        return {name: span for name, span in (("lat", self.lat), ("lon", self.lon)) if span is not None}
+
+
+class DataConfig(Section):
+    """Which data go in."""
+
+    predictors: list[Source] = Field(min_length=1, description="What is known: coarse fields.")
+    target: Source = Field(description="What is asked for.")
+    static: list[Source] = Field(default_factory=list, description="Fields without time, such as orography.")
+    months: list[int] | None = Field(default=None, description="Keep these months only, 1 to 12.")
+    region: Region | None = Field(default=None, description="Keep target cells inside these bounds.")
+
+    @field_validator("months")
+    @classmethod
+    def _months(cls, months: list[int] | None) -> list[int] | None:
+        if months is not None and (not months or any(not 1 <= month <= 12 for month in months)):
+            raise ValueError(f"expected months from 1 to 12, got {months!r}")
+        return months
+
+
+class SplitConfig(Section):
+    """Train, validation and test by dates (both ends included), in this order, with a gap."""
+
+    by: Literal["time"] = Field(default="time", description="What the data are split by.")
+    train: Span = Field(description="First and last date of the train split.")
+    validation: Span = Field(description="First and last date of the validation split.")
+    test: dict[str, Span] = Field(min_length=1, description="First and last date of each test set, by name.")
+    gap: str = Field(default="0D", description="Least time between two splits, such as 10D.")
+
+    @field_validator("test", mode="before")
+    @classmethod
+    def _one_test(cls, test: Any) -> Any:
+        return {"test": test} if isinstance(test, (list, tuple)) else test
+
+    @field_validator("gap")
+    @classmethod
+    def _gap(cls, gap: str) -> str:
+        try:
+            days = pd.Timedelta(gap)
+        except ValueError as error:
+            raise ValueError(f"expected a length of time such as '10D', got {gap!r}") from error
+        if days < pd.Timedelta(0):
+            raise ValueError(f"expected a gap of zero or more, got {gap!r}")
+        return gap
+
+
+class UncertaintyConfig(BaseModel):
+    """One uncertainty method on some models; further keys are the method's own options."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    method: str = Field(description="A name of the uncertainty registry.")
+    models: list[str] | None = Field(default=None, description="Names of models; all that can by default.")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The method's own options."""
+        return dict(self.model_extra or {})
+
+
+class ExplainConfig(BaseModel):
+    """One explanation method on some models; further keys are the method's own options."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    method: str = Field(description="A name of the attribution registry.")
+    models: list[str] | None = Field(default=None, description="Names of models; all that can by default.")
+    region: Region | None = Field(
+        default=None, description="The mean over these bounds is explained; the whole mask by default."
+    )
+    target: str | None = Field(default=None, description="Which target is explained; the first by default.")
+    days: int = Field(default=64, ge=1, description="Number of test days explained, evenly spaced.")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The method's own options."""
+        return dict(self.model_extra or {})
+
+
+class ModelEntry(BaseModel):
+    """A model by kind; further keys are that kind's own options."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    kind: str = Field(description="A name of the model registry.")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The model's own options."""
+        return dict(self.model_extra or {})
+
+
+class Experiment(Section):
+    """A question put to data."""
+
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60, description="Name; starts the run folder's name."
+    )
+    question: str = Field(default="", description="The question in one line, for the report's first screen.")
+    task: Literal["downscaling"] = Field(default="downscaling", description="What kind of question.")
+    data: DataConfig
+    split: SplitConfig
+    prepare: PrepareConfig = Field(default_factory=PrepareConfig)
+    models: dict[str, ModelEntry] = Field(min_length=1)
+    training: TrainingConfig = Field(default_factory=TrainingConfig, description="Defaults of every deep model.")
+    uncertainty: list[UncertaintyConfig] = Field(default_factory=list)
+    explain: list[ExplainConfig] = Field(default_factory=list)
+    scores: list[str] | None = Field(default=None, description="Names of metrics beside rmse; all by default.")
+    compute: ComputeConfig = Field(default_factory=ComputeConfig)
+    seed: int = Field(default=0, ge=0)
+    plugins: list[str] = Field(default_factory=list, description="Python files that register plug-ins.")
+
+    @field_validator("models")
+    @classmethod
+    def _model_names(cls, models: dict[str, ModelEntry]) -> dict[str, ModelEntry]:
+        for name in models:
+            if not name.replace("-", "_").isidentifier():
+                raise ValueError(f"expected model names of letters, digits, - and _, got {name!r}")
+        return models
+
+    @model_validator(mode="after")
+    def _known_models(self) -> Experiment:
+        for part in ("uncertainty", "explain"):
+            for entry in getattr(self, part):
+                for name in entry.models or ():
+                    if name not in self.models:
+                        known = ", ".join(self.models)
+                        raise ValueError(f"{part}: {entry.method} names the model {name!r}. Known: {known}")
+        return self

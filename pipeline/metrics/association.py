@@ -1,0 +1,176 @@
+"""How prediction and truth vary together over time: cell by cell, then the area mean over cells.
+
+A cell counts with two values or more and a truth that varies. A prediction that does not vary has
+a correlation of 0 there: it tells nothing, and leaving the cell out would reward it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline.backend import array_namespace
+from pipeline.metrics import METRICS, Array, Case, SumMetric
+from pipeline.metrics._pooling import area_mean, ratio
+from pipeline.prediction._arrays import wide
+
+_ROUNDING = 1e-12  # a variance below this share of the mean square is rounding, not variation
+
+
+@dataclass(frozen=True, eq=False)
+class _Moments:
+    """Moments over time, shape (..., cell); NaN where fewer than two times have truth."""
+
+    mean_error: Array
+    variance: Array
+    truth_variance: Array
+    covariance: Array
+
+
+def _shifted(case: Case) -> tuple[Array, Array, Array]:
+    """Return prediction and truth less a constant a cell, which keeps the digits of sums of squares."""
+    mean, truth = wide(case.mean, case.truth)
+    xp = array_namespace(truth)
+    zero = xp.zeros_like(truth)
+    count = xp.sum(xp.astype(case.valid, xp.float64), axis=0)
+    shift = ratio(xp.sum(xp.where(case.valid, truth, zero), axis=0), count, otherwise=0.0)
+    return mean - shift, truth - shift, shift
+
+
+def _terms(case: Case) -> tuple[Array, ...]:
+    f, o, _ = _shifted(case)
+    return f, o, f * f, o * o, f * o
+
+
+def _moments(count: Array, sums: tuple[Array, ...]) -> _Moments:
+    xp = array_namespace(count)
+    some = xp.where(count >= 2.0, count, xp.full_like(count, xp.nan))
+    f, o, ff, oo, fo = (total / some for total in sums[:5])
+
+    def variation(square: Array, mean: Array) -> Array:
+        variance = square - mean * mean
+        return xp.where(variance <= _ROUNDING * square, xp.zeros_like(variance), variance)
+
+    return _Moments(f - o, variation(ff, f), variation(oo, o), fo - f * o)
+
+
+def _correlation(m: _Moments) -> Array:
+    """Return Pearson's r, 0 for a prediction that does not vary, NaN for such a truth."""
+    xp = array_namespace(m.variance)
+    r = ratio(m.covariance, xp.sqrt(m.variance * m.truth_variance), otherwise=0.0)
+    r = xp.minimum(xp.maximum(r, -xp.ones_like(r)), xp.ones_like(r))
+    return xp.where(m.truth_variance == 0.0, xp.full_like(r, xp.nan), r)
+
+
+def _over_cells(values: Array, weights: Array | None) -> Array:
+    return values if weights is None else area_mean(values, weights)
+
+
+@METRICS.register("pearson_r")
+class PearsonR(SumMetric):
+    """Correlation of prediction and truth over time."""
+
+    perfect = 1.0
+    better = "higher"
+    units = "1"
+    label = "Pearson r"
+
+    def terms(self, case: Case) -> tuple[Array, ...]:
+        """Return first and second moments."""
+        return _terms(case)
+
+    def value(self, count: Array, sums: tuple[Array, ...], weights: Array | None) -> Array:
+        """Return the correlation."""
+        return _over_cells(_correlation(_moments(count, sums)), weights)
+
+
+@METRICS.register("sd_ratio")
+class SdRatio(SumMetric):
+    """Standard deviation of the prediction over time by that of the truth."""
+
+    perfect = 1.0
+    better = "closer"
+    units = "1"
+    label = "ratio of standard deviations"
+
+    def terms(self, case: Case) -> tuple[Array, ...]:
+        """Return first and second moments."""
+        return _terms(case)
+
+    def value(self, count: Array, sums: tuple[Array, ...], weights: Array | None) -> Array:
+        """Return the ratio."""
+        m = _moments(count, sums)
+        return _over_cells(array_namespace(count).sqrt(ratio(m.variance, m.truth_variance)), weights)
+
+
+@METRICS.register("nse")
+class Nse(SumMetric):
+    """Nash-Sutcliffe efficiency: 1 - mean square error / variance of the truth (doi:10.1016/0022-1694(70)90255-6)."""
+
+    perfect = 1.0
+    better = "higher"
+    units = "1"
+    label = "NSE"
+
+    def terms(self, case: Case) -> tuple[Array, ...]:
+        """Return first and second moments."""
+        return _terms(case)
+
+    def value(self, count: Array, sums: tuple[Array, ...], weights: Array | None) -> Array:
+        """Return the efficiency; the mean square error from the moments is exact, as 0 of a perfect forecast."""
+        m = _moments(count, sums)
+        square_error = m.mean_error * m.mean_error + m.variance + m.truth_variance - 2.0 * m.covariance
+        return _over_cells(1.0 - ratio(square_error, m.truth_variance), weights)
+
+
+@METRICS.register("kge")
+class Kge(SumMetric):
+    """Kling-Gupta efficiency of correlation, ratio of sds and ratio of means (doi:10.1016/j.jhydrol.2009.08.003).
+
+    Left out for units without a true zero, such as degC: the ratio of means would mean nothing.
+    """
+
+    perfect = 1.0
+    better = "higher"
+    units = "1"
+    needs_true_zero = True
+    label = "KGE"
+
+    def terms(self, case: Case) -> tuple[Array, ...]:
+        """Return first and second moments, and the truth itself."""
+        _, truth, shift = _shifted(case)
+        return (*_terms(case), truth + shift)
+
+    def value(self, count: Array, sums: tuple[Array, ...], weights: Array | None) -> Array:
+        """Return the efficiency; NaN for a cell whose truth has a mean of zero."""
+        xp = array_namespace(count)
+        m = _moments(count, sums)
+        alpha = xp.sqrt(ratio(m.variance, m.truth_variance))
+        off = ratio(m.mean_error * count, sums[5])  # beta - 1
+        r = _correlation(m)
+        return _over_cells(1.0 - xp.sqrt((r - 1.0) ** 2 + (alpha - 1.0) ** 2 + off**2), weights)
+
+
+@METRICS.register("acc")
+class Acc(SumMetric):
+    """Anomaly correlation against the train split's climatology, uncentred, over all times and cells by area.
+
+    0 for the climatology itself, whose anomaly is zero.
+    """
+
+    perfect = 1.0
+    better = "higher"
+    units = "1"
+    label = "ACC"
+
+    def terms(self, case: Case) -> tuple[Array, ...]:
+        """Return products of the anomalies."""
+        mean, truth, usual = wide(case.mean, case.truth, case.climatology.mean())
+        f, o = mean - usual, truth - usual
+        return f * o, f * f, o * o
+
+    def value(self, count: Array, sums: tuple[Array, ...], weights: Array | None) -> Array:
+        """Return the correlation; NaN where the truth has no anomaly."""
+        xp = array_namespace(count)
+        fo, ff, oo = sums if weights is None else (xp.sum(total * weights, axis=-1) for total in sums)
+        r = ratio(fo, xp.sqrt(ff * oo), otherwise=0.0)
+        return xp.where(oo == 0.0, xp.full_like(r, xp.nan), r)

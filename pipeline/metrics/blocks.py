@@ -1,0 +1,175 @@
+"""Blocks of time for the bootstrap, and how many independent samples a split holds."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.errors import DataError
+
+SEASONS = ("DJF", "MAM", "JJA", "SON")
+ENOUGH_BLOCKS = 8  # fewer whole years or seasons than this make a poor bootstrap
+ENOUGH_SAMPLES = 30
+BLOCK_LENGTH = 3.0  # in decorrelation times: 2 leave the interval of an AR(1) process short, 4 leave few blocks
+_WINDOW = 5.0  # Sokal's: the sum of autocorrelations stops at this many decorrelation times
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """Stretches of time that are drawn whole.
+
+    Parameters
+    ----------
+    kind : {"years", "seasons", "runs"}
+        Meteorological years (December to November), seasons of a year, or contiguous runs of equal
+        length that never cross a gap.
+    edges : ndarray of int, shape (block, 2)
+        First time of each block and the one behind its last.
+    decorrelation : float
+        Decorrelation time of the truth, in time steps.
+    independent : float
+        Number of times by the decorrelation time.
+
+    Examples
+    --------
+    >>> time = np.arange("1990-12-01", "2000-12-01", dtype="datetime64[D]")
+    >>> blocks = make_blocks(time, np.random.default_rng(0).normal(size=len(time)))
+    >>> blocks.kind, len(blocks.edges)
+    ('years', 10)
+    """
+
+    kind: str
+    edges: np.ndarray
+    decorrelation: float
+    independent: float
+
+    def __len__(self) -> int:
+        return len(self.edges)
+
+
+def months(time: np.ndarray) -> np.ndarray:
+    """Return the month, 1 to 12, of ``datetime64`` or cftime times."""
+    return _part(time, "month")
+
+
+def seasons(time: np.ndarray) -> np.ndarray:
+    """Return the season of every time, a name of ``SEASONS``.
+
+    Examples
+    --------
+    >>> seasons(np.array(["1999-12-31", "2000-07-01"], dtype="datetime64[D]")).tolist()
+    ['DJF', 'JJA']
+    """
+    return np.asarray(np.asarray(SEASONS)[months(time) % 12 // 3])
+
+
+def make_blocks(time: np.ndarray, series: np.ndarray) -> Blocks:
+    """Return the blocks of a split.
+
+    Whole years where there are eight or more and each is longer than a block must be, else whole
+    seasons by the same rule, else contiguous runs of three decorrelation times or more.
+
+    Parameters
+    ----------
+    time : ndarray, shape (time,)
+        Increasing ``datetime64`` or cftime objects.
+    series : ndarray, shape (time,)
+        One number a time that stands for the split, such as the area mean of the truth's anomaly;
+        NaN where there is none.
+
+    Raises
+    ------
+    DataError
+        If times do not increase.
+    """
+    steps = _steps(time)
+    if np.any(steps <= 0.0):
+        first = int(np.flatnonzero(steps <= 0.0)[0])
+        raise DataError(f"expected times that increase, got {time[first]!s} before {time[first + 1]!s}.")
+    run = _runs(steps)
+    decorrelation = decorrelation_time(series, run)
+    independent = float(np.isfinite(series).sum()) / decorrelation
+    length = math.ceil(BLOCK_LENGTH * decorrelation)
+    month, year = months(time), _part(time, "year")
+    year = year + (month == 12)
+    for kind, label in (("years", year), ("seasons", year * 4 + month % 12 // 3)):
+        edges = _edges(label)
+        if len(edges) >= ENOUGH_BLOCKS and np.median(np.diff(edges, axis=1)) >= length:
+            return Blocks(kind, edges, decorrelation, independent)
+    return Blocks("runs", _cut(_edges(run), length), decorrelation, independent)
+
+
+def decorrelation_time(series: np.ndarray, run: np.ndarray) -> float:
+    """Return ``1 + 2 sum r_k`` of the lag autocorrelations, in time steps, at least 1.
+
+    Pairs never cross from one run into another. The sum ends at the first r_k that is not positive
+    and at five decorrelation times at the latest, behind which it would add up noise (Sokal 1997,
+    doi:10.1007/978-1-4899-0319-8_6).
+
+    Parameters
+    ----------
+    series : ndarray, shape (time,)
+        NaN where there is none.
+    run : ndarray of int, shape (time,)
+        Number of the run without a gap that a time belongs to.
+
+    Examples
+    --------
+    >>> decorrelation_time(np.array([1.0, -1.0] * 50), np.zeros(100, int))
+    1.0
+    """
+    known = np.isfinite(series)
+    if known.sum() < 3:
+        return 1.0
+    x = np.where(known, series - series[known].mean(), 0.0)
+    variance = float((x * x).sum() / known.sum())
+    if variance == 0.0:
+        return 1.0
+    total = 1.0
+    for lag in range(1, len(x)):
+        pairs = known[lag:] & known[:-lag] & (run[lag:] == run[:-lag])
+        count = int(pairs.sum())
+        correlation = float((x[lag:] * x[:-lag])[pairs].sum() / count) / variance if count > 2 else 0.0
+        if correlation <= 0.0 or lag > _WINDOW * total:
+            break
+        total += 2.0 * correlation
+    return total
+
+
+def _part(time: np.ndarray, name: str) -> np.ndarray:
+    if np.issubdtype(time.dtype, np.datetime64):
+        return np.asarray(getattr(pd.DatetimeIndex(time), name))
+    return np.array([getattr(stamp, name) for stamp in time])
+
+
+def _steps(time: np.ndarray) -> np.ndarray:
+    """Return the times between neighbours in seconds."""
+    step: Any = np.diff(time)
+    if np.issubdtype(step.dtype, np.timedelta64):
+        return np.asarray(step / np.timedelta64(1, "s"), float)
+    return np.array([delta.total_seconds() for delta in step])
+
+
+def _runs(steps: np.ndarray) -> np.ndarray:
+    """Return the number of the run of every time; a run ends where a step is half as long again as usual."""
+    gap = steps > 1.5 * np.median(steps) if len(steps) else np.zeros(0, bool)
+    return np.concatenate([[0], np.cumsum(gap)]).astype(int)
+
+
+def _edges(label: np.ndarray) -> np.ndarray:
+    change = np.flatnonzero(np.diff(label)) + 1
+    return np.stack([np.concatenate([[0], change]), np.concatenate([change, [len(label)]])], axis=1).astype(int)
+
+
+def _cut(runs: np.ndarray, length: int) -> np.ndarray:
+    """Return runs cut into equal pieces of at least ``length``; a shorter run stays whole."""
+    pieces = []
+    for start, stop in runs:
+        cuts = np.linspace(start, stop, max(1, (stop - start) // length) + 1).round().astype(int)
+        pieces += list(itertools.pairwise(cuts))
+    return np.array(pieces)

@@ -1,0 +1,62 @@
+"""Errors of the mean: RMSE, MAE and bias, over all times and cells by area."""
+
+from __future__ import annotations
+
+from pipeline.backend import array_namespace
+from pipeline.metrics import METRICS, Array, Case, SumMetric
+from pipeline.metrics._pooling import pooled
+from pipeline.prediction._arrays import wide
+
+
+def error(case: Case) -> Array:
+    """Return mean minus truth in float64."""
+    mean, truth = wide(case.mean, case.truth)
+    return mean - truth
+
+
+@METRICS.register("rmse")
+class Rmse(SumMetric):
+    """Root of the mean square error of the mean."""
+
+    label = "RMSE"
+
+    def terms(self, case: Case) -> tuple[Array, ...]:
+        """Return the square error."""
+        difference = error(case)
+        return (difference * difference,)
+
+    def value(self, count: Array, sums: tuple[Array, ...], weights: Array | None) -> Array:
+        """Return the root of the mean, drawn last."""
+        return array_namespace(count).sqrt(pooled(count, sums[0], weights))
+
+
+@METRICS.register("mae")
+class Mae(SumMetric):
+    """Mean absolute error of the mean."""
+
+    label = "MAE"
+
+    def terms(self, case: Case) -> tuple[Array, ...]:
+        """Return the absolute error."""
+        difference = error(case)
+        return (array_namespace(difference).abs(difference),)
+
+    def value(self, count: Array, sums: tuple[Array, ...], weights: Array | None) -> Array:
+        """Return the mean."""
+        return pooled(count, sums[0], weights)
+
+
+@METRICS.register("bias")
+class Bias(SumMetric):
+    """Mean of prediction minus truth."""
+
+    better = "closer"
+    label = "bias"
+
+    def terms(self, case: Case) -> tuple[Array, ...]:
+        """Return the error."""
+        return (error(case),)
+
+    def value(self, count: Array, sums: tuple[Array, ...], weights: Array | None) -> Array:
+        """Return the mean."""
+        return pooled(count, sums[0], weights)

@@ -1,0 +1,158 @@
+"""Can the error bars be trusted: rank and PIT histograms, calibration curve, spread against error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.backend import array_namespace
+from pipeline.backend.special import to_host
+from pipeline.metrics import Case
+from pipeline.metrics.bootstrap import RESAMPLES, percentile_interval
+from pipeline.metrics.deterministic import error
+from pipeline.metrics.groups import area_series, make_groups
+from pipeline.metrics.probabilistic import corrected_variance
+from pipeline.metrics.sums import chunks
+from pipeline.seeding import derive_seed, generator
+
+DRAWS = 19  # of a distribution without members of its own, for 20 ranks
+BINS = 10
+LEVELS = np.linspace(0.05, 0.95, 19)
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnostics:
+    """How a predictive distribution and the truth agree, over all times and cells.
+
+    Parameters
+    ----------
+    rank_count : ndarray of int, shape (rank,)
+        How often the truth had each rank among the members (for other distributions, among 19 of
+        its draws); equal ranks are drawn at random. Flat for a reliable forecast.
+    pit_count : ndarray of int, shape (bin,)
+        Histogram of the probability integral transform on [0, 1]; flat for a reliable forecast.
+    level, observed, low, high : ndarray, shape (level,)
+        Calibration curve: share of truths, by area, that are at most the quantile of each level,
+        with its 95 % interval by block bootstrap.
+    spread, rmse : ndarray, shape (bin,)
+        Root mean predictive variance and RMSE of the mean in bins of equal counts by spread; equal
+        for a reliable forecast. NaN in bins without values.
+    """
+
+    rank_count: np.ndarray
+    pit_count: np.ndarray
+    level: np.ndarray
+    observed: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    spread: np.ndarray
+    rmse: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """What one chunk of cells adds; flat arrays are of its times and cells with truth."""
+
+    ranks: np.ndarray
+    pit_count: np.ndarray
+    below: np.ndarray  # (level, time): area of the cells whose truth is at most the quantile
+    area: np.ndarray  # (time,): area of the cells with truth
+    variance: np.ndarray
+    square_error: np.ndarray
+    weight: np.ndarray
+
+
+def diagnose(
+    case: Case, *, split: str, variable: str, time: np.ndarray, weights: np.ndarray, seed: int
+) -> Diagnostics | None:
+    """Return the diagnostics of one variable of one model; None for a point forecast.
+
+    Parameters
+    ----------
+    case : Case
+        Finite wherever there is truth, see :func:`~pipeline.metrics.evaluate.evaluate`.
+    split, variable : str
+        For the seeds: resamples are those of the scores.
+    time : ndarray, shape (time,)
+        Increasing ``datetime64`` or cftime objects.
+    weights : ndarray, shape (cell,)
+        Area weights.
+    seed : int
+        The experiment's seed.
+    """
+    if not case.is_distribution:
+        return None
+    purpose = f"{split}:{variable}"
+    parts = [
+        _part(case.select(cells, -1), weights[cells], seed, purpose, number)
+        for number, cells in enumerate(chunks(case))
+    ]
+    group = make_groups(
+        time, area_series(case, weights), seed=seed, purpose=purpose, resamples=RESAMPLES
+    )[0]  # fmt: skip
+    starts = group.blocks.edges[:, 0]
+    below = np.add.reduceat(sum(part.below for part in parts), starts, axis=1)
+    area = np.add.reduceat(sum(part.area for part in parts), starts)
+    draws = (group.counts @ below.T) / (group.counts @ area)[:, None]
+    band = percentile_interval(draws, len(group.blocks))
+    spread, rmse = _bins(parts)
+    return Diagnostics(
+        rank_count=np.asarray(sum(part.ranks for part in parts)),
+        pit_count=np.asarray(sum(part.pit_count for part in parts)),
+        level=LEVELS,
+        observed=below.sum(axis=1) / area.sum(),
+        low=band.low,
+        high=band.high,
+        spread=spread,
+        rmse=rmse,
+    )
+
+
+def _part(case: Case, weights: np.ndarray, seed: int, purpose: str, number: int) -> _Part:
+    valid = to_host(case.valid)
+    members, ranks = _ranks(case, derive_seed(seed, f"ranks:{purpose}", number))
+    if case.prediction.family == "members":
+        # A step function's PIT, spread evenly over the step that the truth stands on.
+        noise = generator(seed, f"pit:{purpose}", number).random(ranks.shape)
+        pit = (ranks + noise) / (members + 1)
+    else:
+        pit = to_host(case.prediction.cdf(case.truth)).astype(float)
+    area = np.where(valid, weights, 0.0)
+    difference = to_host(error(case))
+    return _Part(
+        ranks=np.bincount(ranks[valid], minlength=members + 1),
+        pit_count=np.histogram(pit[valid], bins=BINS, range=(0.0, 1.0))[0],
+        below=np.stack([(area * (pit <= level)).sum(axis=1) for level in LEVELS]),
+        area=area.sum(axis=1),
+        variance=to_host(corrected_variance(case))[valid],
+        square_error=(difference * difference)[valid],
+        weight=area[valid],
+    )
+
+
+def _ranks(case: Case, seed: int) -> tuple[int, np.ndarray]:
+    """Return the number of members or draws, and the truth's rank among them, shape (time, cell)."""
+    if case.prediction.family == "members":
+        members = case.prediction.parameters["members"]
+    else:
+        members = case.prediction.sample(DRAWS, seed=seed)
+    xp = array_namespace(members)
+    truth = xp.astype(case.truth, members.dtype)[None, ...]
+    below, ties = (to_host(xp.sum(xp.astype(found, xp.int64), axis=0)) for found in (members < truth, members == truth))
+    chosen = np.random.default_rng(seed).random(below.shape) * (ties + 1)
+    return int(members.shape[0]), below + np.floor(chosen).astype(int)
+
+
+def _bins(parts: list[_Part]) -> tuple[np.ndarray, np.ndarray]:
+    """Return spread and RMSE in bins of equal counts, by spread."""
+    variance, square, weight = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("variance", "square_error", "weight")
+    )
+    order = np.argsort(variance, kind="stable")
+    found = np.full((2, BINS), np.nan)
+    for number, index in enumerate(np.array_split(order, BINS)):
+        total = weight[index].sum()
+        if total > 0.0:
+            found[:, number] = [(values[index] @ weight[index] / total) ** 0.5 for values in (variance, square)]
+    return found[0], found[1]

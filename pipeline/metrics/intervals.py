@@ -1,0 +1,101 @@
+"""Central prediction intervals: how often they hold the truth, and how wide they are."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pipeline.backend import array_namespace
+from pipeline.metrics import METRICS, Array, Case, SumMetric
+from pipeline.metrics._pooling import pooled
+from pipeline.prediction._arrays import wide
+
+
+def bounds(case: Case, level: float) -> tuple[Array, Array]:
+    """Return the quantiles that the central interval of probability ``level`` lies between, float64."""
+    tail = (1.0 - level) / 2.0
+    lower, upper = wide(case.quantile(round(tail, 9)), case.quantile(round(1.0 - tail, 9)))
+    return lower, upper
+
+
+class _Coverage(SumMetric):
+    level: ClassVar[float]
+    better = "closer"
+    units = "1"
+    probabilistic = True
+
+    def terms(self, case: Case) -> tuple[Array, ...]:
+        """Return 1 where the truth lies in the closed interval, else 0."""
+        lower, upper = bounds(case, self.level)
+        xp = array_namespace(lower)
+        broken = xp.isnan(lower) | xp.isnan(upper)
+        inside = xp.astype((case.truth >= lower) & (case.truth <= upper), xp.float64)
+        return (xp.where(broken, xp.full_like(inside, xp.nan), inside),)
+
+    def value(self, count: Array, sums: tuple[Array, ...], weights: Array | None) -> Array:
+        """Return the share."""
+        return pooled(count, sums[0], weights)
+
+
+class _Width(SumMetric):
+    level: ClassVar[float]
+    probabilistic = True
+
+    def terms(self, case: Case) -> tuple[Array, ...]:
+        """Return the distance between the interval's ends."""
+        lower, upper = bounds(case, self.level)
+        return (upper - lower,)
+
+    def value(self, count: Array, sums: tuple[Array, ...], weights: Array | None) -> Array:
+        """Return the mean."""
+        return pooled(count, sums[0], weights)
+
+
+@METRICS.register("coverage_50")
+class Coverage50(_Coverage):
+    """Share of truths in the central 50 % interval."""
+
+    level = 0.5
+    perfect = 0.5
+    label = "coverage of the 50 % interval"
+
+
+@METRICS.register("coverage_90")
+class Coverage90(_Coverage):
+    """Share of truths in the central 90 % interval."""
+
+    level = 0.9
+    perfect = 0.9
+    label = "coverage of the 90 % interval"
+
+
+@METRICS.register("coverage_95")
+class Coverage95(_Coverage):
+    """Share of truths in the central 95 % interval."""
+
+    level = 0.95
+    perfect = 0.95
+    label = "coverage of the 95 % interval"
+
+
+@METRICS.register("width_50")
+class Width50(_Width):
+    """Mean width of the central 50 % interval."""
+
+    level = 0.5
+    label = "width of the 50 % interval"
+
+
+@METRICS.register("width_90")
+class Width90(_Width):
+    """Mean width of the central 90 % interval."""
+
+    level = 0.9
+    label = "width of the 90 % interval"
+
+
+@METRICS.register("width_95")
+class Width95(_Width):
+    """Mean width of the central 95 % interval."""
+
+    level = 0.95
+    label = "width of the 95 % interval"

@@ -1,0 +1,96 @@
+"""Scores of every cell, with intervals: where a model is good, and where that is certain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.backend import array_namespace
+from pipeline.backend.special import to_host
+from pipeline.metrics import Array, Case
+from pipeline.metrics.bootstrap import percentile_interval
+from pipeline.metrics.groups import Group
+from pipeline.metrics.sums import BlockSums, chunks, score_sums
+
+RESAMPLES = 250  # a cell's interval needs fewer than a headline's
+NEEDED = ("rmse", "bias")
+
+
+@dataclass(frozen=True, eq=False)
+class Maps:
+    """Fields over the scored cells, shape (cell,), float64, on the host; NaN where there is no truth.
+
+    Parameters
+    ----------
+    rmse, bias, bias_low, bias_high : ndarray
+        In units, the latter two a 95 % interval by block bootstrap.
+    skill, skill_low, skill_high : ndarray or None
+        ``100 (1 - RMSE / RMSE of the reference)`` in %, and its interval, both models resampled
+        together; None for the reference itself and where there is none.
+    aleatoric, epistemic : ndarray or None
+        Mean variances; None where the family has no such part.
+    """
+
+    rmse: np.ndarray
+    bias: np.ndarray
+    bias_low: np.ndarray
+    bias_high: np.ndarray
+    skill: np.ndarray | None
+    skill_low: np.ndarray | None
+    skill_high: np.ndarray | None
+    aleatoric: np.ndarray | None
+    epistemic: np.ndarray | None
+
+
+def make_maps(case: Case, sums: BlockSums, group: Group, reference: BlockSums | None) -> Maps:
+    """Return the maps of one model and variable over a group of times.
+
+    Parameters
+    ----------
+    case : Case
+        The predictions, for their variances.
+    sums, reference : BlockSums
+        With the metrics ``NEEDED``, of the model and of the reference.
+    group : Group
+        Times and resamples of both.
+    """
+    blocks = len(group.blocks)
+    rmse = score_sums("rmse", sums, group, None, RESAMPLES)
+    bias = score_sums("bias", sums, group, None, RESAMPLES)
+    bias_interval = percentile_interval(bias.draws, blocks)
+    skill = low = high = None
+    if reference is not None:
+        other = score_sums("rmse", reference, group, None, RESAMPLES)
+        skill = _skill(rmse.value, other.value)
+        interval = percentile_interval(_skill(rmse.draws, other.draws), blocks)
+        low, high = interval.low, interval.high
+    aleatoric, epistemic = _mean_variances(case)
+    return Maps(
+        rmse.value, bias.value, bias_interval.low, bias_interval.high, skill, low, high, aleatoric, epistemic
+    )  # fmt: skip
+
+
+def _skill(rmse: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    known = reference > 0.0
+    return np.where(known, 100.0 * (1.0 - rmse / np.where(known, reference, 1.0)), np.nan)
+
+
+def _mean_variances(case: Case) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Return the means of both variances over the times that have truth."""
+    parts: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+    for cells in chunks(case):
+        chunk = case.select(cells, -1)
+        for found, variance in zip(parts, chunk.prediction.variances(), strict=True):
+            if variance is not None:
+                found.append(_mean_over_time(variance, chunk.valid))
+    aleatoric, epistemic = (np.concatenate(part) if part else None for part in parts)
+    return aleatoric, epistemic
+
+
+def _mean_over_time(values: Array, valid: Array) -> np.ndarray:
+    xp = array_namespace(values)
+    wide = xp.astype(values, xp.float64)
+    count = to_host(xp.sum(xp.astype(valid, xp.float64), axis=0))
+    total = to_host(xp.sum(xp.where(valid, wide, xp.zeros_like(wide)), axis=0))
+    return np.where(count > 0.0, total / np.maximum(count, 1.0), np.nan)

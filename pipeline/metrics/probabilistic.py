@@ -1,0 +1,131 @@
+"""Scores of the predictive distribution: CRPS, likelihood, and spread against error."""
+
+from __future__ import annotations
+
+from pipeline.backend import array_namespace
+from pipeline.metrics import METRICS, Array, Case, SumMetric
+from pipeline.metrics._pooling import pooled, ratio
+from pipeline.metrics.deterministic import error
+from pipeline.prediction._arrays import wide
+from pipeline.prediction.members import crps_ensemble
+
+
+@METRICS.register("crps")
+class Crps(SumMetric):
+    """Continuous ranked probability score of the exact distribution; a point forecast's is its MAE."""
+
+    label = "CRPS"
+
+    def terms(self, case: Case) -> tuple[Array, ...]:
+        """Return the CRPS."""
+        return (case.crps,)
+
+    def value(self, count: Array, sums: tuple[Array, ...], weights: Array | None) -> Array:
+        """Return the mean."""
+        return pooled(count, sums[0], weights)
+
+
+@METRICS.register("crps_fair")
+class CrpsFair(SumMetric):
+    """CRPS of the members, corrected for their number (Ferro 2014, doi:10.1002/qj.2270).
+
+    Members of a mixture are its components' means.
+    """
+
+    probabilistic = True
+    least_members = 2
+    label = "fair CRPS"
+
+    def terms(self, case: Case) -> tuple[Array, ...]:
+        """Return the fair CRPS."""
+        return (crps_ensemble(case.prediction.members, case.truth, fair=True),)
+
+    def value(self, count: Array, sums: tuple[Array, ...], weights: Array | None) -> Array:
+        """Return the mean."""
+        return pooled(count, sums[0], weights)
+
+
+@METRICS.register("crpss")
+class Crpss(SumMetric):
+    """Skill: 1 - CRPS / CRPS of the train split's climatology."""
+
+    perfect = 1.0
+    better = "higher"
+    units = "1"
+    probabilistic = True
+    label = "CRPS skill"
+
+    def terms(self, case: Case) -> tuple[Array, ...]:
+        """Return both scores."""
+        return case.crps, case.climatology.crps(case.truth)
+
+    def value(self, count: Array, sums: tuple[Array, ...], weights: Array | None) -> Array:
+        """Return the skill; NaN where the climatology has no error."""
+        own, usual = (pooled(count, total, weights) for total in sums)
+        return 1.0 - ratio(own, usual)
+
+
+@METRICS.register("nll")
+class Nll(SumMetric):
+    """Mean negative log density at the truth [nat]; not for ensembles of values, which have no density."""
+
+    perfect = None
+    units = "1"
+    probabilistic = True
+    label = "negative log-likelihood"
+
+    def applies(self, case: Case, units: str) -> bool:
+        """Whether the family has a density."""
+        return super().applies(case, units) and case.prediction.family != "members"
+
+    def terms(self, case: Case) -> tuple[Array, ...]:
+        """Return the negative log density."""
+        return (case.prediction.nll(case.truth),)
+
+    def value(self, count: Array, sums: tuple[Array, ...], weights: Array | None) -> Array:
+        """Return the mean."""
+        return pooled(count, sums[0], weights)
+
+
+@METRICS.register("spread_skill")
+class SpreadSkill(SumMetric):
+    """Root of the mean predictive variance by the RMSE of the mean; 1 where spread and error agree.
+
+    The part between M members is taken with a divisor of M - 1 and times (M + 1) / M, since the
+    mean of a few members errs too (Fortin et al. 2014, doi:10.1175/JHM-D-14-0008.1).
+    """
+
+    perfect = 1.0
+    better = "closer"
+    units = "1"
+    probabilistic = True
+    label = "spread-skill ratio"
+
+    def terms(self, case: Case) -> tuple[Array, ...]:
+        """Return variance and square error."""
+        difference = error(case)
+        return corrected_variance(case), difference * difference
+
+    def value(self, count: Array, sums: tuple[Array, ...], weights: Array | None) -> Array:
+        """Return the ratio of the roots of the means."""
+        variance, square = (pooled(count, total, weights) for total in sums)
+        return array_namespace(count).sqrt(ratio(variance, square))
+
+
+def corrected_variance(case: Case) -> Array:
+    """Return the predictive variance of the truth about the mean, shape (time, cell), float64.
+
+    The aleatoric part as it is; the part between M members times (M + 1) / (M - 1), which turns a
+    divisor of M into M - 1 and adds the error of the members' mean. One member has no such part.
+    """
+    aleatoric, epistemic = case.prediction.variances()
+    members = case.prediction.members
+    size = 0 if members is None else members.shape[0]
+    total = None
+    if aleatoric is not None:
+        (total,) = wide(aleatoric)
+    if epistemic is not None:
+        (between,) = wide(epistemic)
+        between = between * ((size + 1) / (size - 1)) if size > 1 else between
+        total = between if total is None else total + between
+    return total

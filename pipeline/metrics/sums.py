@@ -1,0 +1,144 @@
+"""From a case to block sums and, with resamples of blocks, to scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import array_api_compat
+import numpy as np
+
+from pipeline.backend import array_namespace
+from pipeline.backend.special import to_host
+from pipeline.metrics import METRICS, Array, Case, Metric, SeriesMetric, SumMetric
+from pipeline.metrics._pooling import area_mean
+from pipeline.metrics.groups import Group
+
+_MEMORY = 2**28  # bytes of float64 that a chunk of cells may take
+_VALUES = 2**22  # resamples times cells in one call of a metric
+
+
+@dataclass(frozen=True, eq=False)
+class BlockSums:
+    """Sums over the times of every block.
+
+    Parameters
+    ----------
+    count : array of float64, shape (block, cell)
+        Number of times with truth.
+    terms : mapping of str to tuple of array of float64, shape (block, cell)
+        By metric.
+    """
+
+    count: Array
+    terms: Mapping[str, tuple[Array, ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class Resampled:
+    """A score and its bootstrap values, on the host: of shape () and (resample,), or with cells behind."""
+
+    value: np.ndarray
+    draws: np.ndarray
+
+
+def metrics_of_kind(names: Sequence[str], kind: type[Metric]) -> dict[str, Any]:
+    """Return instances of those metrics that are of ``kind``, by name."""
+    found = {name: METRICS.get(name)() for name in names}
+    return {name: metric for name, metric in found.items() if isinstance(metric, kind)}
+
+
+def chunks(case: Case, widest: int = _MEMORY) -> list[slice]:
+    """Return slices of cells that are worked on at a time: about 256 MiB of float64 with all that scores need."""
+    times, cells = case.truth.shape
+    members = case.prediction.members
+    rows = 24 + 4 * (0 if members is None else members.shape[0])
+    width = max(1, widest // (8 * max(1, times) * rows))
+    return [slice(start, min(start + width, cells)) for start in range(0, cells, width)]
+
+
+def block_sums(case: Case, names: Sequence[str], groups: Sequence[Group]) -> list[BlockSums]:
+    """Return the sums of all :class:`SumMetric` among ``names``, one record a group, from one pass.
+
+    Terms are worked out in float64 chunks of cells; where the truth is not finite they do not count.
+    """
+    metrics = metrics_of_kind(names, SumMetric)
+    collected: list[list[tuple[Array, dict[str, tuple[Array, ...]]]]] = [[] for _ in groups]
+    for cells in chunks(case):
+        part = case.select(cells, -1)
+        xp = array_namespace(part.truth)
+        count = xp.astype(part.valid, xp.float64)
+        terms = {name: tuple(_clean(part, term) for term in metric.terms(part)) for name, metric in metrics.items()}
+        for found, group in zip(collected, groups, strict=True):
+            add = _adder(group, part.truth)
+            sums = {name: tuple(add(term) for term in parts) for name, parts in terms.items()}
+            found.append((add(count), sums))
+    return [_joined(found, metrics) for found in collected]
+
+
+def _clean(case: Case, term: Array) -> Array:
+    xp = array_namespace(term)
+    wide = xp.astype(term, xp.float64)
+    return xp.where(case.valid, wide, xp.zeros_like(wide))
+
+
+def _adder(group: Group, like: Array) -> Callable[[Array], Array]:
+    """Return a function from (time, cell) to sums over the blocks of a group, (block, cell)."""
+    xp, device = array_namespace(like), array_api_compat.device(like)
+    rows = [xp.asarray(group.index[start:stop], device=device) for start, stop in group.blocks.edges]
+
+    def add(term: Array) -> Array:
+        return xp.stack([xp.sum(xp.take(term, row, axis=0), axis=0) for row in rows])
+
+    return add
+
+
+def _joined(found: list[tuple[Array, dict[str, tuple[Array, ...]]]], names: Mapping[str, Any]) -> BlockSums:
+    xp = array_namespace(found[0][0])
+    terms = {
+        name: tuple(
+            xp.concat([sums[name][number] for _, sums in found], axis=1) for number in range(len(found[0][1][name]))
+        )
+        for name in names
+    }
+    return BlockSums(xp.concat([count for count, _ in found], axis=1), terms)
+
+
+def score_sums(name: str, sums: BlockSums, group: Group, weights: np.ndarray | None, resamples: int) -> Resampled:
+    """Return the score ``name`` of a group and its first ``resamples`` bootstrap values.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (cell,), or None
+        Area weights for one score; None: a map, with a trailing axis of cells.
+    """
+    metric: SumMetric = metrics_of_kind([name], SumMetric)[name]
+    xp, device = array_namespace(sums.count), array_api_compat.device(sums.count)
+    area = None if weights is None else xp.asarray(weights, dtype=xp.float64, device=device)
+
+    def value(counts: np.ndarray) -> np.ndarray:
+        drawn = xp.asarray(counts, dtype=xp.float64, device=device)
+        added = tuple(drawn @ term for term in sums.terms[name])
+        return to_host(metric.value(drawn @ sums.count, added, area))
+
+    step = max(1, _VALUES // sums.count.shape[1])
+    counts = group.counts[:resamples]
+    draws = [value(counts[start : start + step]) for start in range(0, len(counts), step)]
+    return Resampled(value(np.ones((1, len(group.blocks))))[0], np.concatenate(draws, axis=0))
+
+
+def score_series(name: str, case: Case, group: Group, weights: np.ndarray) -> Resampled:
+    """Return the area mean of the :class:`SeriesMetric` ``name`` over a group, and its bootstrap values."""
+    metric: SeriesMetric = metrics_of_kind([name], SeriesMetric)[name]
+    xp, device = array_namespace(case.truth), array_api_compat.device(case.truth)
+    edges = group.blocks.edges
+    times = np.repeat(group.counts, edges[:, 1] - edges[:, 0], axis=1)
+    # The first column is the series itself.
+    drawn = np.concatenate([np.ones((1, times.shape[1]), np.int32), times.astype(np.int32)], axis=0).T
+    counts = xp.asarray(np.ascontiguousarray(drawn), device=device)
+    rows = xp.asarray(group.index, device=device)
+    values = [metric.cells(case.select(cells, -1).select(rows, -2), counts) for cells in chunks(case)]
+    area = xp.asarray(weights, dtype=xp.float64, device=device)
+    pooled = to_host(area_mean(xp.concat(values, axis=1), area))
+    return Resampled(pooled[0], pooled[1:])

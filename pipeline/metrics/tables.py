@@ -1,0 +1,141 @@
+"""``scores.csv`` and ``comparisons.csv``: records in, the same bytes out."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pipeline.errors import DataError
+
+
+@dataclass(frozen=True)
+class Score:
+    """One row of ``scores.csv``.
+
+    Parameters
+    ----------
+    model, split, variable, group, metric : str
+        What was scored; ``group`` is ``all`` or such as ``season=DJF``.
+    value : float
+        The score; NaN where it is undefined.
+    units : str
+        Units of value, low and high.
+    low, high : float
+        95 % interval by block bootstrap; NaN where there are too few blocks for one.
+    n : int
+        Number of times with truth in any cell.
+    """
+
+    model: str
+    split: str
+    variable: str
+    group: str
+    metric: str
+    value: float
+    units: str
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One row of ``comparisons.csv``: the paired difference of two models on the same times.
+
+    Parameters
+    ----------
+    model, reference, split, variable, group, metric : str
+        What was compared.
+    difference : float
+        Score of ``model`` minus score of ``reference``.
+    low, high : float
+        95 % interval of the difference, both models resampled together.
+    relative : float
+        ``difference / score of the reference``; NaN for scores that are no positive error.
+    n : int
+        Number of times with truth in any cell.
+    """
+
+    model: str
+    reference: str
+    split: str
+    variable: str
+    group: str
+    metric: str
+    difference: float
+    low: float
+    high: float
+    relative: float
+    n: int
+
+
+Row = TypeVar("Row", Score, Comparison)
+
+
+def write_scores(path: Path, rows: Iterable[Score]) -> None:
+    """Write ``scores.csv``: numbers with six significant digits, NaN empty, lines end with a line feed."""
+    _write(path, Score, list(rows))
+
+
+def write_comparisons(path: Path, rows: Iterable[Comparison]) -> None:
+    """Write ``comparisons.csv``, in the format of :func:`write_scores`."""
+    _write(path, Comparison, list(rows))
+
+
+def read_scores(path: Path) -> tuple[Score, ...]:
+    """Return the rows of a ``scores.csv``.
+
+    Raises
+    ------
+    DataError
+        If there is no such file, or its columns are others.
+    """
+    return _read(path, Score)
+
+
+def read_comparisons(path: Path) -> tuple[Comparison, ...]:
+    """Return the rows of a ``comparisons.csv``; errors as of :func:`read_scores`."""
+    return _read(path, Comparison)
+
+
+def _columns(kind: type[Any]) -> list[str]:
+    return [field.name for field in dataclasses.fields(kind)]
+
+
+def _write(path: Path, kind: type[Row], rows: Sequence[Row]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(_columns(kind))
+        writer.writerows([_text(getattr(row, name)) for name in _columns(kind)] for row in rows)
+
+
+def _text(value: str | float) -> str:
+    if isinstance(value, float):
+        # A minus sign before zero would tell apart what is the same to six digits; adding 0 takes it off.
+        return "" if math.isnan(value) else f"{value + 0.0:.6g}"
+    return str(value)
+
+
+def _read(path: Path, kind: type[Row]) -> tuple[Row, ...]:
+    if not path.is_file():
+        raise DataError(f"expected scores at {str(path)!r}, which is not there. Run the stage score first.")
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        if reader.fieldnames != _columns(kind):
+            raise DataError(f"expected the columns {_columns(kind)} in {str(path)!r}, got {reader.fieldnames!r}.")
+        return tuple(_row(kind, line) for line in reader)
+
+
+def _row(kind: type[Row], line: dict[str, str]) -> Row:
+    values: dict[str, Any] = dict(line)
+    for field in dataclasses.fields(kind):
+        if field.type == "float":
+            values[field.name] = float(line[field.name] or "nan")
+        elif field.type == "int":
+            values[field.name] = int(line[field.name])
+    return kind(**values)

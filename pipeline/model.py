@@ -1,0 +1,133 @@
+"""The contract every model fulfils, classical and deep alike; the models are in ``models/``."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from pipeline.backend import Backend
+from pipeline.errors import BackendUnavailableError
+from pipeline.model_config import ModelConfig
+from pipeline.prediction import Prediction
+from pipeline.progress import Progress, silent
+from pipeline.samples import Samples
+from pipeline.seeding import derive_seed
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a model may know of the run it is part of.
+
+    Parameters
+    ----------
+    backend : Backend
+        Arrays, estimators and the torch device.
+    seed : int
+        The experiment's seed; models derive theirs with :meth:`seed_for`.
+    name : str
+        The experiment's name for the model, ``unet``.
+    member : int
+        Number of the ensemble member that is fitted.
+    folder : Path, optional
+        Where the model may keep checkpoints while it is fitted; None: nowhere.
+    progress : Progress
+        Told of steps that take time.
+    warn : callable
+        Takes a sentence that must reach the report's first screen, such as a fallback to the CPU.
+    strict : bool
+        Whether such a fallback is an error, ``compute.strict`` of the experiment.
+    """
+
+    backend: Backend
+    seed: int = 0
+    name: str = "model"
+    member: int = 0
+    folder: Path | None = None
+    progress: Progress = field(default=silent)
+    warn: Callable[[str], None] = field(default=lambda message: None)
+    strict: bool = False
+
+    def seed_for(self, purpose: str) -> int:
+        """Return this member's seed for ``purpose``, shared with no other member or model."""
+        return derive_seed(self.seed, f"{self.name}:{purpose}", self.member)
+
+    def estimator(self, name: str, **params: Any) -> Any:
+        """Return the backend's estimator ``name``; a fallback to the CPU is passed on to ``warn``.
+
+        Raises
+        ------
+        BackendUnavailableError
+            If there is a fallback and the context is strict.
+        """
+        made = self.backend.estimator(name, **params)
+        if made.fallback is not None:
+            if self.strict:
+                raise BackendUnavailableError(f"{made.fallback} Take another option, or compute.strict: false.")
+            self.warn(str(made.fallback))
+        return made
+
+
+__all__ = ["Context", "Model", "ModelConfig"]
+
+
+class Model(ABC):
+    """A model: fitted on samples, asked for a :class:`~pipeline.prediction.Prediction`.
+
+    Class attributes
+    ----------------
+    Config : type of ModelConfig
+        Options with their defaults; ``models.<name>`` of the experiment less ``kind``.
+    traits : frozenset of str
+        What the model can do. ``baseline``: the report compares against it. ``seeded``: another
+        seed gives another model, so ensembles make sense. ``differentiable``: has
+        :meth:`network`. ``probabilistic``: answers a distribution, not a point.
+
+    All arrays that go in and out live on the device of ``context.backend``, in the space of the
+    samples (standardised, anomalies); the predict stage turns them back into units.
+    """
+
+    Config: ClassVar[type[ModelConfig]] = ModelConfig
+    traits: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(self, config: ModelConfig | None = None) -> None:
+        self.config: Any = config if config is not None else self.Config()
+
+    @abstractmethod
+    def fit(self, train: Samples, validation: Samples, context: Context) -> Self:
+        """Fit on ``train``; ``validation`` is for choices only (a penalty, an epoch)."""
+
+    @abstractmethod
+    def predict(self, inputs: Samples, context: Context) -> Prediction:
+        """Return the prediction for every sample, shape (time, target, lat, lon), finite in the mask."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write the fitted model into ``folder`` (there, empty), with safetensors or skops only."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, folder: Path, context: Context) -> Self:
+        """Return the model that :meth:`save` wrote; its predictions are the same."""
+
+    def network(self, samples: Samples, context: Context) -> Any:
+        """Return the mean as a ``torch.nn.Module``; only models with the trait ``differentiable``.
+
+        It maps inputs of shape (time, channel, lat, lon) to the mean, (time, target, lat, lon),
+        both in the space of the samples, on the backend's torch device, in eval mode.
+        """
+        raise TypeError(f"{type(self).__name__} has no network: its traits are {sorted(self.traits)}.")
+
+    def summary(self) -> dict[str, Any]:
+        """Return what was chosen or learned, for the report: JSON numbers, strings and short lists."""
+        return {}
+
+    def _save_config(self, folder: Path) -> None:
+        (folder / "config.json").write_text(self.config.model_dump_json(indent=1))
+
+    @classmethod
+    def _load_config(cls, folder: Path) -> Any:
+        return cls.Config.model_validate(json.loads((folder / "config.json").read_text()))

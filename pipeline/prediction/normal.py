@@ -1,0 +1,71 @@
+"""The normal distribution in every cell."""
+
+from __future__ import annotations
+
+from statistics import NormalDist
+from typing import ClassVar
+
+from pipeline.backend import array_namespace
+from pipeline.prediction import FAMILIES, Array, Parameters
+from pipeline.prediction._arrays import (
+    SQRT_PI,
+    expected_distance,
+    log_density,
+    narrow,
+    normal_cdf,
+    normal_draws,
+    wide,
+)
+
+
+@FAMILIES.register("normal")
+class Normal:
+    """Normal distribution of ``mean`` and ``sd``; its variance is aleatoric, one model knows no other.
+
+    Where ``sd`` is 0 it is a point: the distribution function is a step, and the density infinite.
+    """
+
+    parameters: ClassVar[tuple[str, ...]] = ("mean", "sd")
+    member_parameters: ClassVar[tuple[str, ...]] = ()
+
+    def mean(self, p: Parameters) -> Array:
+        """Return the mean."""
+        return p["mean"]
+
+    def variances(self, p: Parameters) -> tuple[Array | None, Array | None]:
+        """Return (variance, None)."""
+        (sd,) = wide(p["sd"])
+        return narrow(sd * sd, p["sd"]), None
+
+    def quantile(self, p: Parameters, level: float) -> Array:
+        """Return ``mean + sd * Phi^-1(level)``."""
+        mean, sd = wide(p["mean"], p["sd"])
+        return narrow(mean + sd * NormalDist().inv_cdf(level), p["mean"])
+
+    def cdf(self, p: Parameters, value: Array) -> Array:
+        """Return ``Phi((value - mean) / sd)``."""
+        value, mean, sd = wide(value, p["mean"], p["sd"])
+        return narrow(normal_cdf(value, mean, sd), p["mean"])
+
+    def sample(self, p: Parameters, count: int, seed: int) -> Array:
+        """Return draws that are independent between times, targets and cells."""
+        mean, sd = wide(p["mean"], p["sd"])
+        draws = normal_draws((count, *mean.shape), seed, mean)
+        return narrow(mean[None, ...] + sd[None, ...] * draws, p["mean"])
+
+    def crps(self, p: Parameters, truth: Array) -> Array:
+        """Return ``sd (z (2 Phi(z) - 1) + 2 phi(z) - 1 / sqrt(pi))`` (Gneiting et al. 2005, doi:10.1175/MWR2904.1)."""
+        value, mean, sd = wide(truth, p["mean"], p["sd"])
+        return narrow(expected_distance(value - mean, sd) - sd / SQRT_PI, p["mean"])
+
+    def nll(self, p: Parameters, truth: Array) -> Array:
+        """Return the negative log density; where ``sd`` is 0, infinite with the sign that honesty asks."""
+        value, mean, sd = wide(truth, p["mean"], p["sd"])
+        return narrow(-log_density(value, mean, sd), p["mean"])
+
+    def affine(self, p: Parameters, scale: Array, shift: Array) -> dict[str, Array]:
+        """Return the parameters of ``scale * X + shift``."""
+        mean, sd = p["mean"], p["sd"]
+        # A scale of one row must widen ``sd`` as it widens ``mean``.
+        spread = array_namespace(mean).zeros_like(mean) + scale * sd
+        return {"mean": narrow(scale * mean + shift, mean), "sd": narrow(spread, sd)}

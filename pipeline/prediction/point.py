@@ -1,0 +1,53 @@
+"""A single value: all probability at one point, no uncertainty said."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pipeline.backend import array_namespace
+from pipeline.prediction import FAMILIES, Array, Parameters
+from pipeline.prediction._arrays import narrow, normal_cdf, wide
+
+
+@FAMILIES.register("point")
+class Point:
+    """Point forecast ``mean``; its CRPS is the absolute error, and it has no density."""
+
+    parameters: ClassVar[tuple[str, ...]] = ("mean",)
+    member_parameters: ClassVar[tuple[str, ...]] = ()
+
+    def mean(self, p: Parameters) -> Array:
+        """Return the value itself."""
+        return p["mean"]
+
+    def variances(self, p: Parameters) -> tuple[Array | None, Array | None]:
+        """Return (None, None): a point forecast says nothing of its errors."""
+        return None, None
+
+    def quantile(self, p: Parameters, level: float) -> Array:
+        """Return the value itself, whatever the level."""
+        return p["mean"]
+
+    def cdf(self, p: Parameters, value: Array) -> Array:
+        """Return 0 below the value and 1 from it on."""
+        value, mean = wide(value, p["mean"])
+        return narrow(normal_cdf(value, mean, 0.0 * mean), p["mean"])
+
+    def sample(self, p: Parameters, count: int, seed: int) -> Array:
+        """Return ``count`` copies."""
+        xp = array_namespace(p["mean"])
+        return xp.stack([p["mean"]] * count)
+
+    def crps(self, p: Parameters, truth: Array) -> Array:
+        """Return the absolute error."""
+        value, mean = wide(truth, p["mean"])
+        return narrow(array_namespace(mean).abs(value - mean), p["mean"])
+
+    def nll(self, p: Parameters, truth: Array) -> Array:
+        """Return NaN: there is no density."""
+        xp = array_namespace(p["mean"])
+        return xp.full_like(p["mean"], xp.nan)
+
+    def affine(self, p: Parameters, scale: Array, shift: Array) -> dict[str, Array]:
+        """Return the parameters of ``scale * X + shift``."""
+        return {"mean": narrow(scale * p["mean"] + shift, p["mean"])}

@@ -1,0 +1,47 @@
+"""Small helpers for arrays that may live on a device and may be larger than its spare memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import array_api_compat
+import numpy as np
+
+from pipeline.backend import array_namespace
+
+Array = Any
+
+# Of float64 scratch a block: fits a CPU's cache, which is several times as fast as going through memory.
+BLOCK_BYTES = 8 * 2**20
+
+
+def beside(host: Any, values: Array, dtype: Any = None) -> Array:
+    """Return ``host`` as an array of the namespace and on the device of ``values``."""
+    xp = array_namespace(values)
+    return xp.asarray(np.asarray(host), dtype=dtype, device=array_api_compat.device(values))
+
+
+def blocks(values: Array, width: int = 0) -> Iterator[slice]:
+    """Yield slices of the first axis, each of at most ``BLOCK_BYTES`` as float64.
+
+    ``width`` says how many numbers are made of one row, if more than it has.
+    """
+    row = max(1, width, math.prod(values.shape[1:])) * 8
+    size = max(1, BLOCK_BYTES // row)
+    for start in range(0, values.shape[0], size):
+        yield slice(start, min(start + size, values.shape[0]))
+
+
+def rows(values: Array, index: np.ndarray) -> Array:
+    """Return ``values`` at the positions ``index`` of its first axis."""
+    return array_namespace(values).take(values, beside(index, values), axis=0)
+
+
+def split_missing(values: Array) -> tuple[Array, Array]:
+    """Return ``values`` in float64 with zeros for what is not finite, and 1.0 where it is finite."""
+    xp = array_namespace(values)
+    finite = xp.isfinite(values)
+    wide = xp.astype(values, xp.float64)
+    return xp.where(finite, wide, xp.zeros_like(wide)), xp.astype(finite, xp.float64)

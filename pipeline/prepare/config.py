@@ -1,0 +1,79 @@
+"""The ``prepare`` section of an experiment."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RegridConfig(_Section):
+    """The common grid of all predictors."""
+
+    to: str | None = Field(
+        default=None,
+        description="'target', or 'dataset/variable' whose grid is taken; the first predictor's grid by default.",
+    )
+    method: Literal["bilinear", "nearest", "conservative"] = Field(
+        default="bilinear", description="How fields are carried over; cells outside take the nearest value."
+    )
+
+
+class InputsConfig(_Section):
+    """How predictors become channels."""
+
+    anomaly: Literal["none", "day_of_year"] = Field(
+        default="day_of_year",
+        description="Subtract the train split's day-of-year climatology; do so where the target's is subtracted too, "
+        "or the season is left in the inputs alone.",
+    )
+    scale: Literal["per_cell", "per_field"] = Field(
+        default="per_cell", description="Mean and deviation of the train split at every cell, or one a field."
+    )
+    lags: list[int] = Field(
+        default_factory=lambda: [0], description="Steps back in time that are given, 0 for the same day."
+    )
+    max_missing: float = Field(
+        default=0.1,
+        ge=0,
+        lt=1,
+        description="Largest share of a split's steps that may miss a predictor.",
+    )
+
+    @field_validator("lags")
+    @classmethod
+    def _lags(cls, lags: list[int]) -> list[int]:
+        if not lags or min(lags) < 0 or len(set(lags)) != len(lags):
+            raise ValueError(f"expected different lags of 0 or more, got {lags!r}")
+        return sorted(lags)
+
+
+class TargetConfig(_Section):
+    """How the target is given to models; predictions are turned back into units."""
+
+    anomaly: Literal["none", "mean", "day_of_year"] = Field(
+        default="day_of_year", description="Subtract the train split's mean or day-of-year climatology."
+    )
+    scale: Literal["none", "per_cell", "per_field"] = Field(
+        default="per_field", description="Divide by the train split's deviation at every cell, or one a field."
+    )
+    mask: Literal["finite", "all"] = Field(
+        default="finite",
+        description="'finite': cells with truth on at least `min_share` of the train days; 'all': every cell.",
+    )
+    min_share: float = Field(
+        default=0.5, gt=0, le=1, description="Least share of train days with truth for a cell to count."
+    )
+
+
+class PrepareConfig(_Section):
+    """From datasets to samples; everything fitted here is fitted on the train split alone."""
+
+    regrid: RegridConfig = Field(default_factory=RegridConfig)
+    inputs: InputsConfig = Field(default_factory=InputsConfig)
+    target: TargetConfig = Field(default_factory=TargetConfig)
+    harmonics: int = Field(default=2, ge=0, le=8, description="Sines and cosines of the day-of-year climatology.")

@@ -1,0 +1,254 @@
+"""Predictors as standardised channels on one grid."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from pipeline.backend import Backend, array_namespace
+from pipeline.errors import ConfigError, DataError
+from pipeline.grid import Grid
+from pipeline.prepare.align import Axis, Predictors
+from pipeline.prepare.arrays import blocks
+from pipeline.prepare.climatology import Climatology
+from pipeline.prepare.config import PrepareConfig, RegridConfig
+from pipeline.prepare.regrid import Method, Regridder
+from pipeline.prepare.scaling import Standardiser
+from pipeline.prepare.splits import TrainSplit
+
+Array = Any
+
+
+@dataclass(frozen=True, eq=False)
+class InputTransform:
+    """What was fitted to make channels of predictors, and applied to all of them alike.
+
+    Parameters
+    ----------
+    names, units : tuple of str
+        Of the channels, without lags; units before standardisation.
+    lags : tuple of int
+        Steps back in time that are given.
+    grid : Grid
+        The channels' common grid.
+    method : {"bilinear", "nearest", "conservative"}
+        How fields are carried over to it.
+    anomaly : Climatology or None
+        What is subtracted first.
+    scaler : Standardiser
+        Means and deviations of the train split.
+    unseen : array of bool, shape (channel, lat, lon)
+        Cells without any value in the train split (the land of an ocean field), which are always 0.
+    """
+
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+    lags: tuple[int, ...]
+    grid: Grid
+    method: Method
+    anomaly: Climatology | None
+    scaler: Standardiser
+    unseen: Array
+
+    @classmethod
+    def fit(
+        cls,
+        raw: Array,
+        train: TrainSplit,
+        config: PrepareConfig,
+        grid: Grid,
+        names: Sequence[str],
+        units: Sequence[str],
+    ) -> InputTransform:
+        """Fit on the train rows of ``raw``, shape (time, channel, lat, lon), in units.
+
+        Raises
+        ------
+        TypeError
+            If ``train`` is not a TrainSplit.
+        DataError
+            If a channel has no finite value in the train split.
+        """
+        TrainSplit.require(train, "InputTransform")
+        seen, anomaly = train.take(raw), None
+        if config.inputs.anomaly == "day_of_year":
+            anomaly = Climatology.fit(raw, train, harmonics=config.harmonics)
+            seen = _less(seen, anomaly, train.phase)
+        scaler = Standardiser.fit(seen, train.alone(), per=config.inputs.scale, names=names)
+        xp = array_namespace(raw)
+        unseen = ~xp.any(xp.isfinite(train.take(raw)), axis=0)
+        lags, method = tuple(config.inputs.lags), config.regrid.method
+        return cls(tuple(names), tuple(units), lags, grid, method, anomaly, scaler, unseen)
+
+    def forward(self, raw: Array, phase: np.ndarray) -> tuple[Array, Array]:
+        """Return standardised channels, and which channel misses a value at which step.
+
+        Parameters
+        ----------
+        raw : array of float32, shape (time, channel, lat, lon)
+            In units, on ``grid``.
+        phase : ndarray, shape (time,)
+            Phase of the year of every step.
+        """
+        xp = array_namespace(raw)
+        values = self.scaler.transform(raw if self.anomaly is None else _less(raw, self.anomaly, phase))
+        values = xp.where(self.unseen, xp.zeros_like(values), values)
+        return values, xp.any(~xp.isfinite(values), axis=(2, 3))
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """Standardised predictors on the whole axis.
+
+    Parameters
+    ----------
+    values : array of float32, shape (time, channel, lat, lon)
+        Finite where ``complete``.
+    complete : ndarray of bool, shape (time,)
+        Steps without a missing value.
+    transform : InputTransform
+        What was fitted to make them.
+    regridding : tuple of dict
+        For each dataset, its grid, how it was carried over and how many cells lie outside.
+    """
+
+    values: Array
+    complete: np.ndarray
+    transform: InputTransform
+    regridding: tuple[dict[str, Any], ...]
+
+
+def build_inputs(
+    predictors: Predictors, target: Grid, axis: Axis, config: PrepareConfig, train: TrainSplit, backend: Backend
+) -> Inputs:
+    """Return the predictors as channels on the device of ``backend``.
+
+    A step with a missing value in a cell that has some on other train days is marked incomplete,
+    and makes no sample.
+
+    Raises
+    ------
+    ConfigError
+        If ``regrid.to`` names no grid.
+    DataError
+        If a channel has no value, a variable has the wrong dims, or more than
+        ``inputs.max_missing`` of a split's steps miss a value.
+    """
+    grid = common_grid(predictors, target, config.regrid)
+    names, units = channel_names(predictors), channel_units(predictors)
+    raw, regridding = carry(predictors, axis.predictors, grid, config.regrid.method, backend)
+    transform = InputTransform.fit(raw, train, config, grid, names, units)
+    values, missing = transform.forward(raw, axis.phase)
+    missed = backend.to_host(missing)
+    _check_missing(missed, names, axis.positions, config.inputs.max_missing)
+    complete = np.logical_not(missed).all(axis=1)
+    return Inputs(values, complete, transform, regridding)
+
+
+def carry(
+    predictors: Predictors, steps: Sequence[np.ndarray], grid: Grid, method: Method, backend: Backend
+) -> tuple[Array, tuple[dict[str, Any], ...]]:
+    """Return all predictors at ``steps`` of each dataset on ``grid``, (time, channel, lat, lon), and how."""
+    parts, how = [], []
+    for (dataset, data), chosen in zip(predictors, steps, strict=True):
+        source = Grid.of(data)
+        regrid = Regridder.between(source, grid, method)
+        stacked = np.stack([field(data, name, source, "time")[chosen] for name in _variables(data)], axis=1)
+        parts.append(regrid(backend.asarray(stacked.astype(np.float32, copy=False))))
+        done = "none" if regrid.identity else method
+        how.append({"dataset": dataset, "grid": list(source.shape), "method": done, "cells_outside": regrid.outside})
+    return (parts[0] if len(parts) == 1 else backend.xp.concat(parts, axis=1)), tuple(how)
+
+
+def common_grid(predictors: Predictors, target: Grid, config: RegridConfig) -> Grid:
+    """Return the grid that all predictors are carried to.
+
+    Raises
+    ------
+    ConfigError
+        If ``config.to`` is neither ``target`` nor a dataset/variable of the predictors.
+    """
+    if config.to is None:
+        return Grid.of(predictors[0][1])
+    if config.to == "target":
+        return target
+    known = {f"{dataset}/{name}": data for dataset, data in predictors for name in _variables(data)}
+    if config.to not in known:
+        raise ConfigError(
+            f"prepare.regrid.to: expected 'target' or a dataset/variable, got {config.to!r}. Known: {', '.join(known)}."
+        )
+    return Grid.of(known[config.to])
+
+
+def channel_names(predictors: Predictors) -> tuple[str, ...]:
+    """Return the channels' names, ``dataset:variable`` where two datasets share a variable's name.
+
+    Raises
+    ------
+    DataError
+        If one dataset gives the same variable twice, or none.
+    """
+    pairs = [(dataset, name) for dataset, data in predictors for name in _variables(data)]
+    doubled = [pair for pair, number in Counter(pairs).items() if number > 1]
+    if doubled or not pairs:
+        raise DataError(f"expected predictors that differ, got {doubled!r} twice; list each variable once.")
+    number = Counter(name for _, name in pairs)
+    return tuple(f"{dataset}:{name}" if number[name] > 1 else name for dataset, name in pairs)
+
+
+def channel_units(predictors: Predictors) -> tuple[str, ...]:
+    """Return the channels' units in the same order."""
+    return tuple(str(data[name].attrs.get("units", "")) for _, data in predictors for name in _variables(data))
+
+
+def lag_names(names: Sequence[str], lags: Sequence[int]) -> tuple[str, ...]:
+    """Return the names of all channels of a sample.
+
+    Examples
+    --------
+    >>> lag_names(["tas", "psl"], [0, 1])
+    ('tas', 'psl', 'tas@-1', 'psl@-1')
+    """
+    return tuple(name if lag == 0 else f"{name}@-{lag}" for lag in lags for name in names)
+
+
+def field(data: xr.Dataset, name: str, grid: Grid, *leading: str) -> np.ndarray:
+    """Return one variable as a host array with the dims ``leading`` and those of ``grid``.
+
+    Raises
+    ------
+    DataError
+        If it has other dims.
+    """
+    wanted = (*leading, *grid.dims)
+    if set(data[name].dims) != set(wanted):
+        raise DataError(
+            f"variable {name!r}: expected dims {wanted}, got {tuple(data[name].dims)}; select a level first."
+        )
+    return np.asarray(data[name].transpose(*wanted).values)
+
+
+def _variables(data: xr.Dataset) -> list[str]:
+    return [str(name) for name in data.data_vars]
+
+
+def _less(raw: Array, anomaly: Climatology, phase: np.ndarray) -> Array:
+    xp = array_namespace(raw)
+    return xp.concat([raw[part, ...] - anomaly.mean_at(phase[part]) for part in blocks(raw)], axis=0)
+
+
+def _check_missing(missing: np.ndarray, names: Sequence[str], positions: Mapping[str, np.ndarray], most: float) -> None:
+    for split, index in positions.items():
+        here = missing[index]
+        number = int(here.any(axis=1).sum())
+        if number > most * len(index):
+            worst = names[int(here.sum(axis=0).argmax())]
+            raise DataError(
+                f"split {split!r}: {number} of {len(index)} steps miss predictor values, most of them in {worst!r}; "
+                f"prepare.inputs.max_missing allows a share of {most:g}. Leave that channel out, or raise it."
+            )

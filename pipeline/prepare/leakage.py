@@ -1,0 +1,101 @@
+"""The proof that nothing after the train span has an influence on what is fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from pipeline.backend import Backend
+from pipeline.prepare.align import Predictors
+from pipeline.prepare.config import PrepareConfig
+from pipeline.prepare.dates import as_times, calendar_of, microseconds
+from pipeline.prepare.prepared import Prepared, prepare
+from pipeline.prepare.splits import TimeSplit
+from pipeline.prepare.storage import state
+
+
+@dataclass(frozen=True)
+class LeakageReport:
+    """What moved when every value after the train span was replaced.
+
+    Parameters
+    ----------
+    compared : tuple of str
+        Names of all that was compared byte for byte: what was fitted, and the train samples.
+    moved : tuple of str
+        Those that changed; empty is the proof.
+    """
+
+    compared: tuple[str, ...]
+    moved: tuple[str, ...]
+
+
+def check_leakage(
+    predictors: Predictors,
+    target: xr.Dataset,
+    static: Sequence[xr.Dataset] = (),
+    *,
+    config: PrepareConfig,
+    split: TimeSplit,
+    months: Sequence[int] | None = None,
+    region: Mapping[str, tuple[float, float]] | None = None,
+    backend: Backend,
+    seed: int = 0,
+) -> LeakageReport:
+    """Prepare twice, once with noise for every value after the train span, and compare.
+
+    Takes the arguments of :func:`~pipeline.prepare.prepared.prepare` and a ``seed`` for the noise, which
+    also takes half of the truth away and gives truth to cells that have none.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from pipeline.backend import get_backend
+    >>> time, coords = pd.date_range("1999-01-01", periods=90), {"lat": [0.0, 1.0], "lon": [0.0, 1.0]}
+    >>> noise = np.random.default_rng(0).normal(size=(90, 2, 2)).astype("float32")
+    >>> data = xr.Dataset({"tas": (("time", "lat", "lon"), noise)}, coords={"time": time, **coords})
+    >>> split = TimeSplit(("1999-01", "1999-01"), ("1999-02", "1999-02"), {"test": ("1999-03", "1999-03")})
+    >>> check_leakage([("era", data)], data, config=PrepareConfig(), split=split, backend=get_backend("cpu")).moved
+    ()
+    """
+
+    def both(sources: Predictors, truth: xr.Dataset) -> dict[str, bytes]:
+        prepared = prepare(
+            sources, truth, static, config=config, split=split, months=months, region=region, backend=backend
+        )
+        return fitted_bytes(prepared)
+
+    before = both(predictors, target)  # first, as it checks the data
+    generator = np.random.default_rng(seed)
+    noisy = [(name, _replaced(data, split, generator, missing=0.0)) for name, data in predictors]
+    after = both(noisy, _replaced(target, split, generator, missing=0.5))
+    names = sorted(set(before) | set(after))
+    return LeakageReport(tuple(names), tuple(name for name in names if before.get(name) != after.get(name)))
+
+
+def fitted_bytes(prepared: Prepared) -> dict[str, bytes]:
+    """Return the bytes of everything fitted and of the train samples, by name."""
+    arrays, facts = state(prepared)
+    train, chosen = prepared.samples("train"), prepared.windows["train"]
+    arrays |= {f"train/{part}": getattr(train, part) for part in ("inputs", "target", "previous", "day")}
+    arrays |= {f"windows/{part}": getattr(chosen, part) for part in ("index", "now", "previous")}
+    found = {name: np.ascontiguousarray(prepared.backend.to_host(array)).tobytes() for name, array in arrays.items()}
+    return found | {name: repr(value).encode() for name, value in facts.items()}
+
+
+def _replaced(data: xr.Dataset, split: TimeSplit, generator: np.random.Generator, *, missing: float) -> xr.Dataset:
+    """Return ``data`` with noise after the train span, a share of which is NaN."""
+    time = as_times(data["time"].values)
+    later = microseconds(time) >= split.end("train", calendar_of(time))
+    changed: dict[str, Any] = {}
+    for name, variable in data.data_vars.items():
+        values = np.array(variable.transpose("time", ...).values, np.float32)
+        noise = generator.normal(0, 1e3, values[later].shape)
+        noise[generator.random(noise.shape) < missing] = np.nan
+        values[later] = noise
+        changed[str(name)] = (("time", *(dim for dim in variable.dims if dim != "time")), values, variable.attrs)
+    return data.assign(changed)

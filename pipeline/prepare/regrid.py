@@ -1,0 +1,164 @@
+"""Fields carried from one grid to another, as matrix products on the device of the data."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from pipeline.backend import array_namespace
+from pipeline.errors import ConfigError, DataError
+from pipeline.grid import Grid
+from pipeline.prepare.arrays import beside, blocks, split_missing
+from pipeline.prepare.weights import Gather, bracket, corners, is_periodic, overlap, same_branch, triangles
+
+Array = Any
+Method = Literal["bilinear", "nearest", "conservative"]
+
+LEAST_WEIGHT = 0.5  # of finite source cells, below which a target cell is missing
+
+
+@dataclass(frozen=True, eq=False)
+class Regridder:
+    """Carries fields of ``source`` over to ``target``.
+
+    From one regular grid to another the weights are one matrix an axis. To or from a grid with
+    2-D coordinates every target cell has a few source cells with weights; there ``bilinear`` from a
+    2-D grid is linear on triangles between its cells.
+
+    Parameters
+    ----------
+    source, target : Grid
+        From where to where.
+    method : {"bilinear", "nearest", "conservative"}
+        ``conservative`` weighs by the area of overlap and needs regular grids.
+    along : tuple of ndarray, or None
+        Matrices (lat', lat) and (lon', lon), between regular grids.
+    gather : Gather or None
+        Weights otherwise. Both are None where the grids are the same.
+    outside : int
+        Target cells with their centre beyond the outermost centres of the source; they take the
+        nearest value.
+
+    Examples
+    --------
+    >>> coarse, fine = Grid(np.array([0.0, 2.0]), np.array([0.0, 2.0])), Grid(np.array([0.5]), np.array([1.0, 2.5]))
+    >>> regridder = Regridder.between(coarse, fine, "bilinear")
+    >>> regridder(np.array([[0.0, 2.0], [0.0, 2.0]], "float32")).tolist(), regridder.outside
+    ([[1.0, 2.0]], 1)
+    """
+
+    source: Grid
+    target: Grid
+    method: Method
+    along: tuple[np.ndarray, np.ndarray] | None
+    gather: Gather | None
+    outside: int
+
+    @classmethod
+    def between(cls, source: Grid, target: Grid, method: Method) -> Regridder:
+        """Return the regridder from ``source`` to ``target``.
+
+        Raises
+        ------
+        ConfigError
+            If ``conservative`` is asked for with 2-D coordinates.
+        DataError
+            If the source grid is not ascending.
+        """
+        if source.same(target):
+            return cls(source, target, method, None, None, 0)
+        flat = source.lat.ndim == 1
+        if flat and not all((np.diff(axis) > 0).all() for axis in (source.lat, source.lon)):
+            raise DataError(f"expected ascending lat and lon to regrid from, got {source.lat!r} and {source.lon!r}.")
+        if flat and target.lat.ndim == 1:
+            return cls._separable(source, target, method)
+        if method == "conservative":
+            raise ConfigError(
+                "prepare.regrid.method 'conservative' needs regular grids on both sides, got 2-D lat and lon; "
+                "choose 'bilinear' or 'nearest'."
+            )
+        gather = _regular_to_points(source, target, method) if flat else _points(source, target, method)
+        return cls(source, target, method, None, gather, int(gather.outside.sum()))
+
+    @classmethod
+    def _separable(cls, source: Grid, target: Grid, method: Method) -> Regridder:
+        periodic = is_periodic(source.lon)
+        lon = same_branch(target.lon, source.lon)
+        sides = (bracket(source.lat, target.lat), bracket(source.lon, lon, periodic=periodic))
+        outside = sides[0].outside[:, None] | sides[1].outside[None, :]
+        if method == "conservative":
+            along = (
+                overlap(source.lat, target.lat, latitude=True),
+                overlap(source.lon, _ascending(lon), latitude=False, periodic=periodic),
+            )
+        else:
+            chosen = [side.nearest() if method == "nearest" else side for side in sides]
+            along = (chosen[0].matrix(len(source.lat)), chosen[1].matrix(len(source.lon)))
+        return cls(source, target, method, along, None, int(outside.sum()))
+
+    @property
+    def identity(self) -> bool:
+        """Whether both grids are the same and nothing is done."""
+        return self.along is None and self.gather is None
+
+    def __call__(self, values: Array) -> Array:
+        """Return ``values`` of shape (..., lat, lon) on the target grid, in the same dtype.
+
+        Missing cells lend their weight to the others; a cell with less than half of its weight on
+        finite ones is missing itself.
+        """
+        if self.identity:
+            return values
+        xp = array_namespace(values)
+        fields = xp.reshape(values, (-1, *self.source.shape))
+        weights = self._weights_beside(values)
+        parts = []
+        for part in blocks(fields, math.prod(self.target.shape)):
+            filled, finite = split_missing(fields[part, ...])
+            share = self._carry(finite, weights)
+            enough = share >= LEAST_WEIGHT
+            carried = self._carry(filled, weights) / xp.where(enough, share, xp.ones_like(share))
+            carried = xp.where(enough, carried, xp.full_like(carried, float("nan")))
+            parts.append(xp.astype(carried, values.dtype))
+        return xp.reshape(xp.concat(parts, axis=0), (*values.shape[:-2], *self.target.shape))
+
+    def _weights_beside(self, values: Array) -> tuple[Array, Array]:
+        if self.along is not None:
+            return beside(self.along[0], values), beside(self.along[1].T, values)
+        assert self.gather is not None
+        return beside(self.gather.index, values), beside(self.gather.weight, values)
+
+    def _carry(self, fields: Array, weights: tuple[Array, Array]) -> Array:
+        xp = array_namespace(fields)
+        first, second = weights
+        if self.along is not None:
+            return xp.matmul(xp.matmul(first, fields), second)
+        cells = xp.reshape(fields, (fields.shape[0], -1))
+        terms = (xp.take(cells, first[k, :], axis=1) * second[k, :] for k in range(first.shape[0]))
+        return xp.reshape(sum(terms), (-1, *self.target.shape))
+
+
+def _ascending(lon: np.ndarray) -> np.ndarray:
+    """Return longitudes that moving to the source's branch may have cut, without the cut."""
+    return np.unwrap(lon, period=360.0)
+
+
+def _regular_to_points(source: Grid, target: Grid, method: Method) -> Gather:
+    lat, lon = target.lat.ravel(), same_branch(target.lon, source.lon).ravel()
+    sides = [bracket(source.lat, lat), bracket(source.lon, lon, periodic=is_periodic(source.lon))]
+    if method == "nearest":
+        sides = [side.nearest() for side in sides]
+    return corners(sides[0], sides[1], len(source.lon))
+
+
+def _points(source: Grid, target: Grid, method: Method) -> Gather:
+    def places(grid: Grid) -> np.ndarray:
+        lat, lon = (grid.lat, grid.lon) if grid.lat.ndim == 2 else np.meshgrid(grid.lat, grid.lon, indexing="ij")
+        # Seen from the middle of the source, so that a grid across the date line is in one piece.
+        middle = source.lon.flat[source.lon.size // 2]
+        return np.stack([lat.ravel(), lon.ravel() - 360.0 * np.round((lon.ravel() - middle) / 360.0)], axis=1)
+
+    return triangles(places(source), places(target), nearest=method == "nearest")

@@ -1,0 +1,117 @@
+"""What a report says of the prepared data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipeline.backend import array_namespace
+from pipeline.grid import Grid
+from pipeline.prepare.align import Axis
+from pipeline.prepare.climatology import Climatology
+from pipeline.prepare.config import PrepareConfig
+from pipeline.prepare.dates import DAY, calendar_of, iso
+from pipeline.prepare.inputs import Inputs
+from pipeline.prepare.targets import Statics, Truth
+from pipeline.prepare.transform import TargetTransform
+from pipeline.prepare.windows import Windows
+
+
+def summarise(
+    axis: Axis,
+    inputs: Inputs,
+    truth: Truth,
+    statics: Statics,
+    reference: Climatology,
+    transform: TargetTransform,
+    windows: Mapping[str, Windows],
+    config: PrepareConfig,
+    months: Sequence[int] | None,
+) -> dict[str, Any]:
+    """Return JSON values, by these keys.
+
+    ``splits``: for each, the span asked for, first and last sample, steps, samples, segments (seasons),
+    what was dropped and why, whether there is truth. ``gap, calendar, step_days, matched_by, months,
+    notes``: of the time axis. ``channels, targets, statics``: names, units, and cells that never vary or
+    were never seen. ``input_grid, target_grid``: shape and bounds. ``mask``: cells in it and in all.
+    ``regridding``: for each dataset. ``scaling``: the options taken. ``climatology``: harmonics asked for
+    and used, and cells with their plain mean.
+    """
+    return {
+        "splits": {name: _split(axis, name, chosen) for name, chosen in windows.items()},
+        "gap": axis.split.gap,
+        "calendar": calendar_of(axis.time),
+        "step_days": axis.step / DAY,
+        "matched_by": axis.matched_by,
+        "months": None if months is None else list(months),
+        "notes": list(axis.notes) + _notes(reference, inputs),
+        "channels": _channels(inputs),
+        "targets": [
+            {"name": name, "units": units, "constant_cells": constant}
+            for name, units, constant in zip(truth.names, truth.units, transform.constant, strict=True)
+        ],
+        "statics": [{"name": name, "units": units} for name, units in zip(statics.names, statics.units, strict=True)],
+        "input_grid": _grid(inputs.transform.grid),
+        "target_grid": _grid(truth.grid),
+        "mask": {"cells": int(truth.mask.sum()), "of": int(truth.mask.size)},
+        "regridding": list(inputs.regridding),
+        "scaling": {"inputs": config.inputs.model_dump(), "target": config.target.model_dump()},
+        "climatology": {
+            "harmonics_asked": reference.asked,
+            "harmonics_used": reference.used,
+            "cells_with_mean_only": reference.means_only,
+        },
+    }
+
+
+def _split(axis: Axis, name: str, chosen: Windows) -> dict[str, Any]:
+    return {
+        "span": list(axis.split.spans[name]),
+        "first": iso(axis.time[chosen.now[0]]),
+        "last": iso(axis.time[chosen.now[-1]]),
+        "steps": chosen.steps,
+        "samples": len(chosen.now),
+        "segments": chosen.segments,
+        "dropped": {reason: number for reason, number in chosen.dropped.items() if number},
+        "truth": chosen.truth,
+    }
+
+
+def _channels(inputs: Inputs) -> list[dict[str, Any]]:
+    fitted = inputs.transform
+    xp = array_namespace(fitted.unseen)
+    unseen = [int(number) for number in xp.sum(xp.astype(fitted.unseen, xp.int64), axis=(1, 2))]
+    return [
+        {
+            "name": name,
+            "units": units,
+            "constant_cells": fitted.scaler.constant[position],
+            "cells_without_data": unseen[position],
+        }
+        for position, (name, units) in enumerate(zip(fitted.names, fitted.units, strict=True))
+    ]
+
+
+def _grid(grid: Grid) -> dict[str, Any]:
+    return {
+        "shape": list(grid.shape),
+        "dims": list(grid.dims),
+        "lat": [float(grid.lat.min()), float(grid.lat.max())],
+        "lon": [float(grid.lon.min()), float(grid.lon.max())],
+    }
+
+
+def _notes(reference: Climatology, inputs: Inputs) -> list[str]:
+    notes = []
+    if reference.used < reference.asked:
+        notes.append(
+            f"The climatology has {reference.used} of {reference.asked} harmonics: the train days see too little of "
+            "the year to tell more of them apart."
+        )
+    notes.extend(
+        f"{how['cells_outside']} cells of the common grid lie outside the cells of {how['dataset']} "
+        "and take its nearest value."
+        for how in inputs.regridding
+        if how["cells_outside"]
+    )
+    return notes

@@ -1,0 +1,146 @@
+"""Which steps make a sample: lags and the step before, never across a gap or a split's border."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.errors import DataError, SplitError
+
+TOLERANCE = 1.5  # steps; months are 28 to 31 days long and still one step apart
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """The samples of one split as positions on the time axis.
+
+    Parameters
+    ----------
+    index : ndarray of int64, shape (sample, lag)
+        Steps whose predictors make the sample, in the order of the lags.
+    now : ndarray of int64, shape (sample,)
+        The step that the sample answers for.
+    previous : ndarray of int64, shape (sample,)
+        The step before, -1 where it lies across a gap or in another split.
+    segments : int
+        Number of runs of consecutive steps (seasons, where the months are chosen).
+    steps : int
+        Steps of the split before any were dropped.
+    dropped : mapping of str to int
+        How many steps make no sample, by reason; one that has several reasons counts for the first.
+    truth : bool
+        Whether the split has a truth at all.
+    """
+
+    index: np.ndarray
+    now: np.ndarray
+    previous: np.ndarray
+    segments: int
+    steps: int
+    dropped: Mapping[str, int]
+    truth: bool
+
+
+def usual_step(count: np.ndarray, what: str = "time") -> int:
+    """Return the median time between two steps [us].
+
+    Raises
+    ------
+    DataError
+        If there are fewer than two steps.
+    """
+    if len(count) < 2:
+        raise DataError(f"{what}: expected two steps or more, got {len(count)}.")
+    return int(np.median(np.diff(count)))
+
+
+def segments(count: np.ndarray, step: int) -> np.ndarray:
+    """Return the number of the run of consecutive steps that each step belongs to, from 0.
+
+    Parameters
+    ----------
+    count : ndarray of int64, shape (time,)
+        Ascending times [us].
+    step : int
+        Usual time between two steps [us]; more than one and a half of it is a gap.
+
+    Examples
+    --------
+    >>> segments(np.array([0, 1, 2, 9, 10]), 1).tolist()
+    [0, 0, 0, 1, 1]
+    """
+    return np.concatenate([np.zeros(min(1, len(count)), int), np.cumsum(np.diff(count) > TOLERANCE * step)])
+
+
+def lagged(segment: np.ndarray, lag: int) -> np.ndarray:
+    """Return the position ``lag`` steps back in the same segment, -1 where there is none.
+
+    Examples
+    --------
+    >>> lagged(np.array([0, 0, 0, 1, 1]), 1).tolist()
+    [-1, 0, 1, -1, 3]
+    """
+    here = np.arange(len(segment))
+    back = here - lag
+    inside = (back >= 0) & (segment[np.maximum(back, 0)] == segment)
+    return np.where(inside, back, -1)
+
+
+def windows(
+    name: str,
+    position: np.ndarray,
+    count: np.ndarray,
+    step: int,
+    lags: Sequence[int],
+    complete: np.ndarray,
+    truth: np.ndarray | None,
+) -> Windows:
+    """Return the samples of the split called ``name``.
+
+    Parameters
+    ----------
+    position : ndarray of int64
+        Ascending positions of the split on the time axis; nothing outside them is used.
+    count : ndarray of int64, shape (time,)
+        Times of the whole axis [us].
+    step : int
+        Usual time between two steps [us].
+    lags : sequence of int
+        Steps back whose predictors make a sample.
+    complete : ndarray of bool, shape (time,)
+        Whether all predictors of a step are there.
+    truth : ndarray of bool, shape (time,), or None
+        Whether a step has any truth; None for a test set without truth.
+
+    Raises
+    ------
+    SplitError
+        If no sample is left.
+    """
+    segment = segments(count[position], step)
+    local = np.stack([lagged(segment, lag) for lag in lags], axis=1)
+    tests = {
+        "missing lag": (local >= 0).all(axis=1),
+        "missing predictor": complete[position[np.maximum(local, 0)]].all(axis=1),
+        "no truth": np.ones(len(position), bool) if truth is None else truth[position],
+    }
+    kept = np.ones(len(position), bool)
+    dropped: dict[str, int] = {}
+    for reason, passed in tests.items():
+        dropped[reason] = int((kept & ~passed).sum())
+        kept &= passed
+    if not kept.any():
+        why = ", ".join(f"{number} {reason}" for reason, number in dropped.items() if number)
+        raise SplitError(f"split {name!r} has {len(position)} steps, and no sample is left of them: {why}.")
+    before = lagged(segment, 1)
+    return Windows(
+        index=position[local[kept]],
+        now=position[kept],
+        previous=np.where(before >= 0, position[np.maximum(before, 0)], -1)[kept],
+        segments=int(segment[-1]) + 1,
+        steps=len(position),
+        dropped=dropped,
+        truth=truth is not None,
+    )

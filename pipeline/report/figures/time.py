@@ -1,0 +1,135 @@
+"""Pictures along time: the split, a cell's series with its bands, learning curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.report.figures import Picture
+from pipeline.report.figures.canvas import SMALL, add_axes, name_ends, picture
+from pipeline.report.palette import LIGHT, STRONG
+
+WIDE = 1060
+
+
+@dataclass(frozen=True)
+class Span:
+    """One split on the timeline: ISO dates of both ends, and its number of samples if known."""
+
+    name: str
+    first: str
+    last: str
+    count: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """Truth, mean and quantiles at one cell, all of shape (time,).
+
+    Parameters
+    ----------
+    time : ndarray
+        ``datetime64``.
+    bands : tuple of (ndarray, ndarray, str)
+        Lower and upper bound of each band and its name, the widest first; may be empty.
+    """
+
+    time: np.ndarray
+    truth: np.ndarray
+    mean: np.ndarray
+    bands: tuple[tuple[np.ndarray, np.ndarray, str], ...]
+
+
+def timeline(spans: Sequence[Span], alt: str) -> Picture:
+    """Draw the splits as bars on one axis of time."""
+    tones = {"train": LIGHT.muted, "validation": STRONG[4][0]}
+
+    def draw(figure: Any) -> None:
+        axes = add_axes(figure, 16, 26, 16, 26)
+        edges = [(pd.Timestamp(span.first), pd.Timestamp(span.last) + pd.Timedelta(days=1)) for span in spans]
+        start, end = min(edge[0] for edge in edges), max(edge[1] for edge in edges)
+        whole = end - start
+        for span, (first, last) in zip(spans, edges, strict=True):
+            colour = tones.get(span.name, STRONG[0][0])
+            axes.barh([0], [last - first], left=[first], height=0.6, color=colour, linewidth=0)
+            count = f", {span.count:,} samples" if span.count is not None else ""
+            share = (last - first) / whole
+            text = f"{span.name}{count}" if share > 0.2 else span.name
+            side = "right" if first + (last - first) / 2 > start + 0.9 * whole else "center"
+            at = last if side == "right" else first + (last - first) / 2
+            axes.annotate(text, (at, 0.36), ha=side, va="bottom", fontsize=SMALL + 0.5, color=LIGHT.text, annotation_clip=False)
+        axes.set_xlim(start, end)
+        axes.set_ylim(-0.4, 0.5)
+        axes.set_yticks([])
+        _dates(axes)
+
+    return picture(draw, WIDE, 92, alt)
+
+
+def series(data: Series, colour: str, unit: str, alt: str) -> Picture:
+    """Draw a cell's truth, prediction and bands, each named at the right end."""
+
+    def draw(figure: Any) -> None:
+        axes = add_axes(figure, 48, 8, 92, 28)
+        for k, (low, high, _) in enumerate(data.bands):
+            axes.fill_between(data.time, low, high, color=colour, alpha=0.18 if k == 0 else 0.3, linewidth=0)
+        axes.plot(data.time, data.mean, color=colour, linewidth=1.6)
+        axes.plot(data.time, data.truth, color=LIGHT.truth, linewidth=1, marker="o", markersize=2.2)
+        axes.set_ylabel(unit)
+        axes.set_xlim(data.time[0], data.time[-1])
+        ends = [(_last(data.truth), "truth", LIGHT.truth), (_last(data.mean), "prediction", colour)]
+        if data.bands:
+            ends += [(_last(high), name, LIGHT.muted) for _, high, name in data.bands]
+        name_ends(axes, ends)
+        _dates(axes)
+
+    return picture(draw, WIDE, 250, alt)
+
+
+def learning(curves: Mapping[str, pd.DataFrame], colour: str, alt: str, title: str, *, width: int = 344) -> Picture:
+    """Draw the losses of every member over epochs: validation solid, train faint; a dot at the lowest."""
+
+    def draw(figure: Any) -> None:
+        axes = add_axes(figure, 50, 8, 62, 40)
+        from matplotlib.ticker import MaxNLocator
+
+        ends: dict[str, list[float]] = {"validation": [], "train": []}
+        losses = np.concatenate([history[["train_loss", "validation_loss"]].to_numpy(float).ravel() for history in curves.values()])
+        lowest, highest = (float(bound) for bound in np.nanquantile(losses, [0, 1]))
+        for history in curves.values():
+            epoch = history["epoch"].to_numpy(float)
+            for name, line, tone in (("train", 1.0, LIGHT.muted), ("validation", 1.5, colour)):
+                loss = history[f"{name}_loss"].to_numpy(float)
+                axes.plot(epoch, loss, color=tone, linewidth=line, alpha=0.85)
+                if np.isfinite(loss).any():
+                    ends[name].append(_last(loss))
+            if np.isfinite(loss).any():
+                best = int(np.nanargmin(loss))
+                axes.plot([epoch[best]], [loss[best]], "o", color=colour, markersize=4.5)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel("loss")
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+        if lowest > 0 and highest > 8 * lowest:  # One bad first epoch must not flatten the rest.
+            axes.set_yscale("log")
+        tones = {"validation": colour, "train": LIGHT.muted}
+        name_ends(axes, [(float(np.mean(v)), name, tones[name]) for name, v in ends.items() if v], shift=4)
+
+    return picture(draw, width, 260, alt, title)
+
+
+def _dates(axes: Any) -> None:
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = AutoDateLocator(minticks=3, maxticks=10)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
+
+
+def _last(values: np.ndarray) -> float:
+    finite = values[np.isfinite(values)]
+    return float(finite[-1]) if len(finite) else 0.0

@@ -1,0 +1,118 @@
+"""Calibration curve, PIT or rank histogram, and spread against error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline.report import numbers
+from pipeline.report.figures import Picture
+from pipeline.report.figures.canvas import SMALL, add_axes, picture
+from pipeline.report.palette import LIGHT
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """Share of truths at or below each forecast quantile, with its 95\u00a0% band; all of shape (level,)."""
+
+    model: str
+    colour: str
+    level: np.ndarray
+    observed: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+    @property
+    def gap(self) -> float:
+        """Largest distance from the diagonal."""
+        return float(np.nanmax(np.abs(self.observed - self.level)))
+
+
+def calibration_curve(curves: Sequence[Curve], alt: str, title: str, *, width: int = 344, height: int = 300) -> Picture:
+    """Draw calibration curves against the diagonal; the band of the first one."""
+
+    def draw(figure: Any) -> None:
+        axes = add_axes(figure, 58, 8, 12, 40)
+        axes.plot([0, 1], [0, 1], color=LIGHT.muted, linewidth=1, linestyle=(0, (3, 3)))
+        first = curves[0]
+        axes.fill_between(first.level, first.low, first.high, color=first.colour, alpha=0.25, linewidth=0)
+        for curve in reversed(curves):
+            strong = curve is first
+            axes.plot(
+                curve.level, curve.observed, color=curve.colour, linewidth=2.2 if strong else 1.3,
+                marker="o" if strong else None, markersize=3.5, alpha=1 if strong else 0.9,
+            )  # fmt: skip
+        axes.set_xlim(-0.02, 1.02)
+        axes.set_ylim(-0.02, 1.02)
+        ticks = [0, 0.25, 0.5, 0.75, 1]
+        axes.set_xticks(ticks, ["0", "25", "50", "75", "100 %"])
+        axes.set_yticks(ticks, ["0", "25", "50", "75", "100 %"])
+        axes.set_xlabel("forecast probability")
+        axes.set_ylabel("observed frequency")
+        axes.text(0.03, 0.965, "observed more often", fontsize=SMALL, color=LIGHT.muted, va="top")
+        axes.text(0.98, 0.03, "observed less often", fontsize=SMALL, color=LIGHT.muted, ha="right")
+
+    return picture(draw, width, height, alt, title)
+
+
+def histogram(counts: np.ndarray, colour: str, axis: str, alt: str, title: str, *, width: int = 344, height: int = 260) -> Picture:
+    """Draw a rank or PIT histogram as shares, with the line on which a perfect one lies."""
+
+    def draw(figure: Any) -> None:
+        from matplotlib.ticker import MaxNLocator
+
+        axes = add_axes(figure, 50, 8, 12, 40)
+        share = counts / max(counts.sum(), 1)
+        flat = 1 / len(counts)
+        place = np.arange(len(counts))
+        axes.bar(place, share, width=0.92, color=colour, linewidth=0)
+        axes.axhline(flat, color=LIGHT.text, linewidth=1.2, linestyle=(0, (3, 3)))
+        axes.set_ylim(0, max(share.max() * 1.15, flat * 1.6))
+        axes.set_xlim(-0.6, len(counts) - 0.4)
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+        axes.yaxis.set_major_formatter(lambda value, _: numbers.percent(value))
+        if axis.startswith("PIT"):
+            axes.set_xticks([-0.5, (len(counts) - 1) / 2, len(counts) - 0.5], ["0", "0.5", "1"])
+        else:
+            step = max(1, len(counts) // 8)
+            axes.set_xticks(place[::step], [str(rank + 1) for rank in place[::step]])
+        axes.grid(visible=False, axis="x")
+        axes.set_xlabel(axis)
+        axes.set_ylabel("share of truths")
+        axes.annotate(
+            "if calibrated", (len(counts) - 0.5, flat), xytext=(0, 4), textcoords="offset points", ha="right",
+            fontsize=SMALL, color=LIGHT.text,
+        )  # fmt: skip
+
+    return picture(draw, width, height, alt, title)
+
+
+def spread_error(
+    spread: np.ndarray, error: np.ndarray, colour: str, unit: str, alt: str, title: str, *, width: int = 344, height: int = 260
+) -> Picture:
+    """Draw the RMSE in bins of predicted spread against that spread; on the diagonal, spread tells error."""
+
+    def draw(figure: Any) -> None:
+        axes = add_axes(figure, 50, 8, 12, 40)
+        good = np.isfinite(spread) & np.isfinite(error)
+        both = np.concatenate([spread[good], error[good]])
+        low, high = both.min(), both.max()
+        margin = 0.08 * (high - low) or 0.1 * high or 1.0
+        limits = (max(low - margin, 0), high + margin)
+        axes.plot(limits, limits, color=LIGHT.muted, linewidth=1, linestyle=(0, (3, 3)))
+        axes.plot(spread[good], error[good], color=colour, linewidth=1.6, marker="o", markersize=6)
+        axes.set_xlim(*limits)
+        axes.set_ylim(*limits)
+        axes.set_xlabel(f"predicted spread{unit}")
+        axes.set_ylabel(f"RMSE{unit}")
+        from matplotlib.ticker import MaxNLocator
+
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+        axes.text(0.03, 0.965, "over-confident", fontsize=SMALL, color=LIGHT.muted, va="top", transform=axes.transAxes)
+        axes.text(0.97, 0.04, "under-confident", fontsize=SMALL, color=LIGHT.muted, ha="right", transform=axes.transAxes)
+
+    return picture(draw, width, height, alt, title)

@@ -1,0 +1,233 @@
+"""Reads a run folder into records; what is not there stays empty, and its part of the report is left out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+import yaml
+
+from pipeline.errors import RunFolderError
+
+SCORES = ("model", "split", "variable", "group", "metric", "value", "units", "low", "high", "n")
+COMPARISONS = (
+    "model", "reference", "split", "variable", "group", "metric", "difference", "low", "high", "relative", "n",
+)  # fmt: skip
+_TEXT = {"model", "reference", "split", "variable", "group", "metric", "units"}
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """One fitted member of a model.
+
+    Parameters
+    ----------
+    model, name : str
+        Such as ``unet`` and ``member-00``.
+    history : DataFrame or None
+        One row an epoch: ``epoch, train_loss, validation_loss, lr, seconds``; deep models only.
+    summary : mapping
+        What was chosen or learned.
+    """
+
+    model: str
+    name: str
+    history: pd.DataFrame | None
+    summary: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """Time and memory of one stage, and what it said about itself."""
+
+    name: str
+    seconds: float
+    memory: float
+    summary: Mapping[str, Any]
+    outputs: tuple[Mapping[str, Any], ...]
+    started: str
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A run folder, read.
+
+    Parameters
+    ----------
+    path : Path
+        The folder.
+    text : str
+        ``experiment.yaml`` as it stands.
+    experiment, provenance, ingest : mapping
+        Parsed ``experiment.yaml``, ``provenance.json`` and ``work/ingest/summary.json``.
+    scores, comparisons : DataFrame
+        ``scores.csv`` and ``comparisons.csv``; the latter may be empty.
+    stages : tuple of Stage
+        In the order they were run.
+    members : tuple of Member
+        Of all models, sorted by model and number.
+    methods : mapping of str to mapping
+        Summaries of uncertainty methods, by ``unet+deep_ensemble``.
+    """
+
+    path: Path
+    text: str
+    experiment: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+    ingest: Mapping[str, Any]
+    scores: pd.DataFrame
+    comparisons: pd.DataFrame
+    stages: tuple[Stage, ...]
+    members: tuple[Member, ...]
+    methods: Mapping[str, Mapping[str, Any]]
+
+    def diagnostics(self, model: str) -> xr.Dataset | None:
+        """Return the maps and curves of ``model`` on the test set, in memory; None where there are none."""
+        return self._dataset("diagnostics", model, keep=True)
+
+    def attributions(self, model: str) -> xr.Dataset | None:
+        """Return the explanations of ``model``, in memory; None where there are none."""
+        return self._dataset("attributions", model, keep=True)
+
+    def predictions(self, model: str) -> xr.Dataset | None:
+        """Return the predictions of ``model``, opened lazily: close it after use; None where there are none."""
+        return self._dataset("predictions", model, keep=False)
+
+    @cached_property
+    def explained(self) -> tuple[str, ...]:
+        """Models with explanations, in the order of the scores."""
+        have = {path.stem for path in (self.path / "attributions").glob("*.nc")}
+        order = list(dict.fromkeys(self.scores["model"]))
+        return tuple(sorted(have, key=lambda model: order.index(model) if model in order else len(order)))
+
+    def stage(self, name: str) -> Mapping[str, Any]:
+        """Return the summary of a stage; empty where it did not run."""
+        return next((stage.summary for stage in self.stages if stage.name == name), {})
+
+    def _dataset(self, folder: str, model: str, *, keep: bool) -> xr.Dataset | None:
+        path = self.path / folder / f"{model}.nc"
+        if not path.is_file():
+            return None
+        return xr.load_dataset(path) if keep else xr.open_dataset(path, cache=False)
+
+
+def load_run(path: str | Path) -> Run:
+    """Read the run folder at ``path``.
+
+    Raises
+    ------
+    RunFolderError
+        If there is no such folder, if ``experiment.yaml`` or ``scores.csv`` is not there, or if a
+        file cannot be read as what its name says.
+    """
+    run = Path(path)
+    if not run.is_dir():
+        raise RunFolderError(f"expected a run folder, got {str(path)!r}, which is not there.")
+    text = _text(run, "experiment.yaml")
+    try:
+        experiment = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RunFolderError(f"expected YAML in {run / 'experiment.yaml'}: {error}") from error
+    if not isinstance(experiment, dict):
+        raise RunFolderError(f"expected a mapping in {run / 'experiment.yaml'}, got {type(experiment).__name__}.")
+    scores = _table(run, "scores.csv", SCORES)
+    has_comparisons = (run / "comparisons.csv").is_file()
+    comparisons = _table(run, "comparisons.csv", COMPARISONS) if has_comparisons else pd.DataFrame(columns=COMPARISONS)
+    return Run(
+        path=run,
+        text=text,
+        experiment=experiment,
+        provenance=_json(run / "provenance.json"),
+        ingest=_json(run / "work" / "ingest" / "summary.json"),
+        scores=scores,
+        comparisons=comparisons,
+        stages=_stages(run),
+        members=_members(run),
+        methods=_methods(run),
+    )
+
+
+def _text(run: Path, name: str) -> str:
+    try:
+        return (run / name).read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise RunFolderError(
+            f"expected {name} in the run folder {str(run)!r}, and it is not there. Finish the run first: "
+            f"finescale run --resume {run.name}"
+        ) from error
+
+
+def _table(run: Path, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
+    _text(run, name)
+    # A group or a model may be called "NA" or "nan": text columns are read as written.
+    frame = pd.read_csv(
+        run / name,
+        dtype=dict.fromkeys(_TEXT & set(columns), "str"),
+        keep_default_na=False,
+        na_values={column: ["", "nan", "NaN"] for column in columns if column not in _TEXT},
+    )
+    missing = [column for column in columns if column not in frame]
+    if missing:
+        raise RunFolderError(
+            f"expected the columns {', '.join(columns)} in {run / name}, got {', '.join(frame.columns)}; "
+            f"missing: {', '.join(missing)}."
+        )
+    return frame
+
+
+def _json(path: Path) -> Mapping[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise RunFolderError(f"expected JSON in {path}: {error}") from error
+    if not isinstance(data, dict):
+        raise RunFolderError(f"expected a JSON object in {path}, got {type(data).__name__}.")
+    return data
+
+
+def _stages(run: Path) -> tuple[Stage, ...]:
+    stages = []
+    for path in sorted((run / "stages").glob("*.json")):
+        data = _json(path)
+        stages.append(
+            Stage(
+                name=str(data.get("stage", path.stem)),
+                seconds=_float(data.get("seconds")),
+                memory=_float(data.get("peak_memory_mib")),
+                summary=data.get("summary") or {},
+                outputs=tuple(data.get("outputs") or ()),
+                started=str(data.get("started", "")),
+            )
+        )
+    return tuple(sorted(stages, key=lambda stage: stage.started))
+
+
+def _members(run: Path) -> tuple[Member, ...]:
+    members = []
+    for folder in sorted((run / "models").glob("*/member-*")):
+        history = folder / "history.csv"
+        members.append(
+            Member(
+                model=folder.parent.name,
+                name=folder.name,
+                history=pd.read_csv(history) if history.is_file() else None,
+                summary=_json(folder / "summary.json"),
+            )
+        )
+    return tuple(members)
+
+
+def _methods(run: Path) -> dict[str, Mapping[str, Any]]:
+    return {path.parent.name: _json(path) for path in sorted((run / "models").glob("*/summary.json"))}
+
+
+def _float(value: Any) -> float:
+    return float("nan") if value is None else float(value)

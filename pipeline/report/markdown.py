@@ -1,0 +1,82 @@
+"""The report as Markdown: the same sentences and tables, figures as files in ``figures/``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from pipeline.files import write_atomic
+from pipeline.report.figures import Picture
+from pipeline.report.sections import Block, Code, Figure, Heading, Words, contents, verdict
+from pipeline.report.study import Study
+from pipeline.report.tables import Table
+
+FOLDER = "figures"
+
+
+def write(study: Study) -> Path:
+    """Write ``report.md`` and its figures into the run folder; return the former's path."""
+    run = study.run.path
+    first, sections = verdict.build(study), contents.sections(study)
+    lines = [f"# {escaped(first.question)}", "", f"**{escaped(first.answer.text)}**", ""]
+    lines += [escaped(" ".join(part for part in (first.trust, first.chosen) if part)), ""]
+    lines += [*(f"> {escaped(warning)}\n>" for warning in first.warnings), ""]
+    lines += _pictures(run, "verdict", first.pictures)
+    for section in sections:
+        lines += [f"## {section.title}", "", escaped(section.lead), ""]
+        for block in section.blocks:
+            lines += _block(run, block)
+    path = run / "report.md"
+    with write_atomic(path) as temporary:
+        temporary.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    return path
+
+
+def escaped(text: str) -> str:
+    """Return text in which nothing is read as Markdown or HTML.
+
+    Examples
+    --------
+    >>> escaped("a_b <script>")
+    'a\\\\_b &lt;script&gt;'
+    """
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_\[\]|#])", r"\\\1", text).replace("\n", " ")
+
+
+def _block(run: Path, block: Block) -> list[str]:
+    if isinstance(block, Heading):
+        return [f"### {escaped(block.text)}", ""]
+    if isinstance(block, Words):
+        return [*(f"- {escaped(item)}" if block.listed else escaped(item) + "\n" for item in block.items), ""]
+    if isinstance(block, Code):
+        # A fence longer than any in the text cannot be closed by it.
+        fence = "`" * max(3, max((len(ticks) + 1 for ticks in re.findall("`+", block.text)), default=0))
+        return [f"{escaped(block.title)}:", "", fence, block.text.rstrip(), fence, ""]
+    if isinstance(block, Figure):
+        return [*_pictures(run, block.name, block.pictures), escaped(block.caption), ""]
+    return _table(block)
+
+
+def _pictures(run: Path, name: str, pictures: Iterable[Picture]) -> list[str]:
+    lines = []
+    for number, picture in enumerate(pictures, 1):
+        file = f"{FOLDER}/{name}-{number}{picture.suffix}"
+        with write_atomic(run / file) as temporary:
+            temporary.write_bytes(picture.light)
+        lines += [f"![{escaped(picture.alt)}]({file})", ""]
+    return lines
+
+
+def _table(table: Table) -> list[str]:
+    heads = [f"{c.title} [{c.unit}]" if c.unit else c.title for c in table.columns]
+    lines = [escaped(table.caption), "", "| " + " | ".join(map(escaped, heads)) + " |"]
+    lines.append("|" + "|".join(" ---: " if column.numeric else " --- " for column in table.columns) + "|")
+    for row in table.rows:
+        cells = []
+        for cell in row:
+            text = escaped(cell.text) + (f" ({escaped(cell.note)})" if cell.note else "")
+            cells.append(f"**{text}**" if cell.mark == "best" else ("\u2248 " if cell.mark == "tie" else "") + text)
+        lines.append("| " + " | ".join(cells) + " |")
+    return [*lines, ""]

@@ -1,0 +1,107 @@
+"""Writes the report of a run: one HTML file that opens from disk, or Markdown with its figures beside it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from pipeline.errors import ConfigError
+from pipeline.files import write_atomic
+from pipeline.report import markdown
+from pipeline.report.load import load_run
+from pipeline.report.sections import contents, verdict
+from pipeline.report.study import Study, study
+
+FORMATS = ("html", "md")
+DARK_MEDIA = "screen and (prefers-color-scheme: dark)"
+
+
+def render(run: Path, format: Literal["html", "md"] = "html") -> Path:  # noqa: A002  (the command line's word)
+    """Write the report of the run folder ``run`` into it.
+
+    Parameters
+    ----------
+    run : Path
+        A run folder whose scores are written.
+    format : {"html", "md"}
+        ``html``: ``report.html``, one file that asks the network for nothing. ``md``: ``report.md``
+        with its figures in ``figures/``.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    ConfigError
+        If ``format`` is neither.
+    RunFolderError
+        If the folder is no run, or one without scores of a test set.
+    """
+    if format not in FORMATS:
+        raise ConfigError(f"expected a format of {' or '.join(FORMATS)}, got {format!r}.")
+    found = study(load_run(run))
+    if format == "md":
+        return markdown.write(found)
+    path = Path(run) / "report.html"
+    with write_atomic(path) as temporary:
+        temporary.write_text(html(found), encoding="utf-8")
+    return path
+
+
+def headline(run: Path) -> str:
+    """Return the verdict of a run in one sentence, for lists of runs."""
+    from pipeline.report.sentences import answer
+
+    return answer(study(load_run(run))).text
+
+
+def html(found: Study) -> str:
+    """Return the report as one HTML page."""
+    import jinja2
+    from markupsafe import Markup
+
+    from pipeline import __version__
+
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=False)
+    environment.filters["data_uri"] = data_uri
+    environment.filters["kind"] = lambda block: type(block).__name__
+    css, js = _package_file("report.css"), _package_file("report.js")
+    name = found.run.path.resolve().name
+    return environment.from_string(_package_file("report.html.j2")).render(
+        title=f"{found.run.experiment.get('name') or name}: report",
+        run=name,
+        version=__version__,
+        csp=policy(css, js),
+        css=Markup(css),  # noqa: S704  (our own files, no data in them)
+        js=Markup(js),  # noqa: S704
+        dark_media=DARK_MEDIA,
+        verdict=verdict.build(found),
+        sections=contents.sections(found),
+    )
+
+
+def policy(css: str, js: str) -> str:
+    """Return a content security policy that lets in nothing but this page's own style, script and images."""
+    return (
+        f"default-src 'none'; img-src data:; style-src '{_digest(css)}'; script-src '{_digest(js)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def data_uri(content: bytes, mime: str) -> str:
+    """Return ``content`` as a ``data:`` URI."""
+    return f"data:{mime};base64,{base64.b64encode(content).decode()}"
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _package_file(name: str) -> str:
+    source: Any = resources.files("pipeline.report") / "templates" / name
+    return str(source.read_text(encoding="utf-8"))

@@ -1,0 +1,13 @@
+"""The sections of a report, in their order."""
+
+from __future__ import annotations
+
+from pipeline.report.sections import Section, drivers, learned, limits, origin, skill, trust, where
+from pipeline.report.study import Study
+
+_BUILDERS = (skill.build, where.build, trust.build, drivers.build, learned.build, limits.build, origin.build)
+
+
+def sections(study: Study) -> tuple[Section, ...]:
+    """Return the sections that have content."""
+    return tuple(section for build in _BUILDERS if (section := build(study)) is not None)

@@ -1,0 +1,190 @@
+"""What drives the predictions? Importance with intervals, attribution maps with their checks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from pipeline.grid import Grid
+from pipeline.report import numbers, sentences, tables
+from pipeline.report.figures import bars, maps
+from pipeline.report.sections import Block, Figure, Heading, Section, Words, slug
+from pipeline.report.study import Study
+
+_MOST_MAPS = 9
+_MOST_BARS = 25
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """One method's answer for one model, as ``attributions/<model>.nc`` holds it."""
+
+    model: str
+    method: str
+    channels: tuple[str, ...]
+    importance: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    maps: np.ndarray | None
+    grid: Grid | None
+    measure: str
+    unit: str
+    note: str
+    checks: Mapping[str, Any]
+    trusted: bool
+
+    @property
+    def order(self) -> list[int]:
+        """Channels, the most important first."""
+        return [int(i) for i in np.argsort(-np.nan_to_num(self.importance, nan=-np.inf), kind="stable")]
+
+    @property
+    def axis(self) -> str:
+        """What importance measures, with printed units."""
+        shown = numbers.units(self.unit)
+        return f"{self.measure} [{shown}]" if shown else self.measure
+
+    @property
+    def title(self) -> str:
+        """The method in words."""
+        return numbers.label(self.method).capitalize()
+
+
+def _measure(text: str) -> tuple[str, str]:
+    """Split ``"increase of the RMSE [degC]"`` into words and units."""
+    words, bracket, unit = text.rpartition(" [")
+    return (words, unit.removesuffix("]")) if bracket and unit.endswith("]") else (text, "")
+
+
+def build(study: Study) -> Section | None:
+    """Return the section; None where no model was explained."""
+    order = sorted(study.run.explained, key=lambda model: not study.headline.startswith(model))
+    found = {model: _explanations(study, model) for model in order}
+    found = {model: explanations for model, explanations in found.items() if explanations}
+    if not found:
+        return None
+    blocks: list[Block] = []
+    for number, (model, explanations) in enumerate(found.items()):
+        if len(found) > 1:
+            blocks.append(Heading(numbers.label(model)))
+        for explanation in explanations:
+            blocks += _blocks(study, explanation, with_maps=number == 0)
+    first = next(iter(found.values()))[0]
+    lead = sentences.drivers(first.model, first.channels, first.importance, (first.measure, first.unit), first.trusted)
+    return Section("drivers", "What drives the predictions?", lead, tuple(blocks))
+
+
+def _explanations(study: Study, model: str) -> list[Explanation]:
+    data = study.run.attributions(model)
+    if data is None or "channel" not in data.coords:
+        return []
+    channels = tuple(str(name) for name in data["channel"].values)
+    methods = [str(name).removesuffix("_importance") for name in data.data_vars if str(name).endswith("_importance")]
+    return [_explanation(data, model, method, channels) for method in methods]
+
+
+def _explanation(data: xr.Dataset, model: str, method: str, channels: tuple[str, ...]) -> Explanation:
+    importance = np.asarray(data[f"{method}_importance"].values, float)
+
+    def optional(end: str) -> np.ndarray:
+        name = f"{method}_{end}"
+        return np.asarray(data[name].values, float) if name in data else np.full(importance.shape, np.nan)
+
+    field = data.get(f"{method}_map")
+    said = _attributes(data, method)
+    return Explanation(
+        model, method, channels, importance, optional("low"), optional("high"),
+        None if field is None else np.asarray(field.values, float), None if field is None else Grid.of(field),
+        *_measure(str(said.get("measure", "importance"))), str(said.get("note", "")), said.get("checks") or {}, bool(said.get("trusted", False)),
+    )  # fmt: skip
+
+
+def _attributes(data: xr.Dataset, method: str) -> dict[str, Any]:
+    """Return what the method says of its own answer, from the attributes of its importance."""
+    said = dict(data[f"{method}_importance"].attrs)
+    return said | {key: json.loads(said[key]) for key in ("checks", "trusted") if key in said}
+
+
+def _blocks(study: Study, explanation: Explanation, *, with_maps: bool) -> list[Block]:
+    trusted = "The checks passed" if explanation.trusted else "The checks did not pass: do not rely on this"
+    if not explanation.checks:
+        trusted = "This method has no check of its own"
+    checks = "; ".join(_check(name, value) for name, value in explanation.checks.items())
+    blocks: list[Block] = [Words((f"{explanation.title}. {trusted}{f' ({checks})' if checks else ''}. {explanation.note}".strip(),))]
+    blocks.append(_importance(study, explanation))
+    if len(explanation.channels) > _MOST_BARS:
+        blocks.append(_table(explanation))
+    if with_maps and explanation.maps is not None and explanation.grid is not None:
+        blocks.append(_maps(explanation))
+    return blocks
+
+
+def _check(name: str, value: Any) -> str:
+    words = numbers.label(name)
+    if isinstance(value, float) and ("gap" in name or name.endswith("share")):
+        return f"{words} {numbers.percent(value)}"
+    return f"{words} {tables.plain(value)}"
+
+
+def _importance(study: Study, explanation: Explanation) -> Figure:
+    order = explanation.order[:_MOST_BARS]
+    colour = study.colours.get(explanation.model, study.colours[study.headline])
+    rows = [
+        bars.Row(
+            explanation.channels[i], float(explanation.importance[i]), float(explanation.low[i]), float(explanation.high[i]),
+            colour, hollow=bool(explanation.low[i] <= 0 <= explanation.high[i]),
+        )
+        for i in order
+        if np.isfinite(explanation.importance[i])
+    ]  # fmt: skip
+    first = explanation.channels[order[0]]
+    alt = f"{numbers.label(first)} matters most to {numbers.label(explanation.model)} by {explanation.title.lower()}."
+    more = len(explanation.channels) - len(order)
+    chart = bars.dots(rows, explanation.axis, alt, "", width=640)
+    caption = (
+        f"{explanation.title} for {numbers.label(explanation.model)} on {study.split}: {explanation.measure}, with 95\u00a0% interval, "
+        f"hollow where it includes zero.{f' {more} less important channels are in the table.' if more else ''}"
+    )
+    return Figure(slug("importance", explanation.model, explanation.method), (chart,), caption)
+
+
+def _maps(explanation: Explanation) -> Figure:
+    fields, grid = explanation.maps, explanation.grid
+    assert fields is not None
+    assert grid is not None
+    order = explanation.order[:_MOST_MAPS]
+    scale = maps.Scale.of("field", explanation.unit, *(fields[i] for i in order))
+    pictures = []
+    for i in order:
+        total = float(np.nansum(np.abs(fields[i])))
+        inner = float(np.nansum(np.sort(np.abs(fields[i][np.isfinite(fields[i])]))[::-1][: max(fields[i].size // 10, 1)]))
+        share = numbers.percent(inner / total) if total > 0 else numbers.percent(0.0)
+        alt = f"{numbers.label(explanation.channels[i])}: a tenth of the cells carries {share} of the attribution."
+        pictures.append(maps.draw_map(maps.MapPanel(fields[i], numbers.label(explanation.channels[i]), alt), grid, scale, width=262, highest=240))
+    more = len(explanation.channels) - len(order)
+    belief = "its checks passed" if explanation.trusted else "its checks did not pass: do not rely on it"
+    caption = (
+        f"Mean attribution of each input cell, {explanation.title.lower()} for {numbers.label(explanation.model)}; same scale; {belief}."
+        f"{f' The {len(order)} most important of {len(explanation.channels)} channels.' if more else ''} {explanation.note}".strip()
+    )
+    return Figure(slug("attribution", explanation.model, explanation.method), tuple(pictures), caption)
+
+
+def _table(explanation: Explanation) -> tables.Table:
+    order = explanation.order
+    parts = [tables.figures([float(part[i]) for i in order]) for part in (explanation.importance, explanation.low, explanation.high)]
+    rows = tuple((tables.text(numbers.label(explanation.channels[i])), *cells) for i, cells in zip(order, zip(*parts, strict=True), strict=True))
+    columns = (tables.Column("Channel", numeric=False), tables.Column("Importance"), tables.Column("Low"), tables.Column("High"))
+    frame = pd.DataFrame({
+        "channel": [explanation.channels[i] for i in order], "importance": explanation.importance[order],
+        "low": explanation.low[order], "high": explanation.high[order],
+    })  # fmt: skip
+    return tables.Table(
+        slug("channels", explanation.model, explanation.method), f"All channels: {explanation.axis}, 95\u00a0% interval.", columns, rows, frame
+    )

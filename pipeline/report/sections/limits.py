@@ -1,0 +1,178 @@
+"""Limits: what this evaluation cannot show, from the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from pipeline.grid import Grid
+from pipeline.report import numbers, sentences
+from pipeline.report.sections import Section, Words
+from pipeline.report.sections.where import place
+from pipeline.report.study import FEW, VALIDATION, Study
+
+_LONG = 30
+_MOST_VALUES = 20_000_000
+
+
+@dataclass(frozen=True)
+class Climate:
+    """Area mean of the truth: the yearly means of the train split, and the mean of the test set."""
+
+    train: np.ndarray
+    test: float
+
+    @property
+    def outside(self) -> bool:
+        """Whether the test mean lies outside every year of the train split."""
+        return bool(self.test < self.train.min() or self.test > self.train.max())
+
+
+def build(study: Study) -> Section | None:
+    """Return the section; None where nothing is known of the test set."""
+    if study.sampling is None:
+        return None
+    sampling = study.sampling
+    items = _time(study) + _place(study) + _truth(study) + _climate(study)
+    if study.chosen_on != VALIDATION:
+        items.append(sentences.chosen(study))
+    if len(study.variables) == 1:
+        items.append(f"Only {study.variable} was judged; its relation to other variables was not.")
+    items.append(
+        "Means over days and cells are judged here; rare extremes, spatial patterns and sequences of days may be better or worse than these scores say."
+    )
+    region = _region(study)
+    lead = (
+        f"This evaluation rests on {numbers.plural(sampling.count, sampling.step)} of {numbers.plural(sampling.years, 'year')}"
+        f"{f' in {region}' if region else ''}; it says nothing beyond them."
+    )
+    return Section("limits", "Limits", lead, (Words(tuple(items), listed=True),))
+
+
+def _time(study: Study) -> list[str]:
+    sampling = study.sampling
+    assert sampling is not None
+    items = []
+    if sampling.years < _LONG:
+        items.append(
+            f"{study.split} spans {numbers.plural(sampling.years, 'year')}, {sampling.first} to {sampling.last}: too short for "
+            "slow changes and for events that come once in decades."
+        )
+    if sampling.season:
+        items.append(f"Only {sampling.season} was tested; other seasons may behave otherwise.")
+    few = study.effective
+    if few is not None:
+        hint = " That is too few for a claim." if few < FEW else ""
+        items.append(f"Neighbouring {sampling.step}s resemble each other: there are about {numbers.number(few, 0)} independent samples.{hint}")
+    return items
+
+
+def _region(study: Study) -> str:
+    grid = _grid(study)
+    if grid is None:
+        return ""
+    south, north = float(grid.lat.min()), float(grid.lat.max())
+    west, east = float(grid.lon.min()), float(grid.lon.max())
+    if north - south > 150 and east - west > 300:
+        return ""
+    return f"one region, {place(south, west)} to {place(north, east)}"
+
+
+def _place(study: Study) -> list[str]:
+    return ["One region was tested; skill elsewhere, or on another grid, is not known."] if _region(study) else []
+
+
+def _grid(study: Study) -> Grid | None:
+    data = study.run.predictions(study.headline)
+    if data is None:
+        return None
+    with data:
+        return Grid.of(data)
+
+
+def _truth(study: Study) -> list[str]:
+    """Say how much truth is missing at cells that are predicted."""
+    data = study.run.predictions(study.headline)
+    name = f"{study.variable}_truth"
+    if data is None:
+        return []
+    with data:
+        if name not in data:
+            return []
+        test = data.isel(time=np.flatnonzero(data["split"].values.astype(str) == study.split))
+        every = max(1, test[name].size // _MOST_VALUES)
+        truth = np.isfinite(test[name].values[::every])
+        mean = np.isfinite(test[study.variable].values[::every])
+    items = []
+    cells = mean.any(axis=0)
+    if not cells.all():
+        items.append(
+            f"{numbers.plural(int(cells.sum()), 'cell')} of {cells.size:,} {'is' if cells.sum() == 1 else 'are'} predicted; "
+            "the others have too little truth to learn from."
+        )
+    lost = float((mean & ~truth).sum() / max(mean.sum(), 1))
+    if lost > 0:
+        items.append(f"Truth is missing for {numbers.percent(lost)} of the predicted values of {study.split}; those are not scored.")
+    return items
+
+
+def _climate(study: Study) -> list[str]:
+    climate = climate_of(study)
+    if climate is None:
+        return []
+    unit = study.unit
+    gap = numbers.with_units(numbers.number(climate.test - float(climate.train.mean()), sign=True), unit)
+    span = numbers.interval(float(climate.train.min()), float(climate.train.max()))
+    value = numbers.with_units(numbers.number(climate.test), unit)
+    if climate.outside:
+        return [
+            f"{study.split} is unlike the train split: its mean {study.variable}, {value}, lies outside all {len(climate.train)} train years "
+            f"({span}), {gap} from their mean. Models had to extrapolate."
+        ]
+    return [
+        f"The mean {study.variable} of {study.split}, {value}, lies within the train years ({span}; {gap} from their mean): "
+        "skill in a warmer or otherwise different climate was not tested."
+    ]
+
+
+def climate_of(study: Study) -> Climate | None:
+    """Return the climate of train and test from the ingested truth; None where it is not kept."""
+    target = (study.run.experiment.get("data") or {}).get("target") or {}
+    split = study.run.experiment.get("split") or {}
+    path = study.run.path / "work" / "ingest" / f"{target.get('dataset')}.nc"
+    if not path.is_file() or "train" not in split:
+        return None
+    months = (study.run.experiment.get("data") or {}).get("months")
+    with xr.open_dataset(path, cache=False) as data:
+        if study.variable not in data or "time" not in data[study.variable].dims:
+            return None
+        field = data[study.variable]
+        field = field.isel(time=np.isin(field["time"].dt.month, months)) if months else field
+        tests = split.get("test") or {}
+        span = tests.get(study.split) if isinstance(tests, dict) else tests
+        if not span:
+            return None
+        train, test = (_area_mean(field.sel(time=slice(*map(str, part)))) for part in (split["train"], span))
+    if not train.size or not test.size:
+        return None
+    yearly = _years(train)
+    return Climate(yearly, float(test.mean())) if len(yearly) > 1 and np.isfinite(float(test.mean())) else None
+
+
+def _area_mean(field: xr.DataArray) -> xr.DataArray:
+    """Return the mean over the area, of every n-th time where the field is large."""
+    every = max(1, field.size // _MOST_VALUES)
+    field = field.isel(time=slice(None, None, every)).astype(np.float64)
+    grid = Grid.of(field)
+    return field.weighted(xr.DataArray(grid.area, dims=grid.dims)).mean(grid.dims)
+
+
+def _years(series: xr.DataArray) -> np.ndarray:
+    """Return means of years that run from July to June, so that no winter is cut; incomplete ones are left out."""
+    year = series["time"].dt.year + (series["time"].dt.month >= 7)
+    groups = series.groupby(year.rename("year"))
+    counts, means = groups.count().values, groups.mean().values
+    whole = counts >= 0.9 * counts.max()
+    return np.asarray(means[whole], float)

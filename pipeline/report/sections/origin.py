@@ -1,0 +1,154 @@
+"""Provenance: what it takes to do the run again, a card for the data and one for the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.report import data_facts, numbers, sentences, tables
+from pipeline.report.sections import Block, Code, Heading, Section, Words
+from pipeline.report.study import METRIC, Study
+
+
+def build(study: Study) -> Section:
+    """Return the section."""
+    provenance = study.run.provenance
+    blocks: list[Block] = [Code("experiment", "experiment.yaml", study.run.text), Code("commands", "To repeat", _commands(study))]
+    made = _made(study)
+    if made:
+        blocks += [Heading("Machine, versions, seeds"), tables.facts("versions", "Where this run's numbers come from.", made)]
+    files = _files(provenance)
+    if files is not None:
+        blocks += [Heading("Files read"), files]
+    outputs = _outputs(study)
+    if outputs is not None:
+        blocks += [Heading("Files written"), outputs]
+    cards = _data_cards(study)
+    if cards:
+        blocks += [Heading("Data card"), *cards]
+    blocks += [Heading("Model card"), tables.facts("model-card", f"Model card of {numbers.label(study.headline)}.", _model_card(study))]
+    return Section("provenance", "Provenance", _lead(study), tuple(blocks))
+
+
+def _lead(study: Study) -> str:
+    provenance = study.run.provenance
+    device = provenance.get("device")
+    backend = device.get("backend") if isinstance(device, Mapping) else device
+    place = f" on {backend}" if backend else ""
+    files = len(provenance.get("data") or ())
+    from_files = f", from {numbers.plural(files, 'file')} with recorded digests" if files else ""
+    seed = study.run.experiment.get("seed", 0)
+    begun = str(provenance.get("started") or "")[:10]
+    when = f" on {begun}" if begun else ""
+    return f"The run {study.run.path.resolve().name} was made{when}{place} with seed {seed}{from_files}."
+
+
+def _commands(study: Study) -> str:
+    name = study.run.path.resolve().name
+    lines = ["finescale run experiment.yaml", f"finescale report {name}"]
+    given = study.run.provenance.get("command")
+    return "\n".join([*([f"# as it was run: {given}"] if given else []), *lines])
+
+
+def _made(study: Study) -> list[tuple[str, Any]]:
+    provenance = study.run.provenance
+    skipped = {"data", "warnings", "fallbacks", "failed_members", "command", "baselines"}
+    return list(_flat({key: value for key, value in provenance.items() if key not in skipped}))
+
+
+def _flat(tree: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]:
+    rows: list[tuple[str, Any]] = []
+    for key, value in tree.items():
+        name = f"{before}{numbers.label(str(key))}"
+        if isinstance(value, Mapping):
+            rows += _flat(value, f"{name}: ")
+        elif value not in (None, [], ""):
+            # Versions and commits are words, not numbers.
+            rows.append((name, value))
+    return rows
+
+
+def _files(provenance: Mapping[str, Any]) -> tables.Table | None:
+    found = provenance.get("data") or ()
+    rows = [
+        (
+            tables.text(str(item.get("dataset") or "")),
+            tables.text(str(item.get("path") or item.get("file") or "")),
+            tables.text(str(item.get("how") or numbers.MISSING)),
+            tables.Cell(f"{int(item['bytes']):,}" if item.get("bytes") else numbers.MISSING, float(item.get("bytes") or 0)),
+            tables.text(str(item.get("sha256") or numbers.MISSING)),
+        )
+        for item in found
+        if isinstance(item, Mapping)
+    ]
+    columns = (
+        *(tables.Column(head, numeric=False) for head in ("Dataset", "Path", "From")),
+        tables.Column("Size", "bytes"),
+        tables.Column("sha256", numeric=False),
+    )
+    return tables.Table("files", "Files read, with the digest of their bytes.", columns, tuple(rows)) if rows else None
+
+
+def _outputs(study: Study) -> tables.Table | None:
+    rows = [
+        (
+            tables.text(stage.name),
+            tables.text(str(output.get("path"))),
+            tables.Cell(f"{int(output.get('bytes') or 0):,}", float(output.get("bytes") or 0)),
+            tables.text(str(output.get("sha256") or numbers.MISSING)[:16]),
+        )
+        for stage in study.run.stages
+        for output in stage.outputs
+        if str(output.get("path", "")).endswith((".csv", ".nc"))
+    ]
+    columns = (
+        tables.Column("Stage", numeric=False), tables.Column("Path", numeric=False),
+        tables.Column("Size", "bytes"), tables.Column("sha256, first 16", numeric=False),
+    )  # fmt: skip
+    return tables.Table("outputs", "Tables and fields that this run wrote.", columns, tuple(rows)) if rows else None
+
+
+def _data_cards(study: Study) -> list[Block]:
+    cards: dict[str, dict[str, str]] = {}
+    for dataset in data_facts.datasets(study.run.ingest):
+        cards[dataset.name] = {"Description": dataset.description, "Licence": dataset.licence, "Citation": dataset.citation}
+    for item in study.run.provenance.get("data") or ():
+        if isinstance(item, Mapping) and item.get("dataset"):
+            card = cards.setdefault(str(item["dataset"]), {"Description": "", "Licence": "", "Citation": ""})
+            for key in ("licence", "citation"):
+                card[key.capitalize()] = card[key.capitalize()] or str(item.get(key) or "")
+    rows = tuple(
+        (tables.text(name), *(tables.text(card[key] or "not given") for key in ("Description", "Licence", "Citation")))
+        for name, card in cards.items()
+        if any(card.values())
+    )
+    columns = tuple(tables.Column(head, numeric=False) for head in ("Dataset", "Description", "Licence", "Citation"))
+    return [tables.Table("data-card", "Whose data these are, and on which terms.", columns, rows)] if rows else []
+
+
+def _model_card(study: Study) -> list[tuple[str, Any]]:
+    experiment = study.run.experiment
+    base = study.headline.partition("+")[0]
+    entry = (experiment.get("models") or {}).get(base) or {}
+    options = ", ".join(f"{key} {tables.plain(value)}" for key, value in entry.items() if key != "kind")
+    members = sum(member.model == base for member in study.run.members)
+    data = experiment.get("data") or {}
+    inputs = [
+        f"{source.get('dataset')} ({', '.join(source['variables']) if source.get('variables') else 'all variables'})"
+        for source in data.get("predictors") or ()
+    ]
+    own = study.score(study.headline, METRIC)
+    card: list[tuple[str, Any]] = [
+        ("Model", study.headline),
+        ("Kind", entry.get("kind") or numbers.MISSING),
+        ("Options", options or "defaults"),
+        ("Members", members or numbers.MISSING),
+        ("Predicts", ", ".join(f"{name} [{numbers.units(study.units[name]) or '1'}]" for name in study.variables)),
+        ("From", "; ".join(inputs) or numbers.MISSING),
+        ("Question", sentences.question(study)),
+        ("Result", sentences.answer(study).text),
+    ]
+    if own is not None:
+        card.append((f"RMSE on {study.split}", numbers.with_units(numbers.number(float(own["value"])), study.unit)))
+    card.append(("Fit for", "the region, season, grid and inputs named above; see Limits for what was not tested"))
+    return card

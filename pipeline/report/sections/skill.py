@@ -1,0 +1,127 @@
+"""Skill: the tables, small multiples by group, paired differences to the best baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from pipeline.report import numbers, sentences, tables
+from pipeline.report.figures import bars
+from pipeline.report.sections import Block, Figure, Heading, Section, Words, slug
+from pipeline.report.study import METRIC, Study
+
+_SEASONS = ("DJF", "MAM", "JJA", "SON")
+
+
+def build(study: Study) -> Section:
+    """Return the section."""
+    blocks: list[Block] = []
+    several = len(study.splits) * len(study.variables) > 1
+    for split in study.splits:
+        for variable in study.variables:
+            if not len(study.scores(METRIC, variable=variable, split=split)):
+                continue
+            if several:
+                blocks.append(Heading(f"{variable}, {split}"))
+                if (variable, split) != (study.variable, study.split):
+                    blocks.append(Words((sentences.skill(study, variable, split),)))
+            blocks += _blocks(study, variable, split)
+    return Section("skill", "Skill", sentences.skill(study, study.variable, study.split), tuple(blocks))
+
+
+def _blocks(study: Study, variable: str, split: str) -> list[Block]:
+    metrics = (*tables.ACCURACY, *tables.others(study, variable, split))
+    caption = (
+        f"Scores of {variable} on {split}. Small print: 95\u00a0% interval by block bootstrap. "
+        "Bold: best; \u2248: the best value lies inside this model's interval."
+    )
+    table = tables.skill_table(study, variable, split, metrics, slug("scores", variable, split), caption)
+    blocks: list[Block] = [table] if table else []
+    if split == study.split and study.reference is not None:
+        blocks += _differences(study, variable)
+    blocks += _groups(study, variable, split)
+    return blocks
+
+
+def _differences(study: Study, variable: str) -> list[Block]:
+    table = study.comparisons(variable=variable).sort_values("difference").drop_duplicates("model")
+    table = table[table["model"] != study.reference]
+    if not len(table):
+        return []
+    rows = [
+        bars.Row(row.model, row.difference, row.low, row.high, study.colours.get(row.model, ""))
+        for row in table.itertuples()
+        if row.model in study.colours
+    ]
+    better = int((table["high"] < 0).sum())
+    finding = (
+        f"{better} of {numbers.plural(len(table), 'model')} {'has' if better == 1 else 'have'} a lower RMSE than "
+        f"{numbers.label(study.reference or '')}, with the whole interval below zero."
+    )
+    axis = f"difference of the {sentences.score_axis(METRIC, study.units[variable])}"
+    shown = bars.shortened(rows, (study.headline,), 30)
+    chart = bars.dots(shown, axis, finding, "", width=640, ends=("\u2190 better", "worse \u2192"))
+    caption = (
+        f"RMSE of each model less that of the best baseline, {numbers.label(study.reference or '')}, for {variable} "
+        f"on {study.split}, paired day by day, with 95\u00a0% interval. {finding}"
+    )
+    return [Figure(slug("difference", variable), (chart,), caption)]
+
+
+def _groups(study: Study, variable: str, split: str) -> list[Block]:
+    scores = study.scores(METRIC, variable=variable, split=split, group=None)
+    scores = scores[scores["value"].notna() & scores["group"].str.fullmatch(r"[^=;]+=[^=;]+")]
+    blocks: list[Block] = []
+    for key, rows in scores.groupby(scores["group"].map(group_key), sort=True):
+        groups = ordered_groups(rows["group"])
+        if len(groups) > 1:
+            blocks.append(_multiples(study, variable, split, str(key), groups, rows))
+    return blocks
+
+
+def group_key(group: str) -> str:
+    """Return what a group is of: ``season`` of ``season=DJF``."""
+    return group.partition("=")[0]
+
+
+def ordered_groups(groups: Iterable[str]) -> list[str]:
+    """Return each group once: seasons in the order of the year, numbers by size, else as they come.
+
+    Examples
+    --------
+    >>> ordered_groups(["season=SON", "season=DJF", "season=SON"])
+    ['season=DJF', 'season=SON']
+    >>> ordered_groups(["lead=10", "lead=2"])
+    ['lead=2', 'lead=10']
+    """
+
+    def rank(group: str) -> float:
+        value = group.partition("=")[2]
+        if value in _SEASONS:
+            return float(_SEASONS.index(value))
+        return float(value) if value.removeprefix("-").replace(".", "", 1).isdigit() else 0.0
+
+    return sorted(dict.fromkeys(groups), key=rank)
+
+
+def _multiples(study: Study, variable: str, split: str, key: str, groups: list[str], rows: pd.DataFrame) -> Figure:
+    first = rows[rows["group"] == groups[0]].sort_values("value")
+    order = list(first["model"])
+    kept = {row.name for row in bars.shortened([bars.Row(m, 0, 0, 0, "") for m in order], _main(study))}
+    panels = {}
+    for group in groups:
+        table = rows[rows["group"] == group].drop_duplicates("model").set_index("model")
+        panels[group.partition("=")[2]] = [
+            bars.Row(m, *(float(table.at[m, c]) for c in ("value", "low", "high")), study.colours[m])
+            for m in order
+            if m in kept and m in table.index
+        ]
+    pictures = bars.multiples(panels, sentences.score_axis(METRIC, study.units[variable]), f"RMSE by {key}")
+    hidden = f" The {len(kept)} best of {len(order)} models." if len(kept) < len(order) else ""
+    caption = f"RMSE of {variable} on {split} by {key}, with 95\u00a0% interval; same scale in all panels.{hidden}"
+    return Figure(slug("by", key, variable, split), tuple(pictures), caption)
+
+
+def _main(study: Study) -> tuple[str, ...]:
+    return tuple(model for model in (study.headline, study.reference) if model)

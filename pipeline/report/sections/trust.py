@@ -1,0 +1,153 @@
+"""Can the error bars be trusted? Histograms, calibration, spread against error, maps of both variances."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from pipeline.grid import Grid
+from pipeline.report import numbers, sentences, tables
+from pipeline.report.figures import Picture, bars, maps, trust
+from pipeline.report.metric_words import metric_words
+from pipeline.report.sections import Block, Figure, Heading, Section, curves, slug
+from pipeline.report.sections.skill import group_key, ordered_groups
+from pipeline.report.sections.verdict import bound
+from pipeline.report.study import Study
+
+_MOST_CURVES = 6
+
+
+def build(study: Study) -> Section | None:
+    """Return the section; None where no model gives error bars."""
+    blocks: list[Block] = []
+    data = study.run.diagnostics(study.headline)
+    for variable in study.variables:
+        part = _variable(study, data, variable)
+        if part and len(study.variables) > 1:
+            blocks.append(Heading(variable))
+        blocks += part
+    lead = sentences.trust(study) or ""
+    return Section("trust", "Can the error bars be trusted?", lead, tuple(blocks)) if blocks else None
+
+
+def _variable(study: Study, data: xr.Dataset | None, variable: str) -> list[Block]:
+    blocks: list[Block] = []
+    if data is not None:
+        pictures = [p for p in (_histogram(study, data, variable), _curve(study, data, variable), _spread(study, data, variable)) if p]
+        if pictures:
+            caption = (
+                f"{numbers.label(study.headline)}, {variable} on {study.split}. Left to right as far as the model gives them: where the truth "
+                "falls in the forecast, calibration with its 95\u00a0% band (thin lines: other models), RMSE in bins of predicted spread."
+            )
+            blocks.append(Figure(slug("calibration", variable), tuple(pictures), caption))
+    table = tables.skill_table(
+        study, variable, study.split, tables.TRUST, slug("trust", variable),
+        f"Reliability and sharpness of {variable} on {study.split}. Narrow intervals (small widths) are good only where coverage is right. "
+        "Small print: 95\u00a0% interval. Bold: best; \u2248: the best value lies inside this model's interval.",
+    )  # fmt: skip
+    blocks += [table] if table else []
+    blocks += _coverage_groups(study, variable)
+    if data is not None:
+        blocks += _variances(study, data, variable)
+    return blocks
+
+
+def _histogram(study: Study, data: xr.Dataset, variable: str) -> Picture | None:
+    for name, axis, title in (
+        (f"{variable}_pit_count", "PIT: forecast probability of at most the truth", "PIT histogram"),
+        (f"{variable}_rank_count", "rank of the truth among the members", "Rank histogram"),
+    ):
+        if name in data and np.nansum(data[name].values) > 0:
+            counts = np.nan_to_num(np.asarray(data[name].values, float))
+            return trust.histogram(counts, study.colours[study.headline], axis, _shape(counts), title)
+    return None
+
+
+def _shape(counts: np.ndarray) -> str:
+    share, flat = counts / counts.sum(), 1 / len(counts)
+    ends = (share[0] + share[-1]) / (2 * flat)
+    low, high = share[: len(share) // 2].sum(), share[(len(share) + 1) // 2 :].sum()
+    if ends > 1.3:
+        shape = f"Both ends are {numbers.number(float(ends), 1)} times too full: the truth falls outside too often"
+    elif ends < 0.7:
+        shape = f"The ends hold only {numbers.percent(float(ends))} of what they should: the spread is too wide"
+    else:
+        shape = "The histogram is nearly flat, as it should be"
+    lean = f"; truths lie more often in the {'upper' if high > low else 'lower'} half" if abs(high - low) > 0.08 else ""
+    return f"{shape}{lean}."
+
+
+def _curve(study: Study, data: xr.Dataset, variable: str) -> Picture | None:
+    own = curves.calibration(data, variable, study.headline, study.colours[study.headline])
+    if own is None:
+        return None
+    others = [model for model in study.models if model != study.headline and model not in study.baselines]
+    found = [own]
+    for model in others:
+        diagnostics = study.run.diagnostics(model) if len(found) < _MOST_CURVES else None
+        curve = curves.calibration(diagnostics, variable, model, study.colours[model]) if diagnostics is not None else None
+        found += [curve] if curve is not None else []
+    return trust.calibration_curve(found, curves.finding(own), "Calibration", height=260)
+
+
+def _spread(study: Study, data: xr.Dataset, variable: str) -> Picture | None:
+    names = [f"{variable}_spread_bin_{part}" for part in ("spread", "rmse")]
+    if any(name not in data for name in names):
+        return None
+    spread, error = (np.asarray(data[name].values, float) for name in names)
+    good = np.isfinite(spread) & np.isfinite(error)
+    if good.sum() < 2:
+        return None
+    rho = float(pd.Series(spread[good]).rank().corr(pd.Series(error[good]).rank()))
+    ratio = float(np.sqrt(np.mean(spread[good] ** 2)) / np.sqrt(np.mean(error[good] ** 2)))
+    told = "Larger spread goes with larger error" if rho > 0.5 else "Spread says little about the error"
+    alt = f"{told} (rank correlation over bins {numbers.number(rho, 2)}); spread is {numbers.number(ratio, 2)} times the error."
+    unit = numbers.units(study.units[variable])
+    return trust.spread_error(spread, error, study.colours[study.headline], f" [{unit}]" if unit else "", alt, "Spread against error")
+
+
+def _coverage_groups(study: Study, variable: str) -> list[Block]:
+    rows = study.scores("coverage_90", variable=variable, group=None)
+    rows = rows[rows["value"].notna() & rows["group"].str.fullmatch(r"[^=;]+=[^=;]+")]
+    blocks: list[Block] = []
+    for key, part in rows.groupby(rows["group"].map(group_key), sort=True):
+        groups = ordered_groups(part["group"])
+        if len(groups) < 2:
+            continue
+        best = [m for m in study.models if m in set(part["model"])]
+        kept = {row.name for row in bars.shortened([bars.Row(m, 0, 0, 0, "") for m in best], (study.headline,))}
+        panels = {
+            group.partition("=")[2]: [
+                bars.Row(r.model, 100 * r.value, 100 * r.low, 100 * r.high, study.colours[r.model])
+                for r in part[part["group"] == group].itertuples()
+                if r.model in kept
+            ]
+            for group in groups
+        }
+        label = metric_words("coverage_90").label
+        pictures = bars.multiples(panels, f"{label} [%]", f"{label} by {key}", mark=90.0)
+        caption = f"Share of truths inside the 90\u00a0% interval by {key}, {variable} on {study.split}; the dashed line, 90 %, is right."
+        blocks.append(Figure(slug("coverage", str(key), variable), tuple(pictures), caption))
+    return blocks
+
+
+def _variances(study: Study, data: xr.Dataset, variable: str) -> list[Block]:
+    fields = {kind: np.sqrt(bound(data, f"{variable}_{kind}")) for kind in ("aleatoric", "epistemic")}
+    fields = {kind: field for kind, field in fields.items() if np.isfinite(field).any()}
+    if not fields:
+        return []
+    unit, grid = study.units[variable], Grid.of(data)
+    titles = {"aleatoric": "Expected noise (aleatoric)", "epistemic": "Members disagree (epistemic)"}
+    scale = maps.Scale.of("spread", unit, *fields.values())
+    pictures, means = [], {}
+    for kind, field in fields.items():
+        means[kind] = float(np.sqrt(np.nanmean(field**2)))
+        alt = f"The {kind} standard deviation is {numbers.with_units(numbers.number(means[kind]), unit)} on average over the area."
+        pictures.append(maps.draw_map(maps.MapPanel(field, titles[kind], alt), grid, scale))
+    share = ""
+    if len(means) == 2:
+        part = means["epistemic"] ** 2 / (means["aleatoric"] ** 2 + means["epistemic"] ** 2)
+        share = f" Of the predicted variance, {numbers.percent(part)} is epistemic: more data could lower that part, not the other."
+    caption = f"Standard deviations that {numbers.label(study.headline)} predicts, {variable}, root of the mean variance on {study.split}; same scale.{share}"
+    return [Figure(slug("variances", variable), tuple(pictures), caption)]

@@ -1,0 +1,269 @@
+"""The words of the report, made from its numbers; one function a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.report import numbers
+from pipeline.report.metric_words import metric_words
+from pipeline.report.numbers import interval, label, listing, number, percent, plural, with_units
+from pipeline.report.study import FEW, METRIC, VALIDATION, Study
+
+_COVERAGE_ROOM = 0.03
+_SPREAD_ROOM = 0.1
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The verdict: its sentence and which way it went.
+
+    Parameters
+    ----------
+    tone : {"win", "tie", "lose", "alone"}
+        ``alone``: there was nothing to compare with.
+    """
+
+    text: str
+    tone: str
+
+
+def question(study: Study) -> str:
+    """Return the experiment's question, or one made of its parts."""
+    asked = str(study.run.experiment.get("question") or "").strip()
+    return asked or f"How well can {listing(study.variables)} be predicted in the experiment {study.run.experiment.get('name')}?"
+
+
+def answer(study: Study) -> Answer:
+    """Return the verdict: the headline model against the best baseline, with the interval."""
+    name = label(study.headline)
+    place = _place(study)
+    if study.reference is None:
+        own = study.score(study.headline, METRIC)
+        value = _value(own, study.unit) if own is not None else "no score"
+        return Answer(f"{name} predicts {study.variable} with an RMSE of {value}{place}; there is no baseline to compare it with.", "alone")
+    base = label(study.reference)
+    gap = difference(study, study.headline)
+    if gap is None:
+        return Answer(f"{name} and the best baseline, {base}, share no score on {study.split}, so they cannot be compared.", "alone")
+    relative = f", {_relative(gap)}" if _relative(gap) else ""
+    if not gap.known:
+        better = "lower" if gap.value < 0 else "higher"
+        amount = with_units(number(abs(gap.value)), study.unit)
+        return Answer(
+            f"{name} has an RMSE {amount}{relative} {better} than the best baseline, {base}{place}; "
+            "no interval is known, so this may be chance.", "tie",
+        )  # fmt: skip
+    if gap.high < 0:
+        return Answer(f"{name} beats the best baseline, {base}, by {_amount(gap, study.unit)} RMSE{_bounds(gap)}{relative}{place}.", "win")
+    others = _winners(study)
+    lead = f"{name} does not beat the best baseline, {base}" if others else f"No model beats the best baseline, {base}"
+    subject = "it" if others else name if len(study.models) == 2 else f"the best of the others, {name},"
+    if gap.low > 0:
+        text = f"{lead}: {subject} is worse by {_amount(gap, study.unit)} RMSE{_bounds(gap)}{relative}{place}."
+        return Answer(text + _hindsight(others, study), "lose")
+    amount = number(gap.value, numbers.decimals_for([gap.low, gap.high]), sign=True)
+    text = (
+        f"{lead}: {subject} cannot be told from it, its RMSE differs by {with_units(amount, study.unit)} "
+        f"(95\u00a0% interval {interval(gap.low, gap.high)}){place}."
+    )
+    return Answer(text + _hindsight(others, study), "tie")
+
+
+def chosen(study: Study) -> str:
+    """Say which split the two models of the verdict were chosen on."""
+    if study.chosen_on == VALIDATION:
+        return "Model and baseline were chosen by their RMSE on the validation split."
+    return (
+        f"There are no validation scores: model and baseline were chosen on {study.split} itself, "
+        "which flatters the model."
+    )  # fmt: skip
+
+
+def trust(study: Study) -> str | None:
+    """Say whether the error bars of the headline model can be trusted; None for point forecasts without any."""
+    name = label(study.headline)
+    coverage, spread = (study.score(study.headline, metric) for metric in ("coverage_90", "spread_skill"))
+    if coverage is None and spread is None:
+        return f"{name} gives no error bars."
+    parts, verdicts = [], []
+    if coverage is not None:
+        value = float(coverage["value"])
+        parts.append(f"its 90\u00a0% intervals hold the truth {percent(value)} of the time{_shares(coverage)}")
+        low, high = (float(coverage[key]) for key in ("low", "high"))
+        near = abs(value - 0.9) <= _COVERAGE_ROOM or low <= 0.9 <= high
+        verdicts.append(0 if near else (-1 if value < 0.9 else 1))
+    if spread is not None:
+        value = float(spread["value"])
+        parts.append(f"spread over error is {number(value, 2)} (1 is right)")
+        verdicts.append(0 if abs(value - 1) <= _SPREAD_ROOM else (-1 if value < 1 else 1))
+    return f"{_trust_words(name, verdicts)}: {' and '.join(parts)}."
+
+
+def _trust_words(name: str, verdicts: list[int]) -> str:
+    if all(verdict == 0 for verdict in verdicts):
+        return f"The error bars of {name} can be trusted"
+    if {-1, 1} <= set(verdicts):
+        return f"The error bars of {name} give mixed signs"
+    size = "narrow" if -1 in verdicts else "wide"
+    some = "" if 0 not in verdicts else "somewhat "
+    return f"The error bars of {name} are {some}too {size}"
+
+
+def warnings(study: Study) -> tuple[str, ...]:
+    """Return what a reader must know before believing: fallbacks, failed members, few samples, no validation."""
+    provenance = study.run.provenance
+    found: list[str] = []
+    if study.chosen_on != VALIDATION and len(study.models) > 1:
+        found.append(chosen(study))
+    for key in ("warnings", "fallbacks"):
+        found += [_sentence(item) for item in _items(provenance.get(key))]
+    for item in _items(provenance.get("failed_members")):
+        member = _failed(item)
+        found += [] if any(warning.startswith(member.partition(" failed")[0]) for warning in found) else [member]
+    few = study.effective
+    said = any("independent samples" in warning for warning in found)
+    if few is not None and few < FEW and not said:
+        found.insert(
+            0, f"The test set {study.split} holds about {number(few, 0)} independent samples, fewer than {FEW}: "
+            "take its scores as a hint, not as a claim."
+        )  # fmt: skip
+    return tuple(dict.fromkeys(found))
+
+
+def skill(study: Study, variable: str, split: str) -> str:
+    """Say who has the lowest RMSE, and how many cannot be told from it."""
+    rows = study.scores(METRIC, variable=variable, split=split).dropna(subset=["value"]).sort_values("value")
+    best = rows.iloc[0]
+    first = f"On {split}, {label(best['model'])} has "
+    if len(rows) == 1:
+        return f"{first}an RMSE of {_value(best, str(best['units']))} for {variable}; it is the only model."
+    ties = rows.iloc[1:][lambda rest: rest["low"] <= best["value"]]
+    whose = listing(label(model) for model in ties["model"]) if len(ties) <= 3 else f"{len(ties)} others"
+    close = f"; it lies inside the 95\u00a0% interval{'s' if len(ties) > 1 else ''} of {whose}" if len(ties) else ""
+    return f"{first}the lowest RMSE for {variable} of {plural(len(rows), 'model')}, {_value(best, str(best['units']))}{close}."
+
+
+def where(model: str, reference: str | None, skill_map: np.ndarray, low: np.ndarray, high: np.ndarray) -> str:
+    """Say in how many cells the model beats the baseline, surely or not."""
+    good = np.isfinite(skill_map)
+    count = max(int(good.sum()), 1)
+    ahead, sure, lost = (float((part & good).sum() / count) for part in (skill_map > 0, low > 0, high < 0))
+    worse = f"in {percent(lost)} it is beyond doubt worse" if lost else "nowhere is it beyond doubt worse"
+    return (
+        f"{label(model)} beats {label(reference or 'the baseline')} in {percent(ahead)} of the cells, "
+        f"beyond doubt in {percent(sure)}; {worse}."
+    )
+
+
+def drivers(model: str, names: tuple[str, ...], importance: np.ndarray, measure: tuple[str, str], trusted: bool) -> str:
+    """Say which channel matters most by the first method that ranks them."""
+    order = np.argsort(-np.nan_to_num(importance, nan=-np.inf))
+    first = label(names[order[0]])
+    doubt = "" if trusted else " Its checks failed, so this is not to be relied on."
+    if len(names) == 1:
+        return f"{label(model)} has one input, {first}."
+    total = float(np.nansum(np.clip(importance, 0, None)))
+    share = f", {percent(float(importance[order[0]]) / total)} of the sum over all" if total > 0 else ""
+    amount = with_units(number(float(importance[order[0]])), measure[1])
+    return f"{label(model)} leans most on {first} ({measure[0]}: {amount}{share}), then on {label(names[order[1]])}.{doubt}"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """RMSE of a model less that of the best baseline, with its 95\u00a0% interval (NaN where unknown)."""
+
+    value: float
+    low: float
+    high: float
+    relative: float
+
+    @property
+    def known(self) -> bool:
+        """Whether there is an interval."""
+        return bool(np.isfinite(self.low) and np.isfinite(self.high))
+
+
+def difference(study: Study, model: str) -> Difference | None:
+    """Return the paired difference, or that of the two scores where the run holds no paired one."""
+    rows = study.comparisons()
+    rows = rows[rows["model"] == model]
+    if len(rows):
+        row = rows.iloc[0]
+        return Difference(*(float(row[key]) for key in ("difference", "low", "high", "relative")))
+    own, base = study.score(model, METRIC), study.score(study.reference or "", METRIC)
+    if own is None or base is None:
+        return None
+    gap = float(own["value"]) - float(base["value"])
+    return Difference(gap, float("nan"), float("nan"), gap / float(base["value"]) if base["value"] else float("nan"))
+
+
+def _winners(study: Study) -> list[str]:
+    rows = study.comparisons()
+    return [model for model in rows.loc[rows["high"] < 0, "model"] if model not in study.baselines]
+
+
+def _hindsight(winners: list[str], study: Study) -> str:
+    if not winners:
+        return ""
+    verb = "does" if len(winners) == 1 else "do"
+    return f" On {study.split}, {listing(label(model) for model in winners)} {verb} beat it, but {study.chosen_on} did not choose {'it' if len(winners) == 1 else 'them'}."
+
+
+def _amount(gap: Difference, unit: str) -> str:
+    return with_units(number(abs(gap.value), numbers.decimals_for([gap.low, gap.high])), unit)
+
+
+def _bounds(gap: Difference) -> str:
+    low, high = sorted((abs(gap.low), abs(gap.high)))
+    return f" (95\u00a0% interval {interval(low, high)})"
+
+
+def _relative(gap: Difference) -> str:
+    # As a share: the score stage writes difference / reference.
+    return percent(abs(gap.relative)) if np.isfinite(gap.relative) else ""
+
+
+def _value(row: pd.Series, unit: str) -> str:
+    text = with_units(number(float(row["value"])), unit)
+    low, high = float(row["low"]), float(row["high"])
+    decimals = numbers.decimals_for([float(row["value"])])
+    return f"{text} ({interval(low, high, decimals)})" if np.isfinite(low) and np.isfinite(high) else text
+
+
+def _shares(row: pd.Series) -> str:
+    low, high = float(row["low"]), float(row["high"])
+    return f" ({interval(100 * low, 100 * high, 0)} %)" if np.isfinite(low) and np.isfinite(high) else ""
+
+
+def _place(study: Study) -> str:
+    return f", on {study.sampling.words}" if study.sampling else f", on {study.split}"
+
+
+def _items(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value] if value else []
+
+
+def _sentence(item: Any) -> str:
+    if isinstance(item, Mapping):
+        return "; ".join(f"{str(key).replace('_', ' ')}: {value}" for key, value in item.items())
+    return str(item)
+
+
+def _failed(item: Any) -> str:
+    """Say which member failed: ``"unet/3"``, or a mapping with ``model, member`` and maybe ``error``."""
+    if isinstance(item, Mapping):
+        model, member, why = str(item.get("model")), item.get("member"), item.get("error") or item.get("reason")
+    else:
+        (model, _, member), why = str(item).rpartition("/"), None
+    return f"Member {member} of {model} failed and was left out{f': {why}' if why else ''}."
+
+
+def score_axis(metric: str, unit: str) -> str:
+    """Return the name of a score's axis with its units."""
+    shown = numbers.units(unit)
+    return f"{metric_words(metric).label} [{shown}]" if shown else metric_words(metric).label

@@ -1,0 +1,276 @@
+"""What the report is about: which model stands for the answer, against which baseline, on which days.
+
+Both are chosen on the validation split, so that the test set answers a question it did not ask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.errors import RunFolderError
+from pipeline.report import palette
+from pipeline.report.load import Run
+
+METRIC = "rmse"
+VALIDATION = "validation"
+FEW = 30
+_TRIVIAL = frozenset({"climatology", "persistence", "interpolation"})
+_SEASONS = {
+    frozenset({12, 1, 2}): "December to February",
+    frozenset({3, 4, 5}): "March to May",
+    frozenset({6, 7, 8}): "June to August",
+    frozenset({9, 10, 11}): "September to November",
+}
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_STEPS = ((0.2, "hour"), (1.5, "day"), (10, "week"), (45, "month"), (400, "year"))
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """When the samples of a split are.
+
+    Parameters
+    ----------
+    count : int
+        How many.
+    first, last : str
+        ISO dates.
+    step : str
+        What one sample is: ``"day"``, ``"month"``, ``"sample"`` where it cannot be told.
+    season : str
+        ``"December to February"``, or empty where all months are there.
+    years : int
+        Number of years that have samples; a winter counts as the year of its January.
+    """
+
+    count: int
+    first: str
+    last: str
+    step: str
+    season: str
+    years: int
+
+    @classmethod
+    def of(cls, time: np.ndarray) -> Sampling:
+        """Return the sampling of sorted ``datetime64`` or cftime dates."""
+        index = pd.Index(time)
+        years, months = _fields(time)
+        gaps = np.diff(time)
+        if len(gaps):
+            middle = np.sort(gaps)[len(gaps) // 2]
+            days = middle / np.timedelta64(1, "D") if isinstance(middle, np.timedelta64) else middle.total_seconds() / 86400
+            step = next((word for limit, word in _STEPS if days < limit), "sample")
+        else:
+            step = "sample"
+        present = frozenset(months.tolist())
+        # Years run from July in a set with winters only, so that a winter stays whole.
+        shifted = years + (months >= 7) if {12, 1} <= present and not {6, 7} & present else years
+        return cls(len(index), _iso(time[0]), _iso(time[-1]), step, _season(present, step), len(set(shifted.tolist())))
+
+    @property
+    def words(self) -> str:
+        """Such as ``"451 December to February days, 1997-12-01 to 2002-02-28"``."""
+        kind = f"{self.season} {self.step}" if self.season else self.step
+        return f"{self.count:,} {kind}{'' if self.count == 1 else 's'}, {self.first} to {self.last}"
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """A run and what was chosen in it.
+
+    Parameters
+    ----------
+    run : Run
+        The run folder, read.
+    variables : tuple of str
+        Targets; the first is the one the verdict is about.
+    units : mapping of str to str
+        Of each target.
+    split : str
+        The test set the verdict is about: the first that has scores.
+    splits : tuple of str
+        All test sets with scores.
+    models : tuple of str
+        All models, in the order of the scores.
+    baselines : frozenset of str
+        Those that the others are measured against.
+    headline : str
+        The model that stands for the answer.
+    reference : str or None
+        The best baseline; None where there is no other model to compare with.
+    chosen_on : str
+        Split that both were chosen on.
+    colours : mapping of str to str
+        Colour of each model in the light theme.
+    sampling : Sampling or None
+        Of the test set; None where there are no predictions.
+    """
+
+    run: Run
+    variables: tuple[str, ...]
+    units: Mapping[str, str]
+    split: str
+    splits: tuple[str, ...]
+    models: tuple[str, ...]
+    baselines: frozenset[str]
+    headline: str
+    reference: str | None
+    chosen_on: str
+    colours: Mapping[str, str]
+    sampling: Sampling | None
+
+    @property
+    def variable(self) -> str:
+        """The target the verdict is about."""
+        return self.variables[0]
+
+    @property
+    def unit(self) -> str:
+        """Its units."""
+        return self.units[self.variable]
+
+    def scores(
+        self, metric: str | None = None, *, variable: str | None = None, group: str | None = "all", split: str | None = None
+    ) -> pd.DataFrame:
+        """Return rows of ``scores.csv`` of a target (the first) and a test set (the verdict's)."""
+        table = self.run.scores
+        rows = (table["split"] == (split or self.split)) & (table["variable"] == (variable or self.variable))
+        if metric is not None:
+            rows &= table["metric"] == metric
+        if group is not None:
+            rows &= table["group"] == group
+        return table[rows]
+
+    def score(self, model: str, metric: str, **where: Any) -> pd.Series | None:
+        """Return one row of ``scores.csv``; None where there is none or its value is missing."""
+        rows = self.scores(metric, **where)
+        rows = rows[(rows["model"] == model) & rows["value"].notna()]
+        return rows.iloc[0] if len(rows) else None
+
+    def comparisons(self, metric: str = METRIC, *, variable: str | None = None, group: str = "all") -> pd.DataFrame:
+        """Return rows of ``comparisons.csv`` against the best baseline on the verdict's test set."""
+        table = self.run.comparisons
+        return table[
+            (table["split"] == self.split)
+            & (table["variable"] == (variable or self.variable))
+            & (table["metric"] == metric)
+            & (table["group"] == group)
+            & (table["reference"] == (self.reference or ""))
+            & table["difference"].notna()
+        ]
+
+    @property
+    def effective(self) -> float | None:
+        """Number of independent samples in the test set, where the score stage counted them."""
+        for source in (self.run.stage("score"), self.run.provenance):
+            value = source.get("n_effective")
+            if isinstance(value, Mapping):
+                value = value.get(self.split)
+            if isinstance(value, Mapping):
+                value = value.get(self.variable)
+            if isinstance(value, (int, float)):
+                return float(value)
+        return None
+
+
+def study(run: Run) -> Study:
+    """Return the study of ``run``.
+
+    Raises
+    ------
+    RunFolderError
+        If no test set has an RMSE of any model.
+    """
+    overall = run.scores[(run.scores["metric"] == METRIC) & (run.scores["group"] == "all") & run.scores["value"].notna()]
+    tests = [name for name in dict.fromkeys(overall["split"]) if name != VALIDATION]
+    named = list((run.experiment.get("split") or {}).get("test") or ())
+    tests.sort(key=lambda name: named.index(name) if name in named else len(named))
+    if not tests:
+        raise RunFolderError(
+            f"expected scores.csv in {run.path} to hold the rmse of a test set (group 'all'), got the splits "
+            f"{', '.join(sorted(set(run.scores['split']))) or 'none'}."
+        )
+    test = overall[overall["split"] == tests[0]]
+    variables = tuple(dict.fromkeys(test["variable"]))
+    models = tuple(dict.fromkeys(test["model"]))
+    baselines = _baselines(run, models)
+    chosen_on, ranking = _ranking(overall, tests[0], variables[0], models)
+    headline, reference = _choose(ranking, baselines, set(run.comparisons["reference"]))
+    return Study(
+        run=run,
+        variables=variables,
+        units={variable: _units(test, variable) for variable in variables},
+        split=tests[0],
+        splits=tuple(tests),
+        models=models,
+        baselines=baselines,
+        headline=headline,
+        reference=reference,
+        chosen_on=chosen_on,
+        colours=palette.model_colours(models, baselines),
+        sampling=_sampling(run, headline, tests[0]),
+    )
+
+
+def _baselines(run: Run, models: tuple[str, ...]) -> frozenset[str]:
+    """Say which models are baselines: the run says so, else what was compared against and the trivial kinds."""
+    said = run.provenance.get("baselines")
+    if said is None:
+        entries = run.experiment.get("models") or {}
+        said = {name for name, entry in entries.items() if entry.get("kind") in _TRIVIAL}
+        said |= set(run.comparisons["reference"])
+    return frozenset(said) & frozenset(models)
+
+
+def _ranking(overall: pd.DataFrame, test: str, variable: str, models: tuple[str, ...]) -> tuple[str, list[str]]:
+    rows = overall[overall["variable"] == variable]
+    validation = rows[(rows["split"] == VALIDATION) & rows["model"].isin(models)]
+    chosen_on = VALIDATION if len(validation) else test
+    rows = validation if len(validation) else rows[rows["split"] == test]
+    return chosen_on, list(rows.sort_values("value", kind="stable")["model"])
+
+
+def _choose(ranking: list[str], baselines: Collection[str], compared: Collection[str]) -> tuple[str, str | None]:
+    """Return headline and reference; among baselines, those that the run compared with come first."""
+    others = [model for model in ranking if model not in baselines]
+    headline = (others or ranking)[0]
+    references = [model for model in ranking if model in baselines and model != headline]
+    references.sort(key=lambda model: model not in compared)
+    return headline, references[0] if references else None
+
+
+def _units(rows: pd.DataFrame, variable: str) -> str:
+    return str(rows.loc[rows["variable"] == variable, "units"].iloc[0])
+
+
+def _sampling(run: Run, model: str, split: str) -> Sampling | None:
+    data = run.predictions(model)
+    if data is None:
+        return None
+    with data:
+        time = data["time"].values[data["split"].values.astype(str) == split]
+    return Sampling.of(np.sort(time)) if len(time) else None
+
+
+def _fields(time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    if np.issubdtype(time.dtype, np.datetime64):
+        index = pd.DatetimeIndex(time)
+        return index.year.to_numpy(), index.month.to_numpy()
+    return np.array([t.year for t in time]), np.array([t.month for t in time])
+
+
+def _iso(moment: Any) -> str:
+    return str(moment)[:10]
+
+
+def _season(months: frozenset[int], step: str) -> str:
+    if len(months) == 12 or step == "year":
+        return ""
+    if months in _SEASONS:
+        return _SEASONS[months]
+    return "/".join(_MONTHS[month - 1] for month in sorted(months))

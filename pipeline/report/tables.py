@@ -1,0 +1,186 @@
+"""Tables of the report: right-aligned numbers with the same decimals in a column, and their CSV."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from pipeline.report import numbers
+from pipeline.report.metric_words import MetricWords, metric_words
+from pipeline.report.study import METRIC, Study
+
+ACCURACY = ("rmse", "mae", "bias", "pearson_r", "sd_ratio", "bias_q02", "bias_q98", "acc", "nse", "kge", "crps")
+TRUST = (
+    "coverage_50", "coverage_90", "coverage_95", "width_50", "width_90", "width_95", "spread_skill", "crps_fair", "crpss", "nll",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell.
+
+    Parameters
+    ----------
+    text : str
+        What is shown.
+    key : float or str
+        What the column is sorted by.
+    note : str
+        Small print below, such as the interval.
+    mark : {"", "best", "tie"}
+        Whether it is the best of its column, or cannot be told from it.
+    """
+
+    text: str
+    key: float | str
+    note: str = ""
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's head: title, printed units, small print below; numbers stand right."""
+
+    title: str
+    unit: str = ""
+    numeric: bool = True
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with its caption; the first column names the row.
+
+    Parameters
+    ----------
+    name : str
+        For the CSV's file name and the anchor; letters, digits and dashes.
+    source : DataFrame, optional
+        What the CSV holds, in full precision; the shown text by default.
+    """
+
+    name: str
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    source: pd.DataFrame | None = field(default=None, compare=False)
+    sortable: bool = True
+
+    @property
+    def csv(self) -> str:
+        """The table as CSV text."""
+        if self.source is not None:
+            return self.source.to_csv(index=False, lineterminator="\n")
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerow([f"{c.title} [{c.unit}]" if c.unit else c.title for c in self.columns])
+        for row in self.rows:
+            writer.writerow([cell.text for cell in row])
+        return buffer.getvalue()
+
+    @property
+    def link(self) -> str:
+        """The CSV as a ``data:`` URI."""
+        return "data:text/csv;charset=utf-8;base64," + base64.b64encode(self.csv.encode()).decode()
+
+
+def text(value: str) -> Cell:
+    """Return a cell of words."""
+    return Cell(value, value.lower())
+
+
+def figures(values: Sequence[float], decimals: int | None = None) -> list[Cell]:
+    """Return cells of numbers with the same decimals."""
+    places = numbers.decimals_for(values) if decimals is None else decimals
+    return [Cell(numbers.number(value, places), value) for value in values]
+
+
+def facts(name: str, caption: str, pairs: Iterable[tuple[str, Any]]) -> Table:
+    """Return a table of two columns: what, and its value in words."""
+    rows = tuple((text(str(key)), text(plain(value))) for key, value in pairs)
+    return Table(name, caption, (Column("", numeric=False), Column("", numeric=False)), rows, sortable=False)
+
+
+def plain(value: Any) -> str:
+    """Return a value of a JSON summary in words."""
+    if value is None:
+        return numbers.MISSING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}".replace("-", numbers.MINUS) if abs(value) >= 10_000 else str(value).replace("-", numbers.MINUS)
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 1e6 else numbers.number(value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {plain(item)}" for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        shown = [plain(item) for item in value[:12]]
+        return ", ".join(shown) + (f" and {len(value) - 12} more" if len(value) > 12 else "")
+    return str(value)
+
+
+def skill_table(study: Study, variable: str, split: str, metrics: Sequence[str], name: str, caption: str) -> Table | None:
+    """Return models by scores with intervals, the best bold, ties marked; None where no score is there.
+
+    A model ties with the best where the best value lies inside its own 95\u00a0% interval.
+    """
+    scores = study.scores(variable=variable, split=split)
+    scores = scores[scores["metric"].isin(metrics) & scores["value"].notna()]
+    there = set(scores["metric"])
+    shown = [metric for metric in metrics if metric in there]
+    models = [model for model in study.models if model in set(scores["model"])]
+    if not shown or not models:
+        return None
+    ranked = study.scores(METRIC, variable=variable, split=split).drop_duplicates("model").set_index("model")["value"]
+    models.sort(key=lambda model: ranked.get(model, float("inf")))
+    columns, cells = [Column("Model", numeric=False)], {model: [_model_cell(study, model)] for model in models}
+    for metric in shown:
+        words = metric_words(metric)
+        rows = scores[scores["metric"] == metric].drop_duplicates("model").set_index("model")
+        columns.append(_column(words, str(rows["units"].iloc[0])))
+        for model, cell in zip(models, _score_cells(words, rows, models), strict=True):
+            cells[model].append(cell)
+    source = scores.sort_values(["metric", "value"])
+    return Table(name, caption, tuple(columns), tuple(tuple(cells[model]) for model in models), source)
+
+
+def others(study: Study, variable: str, split: str) -> list[str]:
+    """Return scores in the run that no table knows, so that a plug-in's score is shown too."""
+    present = study.scores(variable=variable, split=split)
+    known = {*ACCURACY, *TRUST}
+    return [metric for metric in dict.fromkeys(present["metric"]) if metric not in known]
+
+
+def _column(words: MetricWords, unit: str) -> Column:
+    return Column(words.label, numbers.units(unit), note=words.direction)
+
+
+def _model_cell(study: Study, model: str) -> Cell:
+    note = "baseline" if model in study.baselines else ""
+    return Cell(numbers.label(model), model, note)
+
+
+def _score_cells(words: MetricWords, rows: pd.DataFrame, models: Sequence[str]) -> list[Cell]:
+    share = words.name.startswith("coverage_")
+    scale = 100 if share else 1
+    decimals = 1 if share else numbers.decimals_for(rows["value"])
+    best = words.best(rows["value"])
+    cells = []
+    for model in models:
+        if model not in rows.index:
+            cells.append(Cell(numbers.MISSING, float("inf")))
+            continue
+        value, low, high = (float(rows.at[model, key]) for key in ("value", "low", "high"))
+        known = low == low and high == high
+        note = f"{numbers.number(scale * low, decimals)} to {numbers.number(scale * high, decimals)}" if known else ""
+        mark = ""
+        if best is not None and len(rows) > 1:
+            mark = "best" if value == best else ("tie" if known and low <= best <= high else "")
+        cells.append(Cell(numbers.number(scale * value, decimals) + ("\u00a0%" if share else ""), value, note, mark))
+    return cells

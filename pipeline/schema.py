@@ -1,0 +1,137 @@
+"""Schemas that explain themselves: what is wrong in a YAML file, where, and what was meant."""
+
+from __future__ import annotations
+
+import typing
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from pipeline.errors import ConfigError, UserError
+from pipeline.registry import suggest
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def validate(schema: type[M], data: Any, *, where: str, error: type[UserError] = ConfigError, prefix: str = "") -> M:
+    """Return ``data`` as a ``schema``, or raise one message that names every fault.
+
+    Parameters
+    ----------
+    schema : type of BaseModel
+        What is expected.
+    data : any
+        What came, as read from YAML or JSON.
+    where : str
+        The file, or another place a reader can look at.
+    error : type of UserError
+        What is raised.
+    prefix : str
+        Dotted path of ``data`` inside the file.
+
+    Examples
+    --------
+    >>> from pipeline.model_config import ModelConfig
+    >>> class Ridge(ModelConfig):
+    ...     alpha: float = 1.0
+    >>> validate(Ridge, {"alhpa": 2.0}, where="x.yaml", prefix="models.ridge")
+    Traceback (most recent call last):
+    ...
+    pipeline.errors.ConfigError: x.yaml: models.ridge.alhpa: unknown key. Did you mean 'alpha'? Known: alpha.
+    """
+    try:
+        return schema.model_validate(data)
+    except ValidationError as faults:
+        lines = [_describe(fault, schema, prefix) for fault in faults.errors()]
+        raise error("\n".join(f"{where}: {line}" for line in dict.fromkeys(lines))) from None
+
+
+def read_yaml(path: Path, error: type[UserError] = ConfigError) -> Any:
+    """Return what the YAML file holds.
+
+    Raises
+    ------
+    UserError
+        If it is not there, is not UTF-8, or is not YAML; the message names file, line and column.
+    """
+    try:
+        return parse_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as fault:
+        raise error(f"{path}: expected a YAML file, got {type(fault).__name__}: {fault}") from None
+    except yaml.YAMLError as fault:
+        mark = getattr(fault, "problem_mark", None)
+        place = f" line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise error(f"{path}:{place} expected YAML, got: {getattr(fault, 'problem', None) or fault}") from None
+
+
+def parse_yaml(text: str) -> Any:
+    """Return what YAML ``text`` holds; dates stay text, a key that stands twice is an error.
+
+    Examples
+    --------
+    >>> parse_yaml("train: [1995-02-30, 1996-01-01]")
+    {'train': ['1995-02-30', '1996-01-01']}
+    """
+    return yaml.load(text, Loader=_UniqueKeys)  # noqa: S506 - it is a safe loader
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML lets a second key of the same name win silently; a run must not depend on that.
+
+    Dates stay text: only a split's own calendar can say what 1995-02-30 means.
+    """
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":  # "<<" is no key: what it brings may be overwritten
+                continue
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} stands twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+_UniqueKeys.yaml_implicit_resolvers = {
+    letter: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _describe(fault: Any, schema: type[BaseModel], prefix: str) -> str:
+    location = [str(part) for part in fault["loc"]]
+    path = ".".join([*([prefix] if prefix else []), *location])
+    if fault["type"] == "extra_forbidden":
+        known = _fields_at(schema, fault["loc"][:-1])
+        return f"{path}: unknown key.{suggest(location[-1], known)} Known: {', '.join(sorted(known))}."
+    if fault["type"] == "missing":
+        return f"{path}: this key is required and missing."
+    message = fault["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    got = "" if isinstance(fault["input"], (dict, list)) or "got" in message else f", got {fault['input']!r}"
+    return f"{path or 'the file'}: {message}{got}."
+
+
+def _fields_at(schema: Any, location: tuple[int | str, ...]) -> set[str]:
+    """Return the field names of the schema that lies at ``location`` inside ``schema``."""
+    models = [schema]
+    for part in location:
+        inner: list[Any] = []
+        for model in models:
+            if isinstance(part, str) and part in model.model_fields:
+                inner += _models_in(model.model_fields[part].annotation)
+            else:  # an index of a list or a key of a mapping: the models inside were already unpacked
+                inner.append(model)
+        models = inner
+    return {field.alias or name for model in models for name, field in model.model_fields.items()}
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in typing.get_args(annotation) for model in _models_in(part)]

@@ -1,0 +1,1 @@
+"""How deep models learn: the loop, its options, checkpoints that resume exactly."""

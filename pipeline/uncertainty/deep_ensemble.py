@@ -1,0 +1,128 @@
+"""Deep ensembles: the same model from different seeds, and their disagreement as uncertainty."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from pydantic import Field
+
+from pipeline.backend import array_namespace
+from pipeline.errors import RunFolderError, TrainingError, TraitError
+from pipeline.model import Context, Model
+from pipeline.model_config import ModelConfig
+from pipeline.prediction import Prediction
+from pipeline.samples import Samples
+from pipeline.uncertainty import UNCERTAINTY, MemberSource, UncertaintyMethod
+
+_LEAST = 2
+
+
+class DeepEnsembleConfig(ModelConfig):
+    """Options of a deep ensemble."""
+
+    members: int = Field(default=5, ge=_LEAST, description="How many members are fitted.")
+
+
+@UNCERTAINTY.register("deep_ensemble")
+class DeepEnsemble(UncertaintyMethod):
+    """A deep ensemble (Lakshminarayanan et al. 2017, arXiv:1612.01474).
+
+    Members that answer a normal distribution make an equal mixture of normals; by the law of total
+    variance the mean of their variances is aleatoric and the variance of their means epistemic.
+    Members that answer a point make an ensemble of values, all of whose variance is epistemic.
+    Nothing is calibrated. A member that could not be fitted is left out, with a warning.
+    """
+
+    Config: ClassVar[type[ModelConfig]] = DeepEnsembleConfig
+    needs: ClassVar[frozenset[str]] = frozenset({"seeded"})
+
+    def __init__(self, config: ModelConfig | None = None) -> None:
+        super().__init__(config)
+        self._members: list[Model] = []
+
+    def member_count(self) -> int:
+        """Return how many members :meth:`fit` will ask for."""
+        count: int = self.config.members
+        return count
+
+    def fit(self, members: MemberSource, train: Samples, validation: Samples, context: Context) -> Self:
+        """Take the members; nothing else is fitted.
+
+        Raises
+        ------
+        TrainingError
+            If fewer than two members could be fitted.
+        TraitError
+            If members answer neither a normal distribution nor a point.
+        """
+        asked = self.member_count()
+        found = members(asked)
+        if len(found) < _LEAST:
+            raise TrainingError(
+                f"expected at least {_LEAST} fitted members for a deep ensemble of {context.name!r}, "
+                f"got {len(found)} of {asked}: the others failed, the log says why."
+            )
+        if len(found) < asked:
+            missing = asked - len(found)
+            context.warn(
+                f"{context.name}: {missing} of {asked} members could not be fitted and {_are(missing)} left out."
+            )
+        self._members = found
+        _family([member.predict(validation.take(slice(0, 1)), context) for member in found], context)
+        return self
+
+    def predict(self, inputs: Samples, context: Context) -> Prediction:
+        """Return the family ``mixture`` of normal members, or ``members`` of point members."""
+        answers = [member.predict(inputs, context) for member in self._members]
+        xp = array_namespace(answers[0].mean())
+
+        def stacked(name: str) -> Any:
+            return xp.stack([answer.parameters[name] for answer in answers], axis=0)
+
+        if _family(answers, context) == "normal":
+            return Prediction("mixture", {"mean": stacked("mean"), "sd": stacked("sd")})
+        return Prediction("members", {"members": stacked("mean")})
+
+    def save(self, folder: Path) -> None:
+        """Write the options and the number of members, so that a later change in them is noticed."""
+        (folder / "config.json").write_text(self.config.model_dump_json(indent=1))
+        (folder / "members.json").write_text(json.dumps({"members": len(self._members)}))
+
+    def load(self, folder: Path, members: MemberSource, context: Context) -> Self:
+        """Return the ensemble as it was saved.
+
+        Raises
+        ------
+        RunFolderError
+            If there are now more or fewer members than it was made of.
+        """
+        self.config = type(self.config).model_validate_json((folder / "config.json").read_text())
+        wanted = json.loads((folder / "members.json").read_text())["members"]
+        found = members(self.member_count())
+        if len(found) != wanted:
+            raise RunFolderError(
+                f"expected the {wanted} members that the deep ensemble of {context.name!r} was made of, "
+                f"got {len(found)}. Run the experiment again."
+            )
+        self._members = found
+        return self
+
+    def summary(self) -> dict[str, Any]:
+        """Return how many members there are, and how many were asked for."""
+        return {"members": len(self._members), "members_asked": self.member_count()}
+
+
+def _family(answers: list[Prediction], context: Context) -> str:
+    families = sorted({answer.family for answer in answers})
+    if families not in (["normal"], ["point"]):
+        raise TraitError(
+            f"expected members of {context.name!r} that all answer 'normal' or all 'point' for a deep ensemble, "
+            f"got {', '.join(map(repr, families))}. Choose another model or loss."
+        )
+    return families[0]
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"

@@ -1,0 +1,167 @@
+"""What every registered model owes: a model is tested by existing."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from models import MODELS
+from pipeline.backend import get_backend
+from pipeline.model import Context
+
+SAFE = {".json", ".safetensors", ".skops", ".csv"}
+TRAITS = {"baseline", "seeded", "differentiable", "probabilistic"}
+QUICK = {"epochs": 30, "batch_size": 16, "lr": 3e-3}  # for models that take them
+
+
+@dataclass(frozen=True)
+class World:
+    train: object
+    validation: object
+    test: object
+
+
+@pytest.fixture(scope="module")
+def world(make_samples) -> World:
+    return World(
+        make_samples(200, seed=0),
+        make_samples(100, seed=1, name="validation"),
+        make_samples(100, seed=2, name="test"),
+    )
+
+
+@pytest.fixture(scope="module", params=MODELS.names())
+def kind(request) -> str:
+    return request.param
+
+
+def new(kind: str):
+    model = MODELS.get(kind)
+    known = model.Config.model_fields
+    return model(model.Config.model_validate({key: value for key, value in QUICK.items() if key in known}))
+
+
+def a_context(seed: int = 5, **further) -> Context:
+    return Context(get_backend("cpu"), seed=seed, name="candidate", **further)
+
+
+@pytest.fixture(scope="module")
+def fitted(kind, world, tmp_path_factory):
+    context = a_context(folder=tmp_path_factory.mktemp(kind))
+    return new(kind).fit(world.train, world.validation, context)
+
+
+def mean_of(model, samples) -> np.ndarray:
+    return np.asarray(model.predict(samples, a_context()).mean())
+
+
+def error_of(mean: np.ndarray, samples, cells: np.ndarray | None = None) -> float:
+    gap = (mean - np.asarray(samples.target))[:, :, samples.schema.mask if cells is None else cells]
+    return float(np.sqrt(np.mean(gap**2)))
+
+
+def test_it_learns_more_than_the_climatology(kind, fitted, world):
+    if kind == "climatology":
+        pytest.skip("it is the forecast that the others have to beat")
+    trivial = error_of(np.asarray(world.train.target).mean(axis=0, keepdims=True), world.test)
+    assert error_of(mean_of(fitted, world.test), world.test) < 0.9 * trivial
+
+
+def test_predictions_have_the_shape_of_the_target_and_are_finite_in_the_mask_alone(fitted, world):
+    mean = mean_of(fitted, world.test)
+    assert mean.shape == world.test.target.shape
+    assert mean.dtype == np.float32
+    inside = np.broadcast_to(world.test.schema.mask, mean.shape)
+    assert np.isfinite(mean[inside]).all()
+    assert np.isnan(mean[~inside]).all()
+
+
+def test_traits_are_known_and_true(fitted, world):
+    assert fitted.traits <= TRAITS
+    prediction = fitted.predict(world.test, a_context())
+    assert ("probabilistic" in fitted.traits) == (prediction.family != "point")
+    if "probabilistic" in fitted.traits:
+        spread = np.asarray(prediction.variance())[:, :, world.test.schema.mask]
+        assert (spread > 0).mean() > 0.99
+
+
+def test_a_network_gives_the_mean_of_the_prediction(fitted, world):
+    if "differentiable" not in fitted.traits:
+        with pytest.raises(TypeError, match="has no network"):
+            fitted.network(world.test, a_context())
+        return
+    context = a_context()
+    output = fitted.network(world.test, context)(context.backend.to_torch(world.test.inputs))
+    inside = world.test.schema.mask
+    expected = mean_of(fitted, world.test)[:, :, inside]
+    np.testing.assert_allclose(output.detach().numpy()[:, :, inside], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_saved_model_predicts_the_same(kind, fitted, world, tmp_path):
+    fitted.save(tmp_path)
+    assert {path.suffix for path in tmp_path.rglob("*") if path.is_file()} <= SAFE
+    loaded = MODELS.get(kind).load(tmp_path, a_context())
+    assert loaded.config == fitted.config
+    before, after = (model.predict(world.test, a_context()) for model in (fitted, loaded))
+    assert before.family == after.family
+    for name, array in before.parameters.items():
+        np.testing.assert_array_equal(np.asarray(array), np.asarray(after.parameters[name]))
+
+
+def test_the_same_seed_gives_the_same_model(kind, fitted, world):
+    again = new(kind).fit(world.train, world.validation, a_context())
+    np.testing.assert_array_equal(mean_of(fitted, world.test), mean_of(again, world.test))
+
+
+def test_another_seed_gives_another_model_if_it_is_seeded(kind, fitted, world):
+    other = new(kind).fit(world.train, world.validation, a_context(seed=6))
+    same = np.array_equal(mean_of(fitted, world.test), mean_of(other, world.test), equal_nan=True)
+    assert same == ("seeded" not in fitted.traits)
+
+
+def test_what_goes_in_is_left_as_it_was(kind, world):
+    before = copy.deepcopy(world)
+    new(kind).fit(world.train, world.validation, a_context()).predict(world.test, a_context())
+    for split in ("train", "validation", "test"):
+        for part in ("inputs", "target", "previous", "day"):
+            mine, theirs = (np.asarray(getattr(getattr(w, split), part)) for w in (world, before))
+            np.testing.assert_array_equal(mine, theirs)
+
+
+def test_missing_truth_does_not_poison_the_fit(kind, fitted, make_samples, world):
+    train = make_samples(200, seed=0, missing=0.05)
+    truth = np.array(train.target)
+    truth[7] = np.nan  # a day without any
+    truth[:, :, 3, 4] = np.nan  # a cell without any
+    model = new(kind).fit(replace(train, target=truth), world.validation, a_context())
+    mean = mean_of(model, world.test)
+    assert np.isfinite(mean[:, :, world.test.schema.mask]).all()
+    elsewhere = world.test.schema.mask.copy()
+    elsewhere[3, 4] = False
+    assert error_of(mean, world.test, elsewhere) < 1.25 * error_of(mean_of(fitted, world.test), world.test, elsewhere)
+
+
+def test_channels_are_found_by_name(fitted, world):
+    order = [2, 0, 1]
+    schema = world.test.schema
+    moved = replace(
+        schema,
+        channels=tuple(schema.channels[i] for i in order),
+        channel_units=tuple(schema.channel_units[i] for i in order),
+    )
+    shuffled = replace(world.test, inputs=world.test.inputs[:, order], schema=moved)
+    np.testing.assert_array_equal(mean_of(fitted, shuffled), mean_of(fitted, world.test))
+
+
+def test_the_summary_is_json(fitted):
+    assert json.loads(json.dumps(fitted.summary())) == fitted.summary()
+
+
+def test_an_unknown_option_is_refused(kind):
+    with pytest.raises(ValidationError, match="no_such_option"):
+        MODELS.get(kind).Config.model_validate({"no_such_option": 1})

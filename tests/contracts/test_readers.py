@@ -1,0 +1,144 @@
+"""What every reader keeps to, whoever wrote it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from pydantic import BaseModel, ValidationError
+
+from pipeline.backend import get_backend
+from pipeline.data import READERS, Reader
+from pipeline.data.catalog import Catalog, Entry, find_catalog, make_entry
+from pipeline.data.checks import faults
+from pipeline.data.files import Places
+from pipeline.data.load import load
+from pipeline.errors import DataError
+
+NAMES = READERS.names()
+WITH_FILES = [name for name in NAMES if READERS.get(name).needs_files]
+SUFFIXED = [name for name in WITH_FILES if READERS.get(name).suffixes]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_reader_says_what_it_is(name):
+    reader = READERS.get(name)
+    assert issubclass(reader, Reader)
+    assert isinstance(reader(), Reader)
+    assert isinstance(reader.tabular, bool)
+    assert isinstance(reader.needs_files, bool)
+    assert all(suffix.startswith(".") for suffix in reader.suffixes)
+    assert reader.__doc__
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_options_refuse_unknown_keys_and_are_described(name):
+    options = READERS.get(name).Options
+    assert issubclass(options, BaseModel)
+    with pytest.raises(ValidationError, match="no_such_key"):
+        options.model_validate({"no_such_key": 1})
+
+
+@pytest.mark.parametrize("name", WITH_FILES)
+@pytest.mark.parametrize("content", [b"", b"this is none of it\n"])
+def test_a_file_of_something_else_is_a_data_error_that_names_it(name, content, tmp_path):
+    path = tmp_path / f"broken{(READERS.get(name).suffixes or ('',))[0]}"
+    path.write_bytes(content)
+    entry = _entry(name, path, {"a": {"units": "1", "source_units": "1"}})
+    with pytest.raises(DataError, match="broken"):
+        _load(entry, tmp_path)
+
+
+def test_reading_modules_stay_quick_to_import():
+    code = "import sys, pipeline.data as d; d.READERS.names(); print([m for m in ('torch', 'rdata', 'dask', 'zarr') if m in sys.modules])"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.fixture
+def samples(tmp_path, request):
+    """An entry by reader: a small file of its format, or the shipped catalog's first entry of a generator."""
+
+    def make(name: str) -> Entry:
+        if not READERS.get(name).needs_files:
+            shipped = Catalog.load(find_catalog())
+            return next(shipped[key] for key in shipped if shipped[key].format == name)
+        field = xr.Dataset(
+            {"a": (("time", "lat", "lon"), np.arange(12.0, dtype="f4").reshape(3, 2, 2), {"units": "K"})},
+            coords={"time": pd.date_range("2001-01-01", periods=3), "lat": [1.0, 2.0], "lon": [3.0, 4.0]},
+        )
+        spec = {"a": {"units": "K", "source_units": "K"}}
+        path = tmp_path / f"sample{READERS.get(name).suffixes[0]}"
+        if name == "netcdf":
+            field.to_netcdf(path)
+        elif name == "zarr":
+            field.to_zarr(path, consolidated=False)
+        elif name == "csv":
+            field["a"].isel(lat=0, lon=0, drop=True).to_dataframe().to_csv(path)
+        elif name == "parquet":
+            field["a"].isel(lat=0, lon=0, drop=True).to_dataframe().to_parquet(path)
+        elif name == "rda":
+            _write_grid(path, field["a"])
+        else:
+            pytest.skip(f"no sample of {name!r} is made here: a plug-in brings its own test of values")
+        return _entry(name, path, spec)
+
+    return make
+
+
+def _write_grid(path: Path, field: xr.DataArray) -> None:
+    import rdata
+
+    dates = np.array([str(time)[:10] for time in field["time"].values])
+    grid = {
+        "Variable": {"varName": np.array(["a"]), "level": None},
+        "Data": np.asarray(field.values, "f8"),
+        "xyCoords": {"x": field["lon"].values, "y": field["lat"].values},
+        "Dates": {"start": dates, "end": dates},
+    }
+    rdata.write_rda(path, {"grid": grid})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_read_dataset_becomes_regular_without_faults(name, samples, tmp_path):
+    entry = samples(name)
+    loaded = _load(entry, tmp_path)
+    assert list(loaded.data) == list(entry.variables)
+    assert faults(loaded.data) == ()
+    for variable, spec in entry.variables.items():
+        array = loaded.data[variable]
+        assert array.dtype == np.float32
+        assert array.attrs["units"] == spec.units
+        order = [dim for dim in ("time", "lat", "lon", "y", "x", "station") if dim in array.dims]
+        assert list(array.dims) == order
+        assert array.ndim >= 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_reading_twice_is_the_same(name, samples, tmp_path):
+    entry = samples(name)
+    assert _load(entry, tmp_path).data.identical(_load(entry, tmp_path).data)
+
+
+@pytest.mark.parametrize("name", SUFFIXED)
+def test_a_reader_gives_what_is_in_the_file(name, samples, tmp_path):
+    values = _load(samples(name), tmp_path).data["a"].values
+    expected = np.arange(12.0).reshape(3, 2, 2)
+    np.testing.assert_array_equal(values, expected[:, 0, 0] if READERS.get(name).tabular else expected)
+
+
+def _entry(name: str, path: Path, variables: dict) -> Entry:
+    raw = {"format": name, "files": [{"path": str(path)}], "variables": variables, "licence": "unknown"}
+    return make_entry("sample", raw, "catalog.yaml")
+
+
+def _load(entry: Entry, folder: Path):
+    catalog = Catalog(folder / "catalog.yaml", {entry.name: entry})
+    return load(entry, catalog, Places(None, folder / "cache", folder), get_backend("cpu"))

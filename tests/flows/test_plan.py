@@ -1,0 +1,65 @@
+import pytest
+
+from flows.load import load_experiment
+from flows.plan import make_plan
+from pipeline.errors import ConfigError, TraitError, UnknownNameError
+
+
+def plan(*overrides: str):
+    return make_plan(load_experiment("quickstart", overrides).experiment, where="quickstart.yaml")
+
+
+def test_methods_are_named_after_their_model_and_ask_for_members():
+    made = plan("uncertainty=[{method: deep_ensemble, models: [unet, deepesd], members: 4}]")
+    assert [method.name for method in made.methods] == ["unet+deep_ensemble", "deepesd+deep_ensemble"]
+    assert (made.members("unet"), made.members("ridge")) == (4, 1)
+    assert made.predictors[-1] == "deepesd+deep_ensemble"
+
+
+def test_a_method_without_models_takes_all_that_can():
+    made = plan("explain=[{method: integrated_gradients}]")
+    assert [e.model for e in made.explanations] == ["unet", "deepesd"]
+
+
+def test_the_training_section_fills_in_what_a_deep_model_does_not_say():
+    made = plan("training.lr=0.5", "training.epochs=7", "models.unet.lr=0.25")
+    assert (made.models["unet"].config.lr, made.models["unet"].config.epochs) == (0.25, 7)
+
+
+def test_a_bad_pair_is_refused_with_what_is_missing_and_who_can():
+    message = (
+        r"attribution method 'integrated_gradients' needs a model with the trait differentiable, and 'ridge' \(ridge\) "
+        r"has .*\. Use it on unet, deepesd\."
+    )
+    with pytest.raises(TraitError, match=message):
+        plan("explain=[{method: integrated_gradients, models: [ridge]}]")
+
+
+@pytest.mark.parametrize(
+    ("override", "error", "message"),
+    [
+        ("models.x.kind=rigde", UnknownNameError, r"unknown model 'rigde'\. Did you mean 'ridge'\?"),
+        ("scores=[rsme]", UnknownNameError, r"unknown metric 'rsme'\. Did you mean 'rmse'\?"),
+        ("explain=[{method: permutaton}]", UnknownNameError, r"unknown attribution method 'permutaton'\. Did you mean 'permutation'"),
+        ("models.unet.widht=3", ConfigError, r"^quickstart\.yaml: models\.unet\.widht: unknown key\. Did you mean 'width'\?"),
+        ("uncertainty.0.membres=3", ConfigError, r"^quickstart\.yaml: uncertainty\.0\.membres: unknown key\. Did you mean 'members'"),
+        ("models.unet.lr=-1", ConfigError, r"^quickstart\.yaml: models\.unet\.lr: input should be greater than 0, got -1\."),
+    ],
+)  # fmt: skip
+def test_unknown_names_and_options_are_refused_before_data_are_read(override, error, message):
+    with pytest.raises(error, match=message):
+        plan(override)
+
+
+def test_a_plugin_of_the_experiment_is_loaded(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from models import MODELS\nfrom models.climatology import Climatology\n"
+        "MODELS.register('mine')(type('Mine', (Climatology,), {}))\n"
+    )
+    experiment = load_experiment("quickstart", ["models.x.kind=mine", "plugins=[mine.py]"]).experiment
+    made = make_plan(experiment, where="x.yaml", base=tmp_path)
+    assert made.models["x"].kind == "mine"
+    assert made.plugins == ("mine.py",)
+    from models import MODELS
+
+    del MODELS._entries["mine"]

@@ -1,0 +1,121 @@
+"""The truth, its mask, and static fields."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from pipeline.errors import DataError, SplitError
+from pipeline.grid import Grid
+from pipeline.prepare.align import align
+from pipeline.prepare.config import TargetConfig
+from pipeline.prepare.targets import build_statics, build_truth, fit_mask
+
+
+def build(target, predictor, split, backend, **options):
+    axis = align([("era", predictor)], target, split, None)
+    return axis, build_truth(target, axis, TargetConfig(**options), axis.split.train_split(axis.time), backend)
+
+
+def test_cells_need_truth_on_enough_train_days(field, split, backend):
+    target = field("tas", "tasmax")
+    target.tas[dict(lat=0, lon=0)] = np.nan
+    target.tasmax[dict(lat=0, lon=1, time=slice(0, 366))] = np.nan
+    target.tas[dict(lat=0, lon=2, time=slice(0, 364))] = np.nan
+    target.tas[dict(lat=0, lon=3, time=slice(730, None))] = np.nan
+    axis, truth = build(target, field("psl"), split, backend)
+    assert truth.mask[0].tolist() == [False, False, True, True]
+    assert truth.mask[1:].all()
+    values = backend.to_host(truth.values)
+    assert np.isnan(values[:, :, 0, :2]).all()
+    np.testing.assert_array_equal(values[:, 1, 1], target.tasmax.values[axis.target][:, 1])
+    assert (truth.names, truth.units) == (("tas", "tasmax"), ("K", "K"))
+
+
+def test_days_without_any_truth_do_not_count_against_a_cell(field, split, cpu):
+    target = field("tas")
+    target.tas[dict(time=slice(0, 500))] = np.nan
+    _, truth = build(target, field("psl"), split, cpu)
+    assert truth.mask.all()
+    assert truth.known[:730].sum() == 230
+
+
+def test_infinite_truth_is_missing(field, split, backend):
+    target = field("tas")
+    target.tas[dict(lat=1, lon=1, time=5)] = np.inf
+    assert np.isnan(backend.to_host(build(target, field("psl"), split, backend)[1].values)[5, 0, 1, 1])
+
+
+def test_a_test_set_may_go_without_truth_and_no_other(field, split, cpu):
+    assert build(field("tas").isel(time=slice(0, 1096)), field("psl"), split, cpu)[1].without == {"test"}
+    message = (
+        r"^split 'validation' \(1992-01-11 to 1992-12-31\) has predictors and no truth; "
+        r"only a test set may go without\.$"
+    )
+    with pytest.raises(SplitError, match=message):
+        build(field("tas").isel(time=slice(0, 730)), field("psl"), split, cpu)
+
+
+def test_no_cell_left_is_an_error(field, split, cpu):
+    target = field("tas")
+    target.tas[:] = target.tas.where(np.arange(12).reshape(3, 4) == np.arange(1461)[:, None, None] % 12)
+    message = (
+        r"^no cell has truth on 0\.5 of the 730 train days with truth; lower prepare\.target\.min_share, "
+        r"or look at the target's file\.$"
+    )
+    with pytest.raises(DataError, match=message):
+        build(target, field("psl"), split, cpu)
+    assert build(target, field("psl"), split, cpu, min_share=0.05)[1].mask.all()
+
+
+def test_every_cell_is_refused_where_one_has_nothing_to_learn_from(field, split, cpu):
+    target = field("tas")
+    assert build(target, field("psl"), split, cpu, mask="all")[1].mask.all()
+    target.tas[dict(lat=0, lon=0)] = np.nan
+    message = r"^prepare\.target\.mask 'all': 1 cells have no truth on any train day, so nothing can be learned there; "
+    with pytest.raises(DataError, match=message):
+        build(target, field("psl"), split, cpu, mask="all")
+
+
+def test_a_target_without_variables_is_refused(field, split, cpu):
+    with pytest.raises(DataError, match=r"^the target: expected a variable, got a dataset without any\.$"):
+        build(field("tas").drop_vars("tas"), field("psl"), split, cpu)
+
+
+def test_the_mask_is_fitted_on_a_train_split_alone():
+    with pytest.raises(TypeError, match=r"^The mask is fitted on a TrainSplit alone, got None; use "):
+        fit_mask(np.zeros((2, 1, 1, 1)), None, TargetConfig())
+
+
+def static(values, name="orog"):
+    coords = {"lat": [40.0, 42.0, 44.0], "lon": [0.0, 2.0]}
+    return xr.Dataset({name: (("lat", "lon"), np.asarray(values, "float32"), {"units": "m"})}, coords)
+
+
+def test_static_fields_are_standardised_over_the_grid():
+    grid = Grid(np.array([40.0, 42.0, 44.0]), np.array([0.0, 2.0]))
+    found = build_statics([static([[0, 1], [2, 3], [4, np.nan]]), static(np.ones((3, 2)), "land")], grid, "bilinear")
+    np.testing.assert_allclose(found.values[0].ravel(), [*(np.arange(5) - 2) / np.sqrt(2), 0], rtol=1e-6)
+    assert (found.values[1] == 0).all()
+    assert (found.names, found.units) == (("orog", "land"), ("m", "m"))
+    assert build_statics([], grid, "bilinear").values.shape == (0, 3, 2)
+
+
+def test_static_fields_come_to_the_target_grid():
+    grid = Grid(np.array([41.0, 43.0]), np.array([0.0, 1.0, 2.0]))
+    found = build_statics([static([[0, 1], [2, 3], [4, 5]])], grid, "bilinear").values[0]
+    expected = np.array([[1, 1.5, 2], [3, 3.5, 4]])
+    np.testing.assert_allclose(found, (expected - expected.mean()) / expected.std(), rtol=1e-6)
+
+
+def test_static_fields_need_names_of_their_own_values_and_no_time(field):
+    grid = Grid(np.array([40.0, 42.0, 44.0]), np.array([0.0, 2.0]))
+    with pytest.raises(DataError, match=r"^expected static fields with names of their own, got 'orog' twice\.$"):
+        build_statics([static(np.eye(3, 2)), static(np.eye(3, 2))], grid, "bilinear")
+    with pytest.raises(
+        DataError, match=r"^static field 'orog' has no finite value on the target grid; expected some\.$"
+    ):
+        build_statics([static(np.full((3, 2), np.nan))], grid, "bilinear")
+    with pytest.raises(
+        DataError, match=r"^variable 'tas': expected dims \('lat', 'lon'\), got \('time', 'lat', 'lon'\)"
+    ):
+        build_statics([field("tas")], grid, "bilinear")

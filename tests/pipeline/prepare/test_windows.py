@@ -1,0 +1,84 @@
+"""Samples never cross a gap or the border of a split."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import DataError, SplitError
+from pipeline.prepare.dates import DAY, microseconds
+from pipeline.prepare.windows import lagged, segments, usual_step, windows
+
+
+def test_months_of_different_length_are_one_step_apart():
+    count = microseconds(np.arange("1999-01", "2001-01", dtype="datetime64[M]"))
+    assert set(segments(count, usual_step(count)).tolist()) == {0}
+
+
+def test_winters_are_segments_of_their_own(days):
+    time = days("1990-12-01", "1993-02-28")
+    month = time.astype("datetime64[M]").astype(int) % 12
+    count = microseconds(time[np.isin(month, [11, 0, 1])])
+    segment = segments(count, usual_step(count))
+    assert np.bincount(segment).tolist() == [90, 91, 90]
+
+
+def test_one_step_has_no_length():
+    with pytest.raises(DataError, match=r"^tas: expected two steps or more, got 1\.$"):
+        usual_step(np.array([0]), "tas")
+
+
+@st.composite
+def axes(draw):
+    """An axis with gaps, cut into splits, with some steps incomplete."""
+    strides = draw(st.lists(st.sampled_from([1, 1, 1, 2, 90]), min_size=8, max_size=60))
+    count = np.cumsum([0, *strides]) * DAY
+    borders = sorted(draw(st.lists(st.integers(1, len(count) - 1), min_size=1, max_size=3, unique=True)))
+    complete = np.array(draw(st.lists(st.booleans(), min_size=len(count), max_size=len(count))))
+    lags = sorted(draw(st.sets(st.integers(0, 4), min_size=1, max_size=3)))
+    return count, np.split(np.arange(len(count)), borders), complete, lags
+
+
+@given(axes())
+def test_windows_are_those_that_a_plain_search_finds(drawn):
+    count, parts, complete, lags = drawn
+    for position in parts:
+        moments = {int(count[step]): int(step) for step in position}
+        expected, previous = {}, {}
+        for step in position:
+            back = [moments.get(int(count[step]) - lag * DAY) for lag in lags]
+            # A lag of two days may not jump over a missing day in between either.
+            chain = [int(count[step]) - k * DAY in moments for k in range(max(lags) + 1)]
+            if all(chain) and all(complete[b] for b in back):
+                expected[int(step)] = back
+                previous[int(step)] = moments.get(int(count[step]) - DAY, -1)
+        if not expected:
+            with pytest.raises(SplitError, match="no sample is left"):
+                windows("part", position, count, DAY, lags, complete, None)
+            continue
+        found = windows("part", position, count, DAY, lags, complete, None)
+        assert dict(zip(found.now.tolist(), found.index.tolist(), strict=True)) == expected
+        assert dict(zip(found.now.tolist(), found.previous.tolist(), strict=True)) == previous
+        assert set(found.index.ravel()) <= set(position)
+        assert found.steps == len(found.now) + sum(found.dropped.values())
+
+
+def test_dropped_steps_are_counted_for_their_first_reason():
+    count, complete, truth = np.arange(6) * DAY, np.array([1, 1, 0, 1, 1, 1], bool), np.array([1, 1, 1, 1, 0, 1], bool)
+    found = windows("train", np.arange(6), count, DAY, [0, 1], complete, truth)
+    assert found.dropped == {"missing lag": 1, "missing predictor": 2, "no truth": 1}
+    assert found.now.tolist() == [1, 5]
+    assert found.previous.tolist() == [0, 4]
+    assert found.truth
+
+
+def test_a_split_without_any_sample_says_why():
+    with pytest.raises(
+        SplitError,
+        match=r"^split 'train' has 2 steps, and no sample is left of them: 1 missing lag, 1 missing predictor\.$",
+    ):
+        windows("train", np.arange(2), np.arange(2) * DAY, DAY, [1], np.zeros(2, bool), None)
+
+
+def test_a_lag_of_zero_is_the_step_itself():
+    assert lagged(np.array([0, 0, 1]), 0).tolist() == [0, 1, 2]

@@ -1,0 +1,364 @@
+"""A run folder as the stages write it, from synthetic fields: made for any models, members, channels."""
+
+import hashlib
+import json
+import zlib
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+import yaml
+
+MODELS = ("climatology", "persistence", "interpolation", "ridge", "random_forest", "unet", "unet+deep_ensemble")
+BASELINES = ("climatology", "persistence", "interpolation", "ridge")
+# What each model's error is worth [degC], so that its scores come out in this order.
+NOISE = {
+    "climatology": 2.9, "persistence": 2.6, "interpolation": 1.95, "ridge": 1.48, "random_forest": 1.52, "unet": 1.36,
+    "unet+deep_ensemble": 1.3,
+}  # fmt: skip
+LAT = np.arange(35.25, 44.3, 0.5)
+LON = np.arange(-9.75, 4.3, 0.5)
+LAND = ((-9.2, 43.1), (-8.0, 43.7), (-1.7, 43.4), (3.2, 43.3), (4.3, 44.3), (-1.2, 44.3), (-1.6, 43.3), (3.1, 42.4),
+        (3.2, 41.8), (0.8, 40.9), (-0.3, 39.4), (0.1, 38.7), (-0.7, 37.7), (-2.1, 36.8), (-4.4, 36.7), (-5.6, 36.1),
+        (-6.4, 36.9), (-8.9, 37.0), (-8.8, 38.4), (-9.4, 38.8), (-8.8, 40.6))  # fmt: skip
+
+
+@dataclass
+class Fake:
+    """What the folder holds; every part can be left out."""
+
+    models: tuple = MODELS
+    baselines: tuple = BASELINES
+    noise: dict = field(default_factory=dict)
+    variable: str = "tas"
+    units: str = "degC"
+    channels: tuple = ("tas", "pr", "psl", "ta850", "hus850")
+    members: int = 5
+    years: int = 5
+    months: tuple = (12, 1, 2)
+    validation: bool = True
+    intervals: bool = True
+    seasons: bool = False
+    attributions: bool = True
+    diagnostics: bool = True
+    predictions: bool = True
+    history: bool = True
+    provenance: dict = field(default_factory=dict)
+    experiment: dict = field(default_factory=dict)
+    effective: float = 64.0
+    mask: bool = True
+    trusted: bool = True
+    name: str = "iberia-tas-20260102T030405Z-a1b2c3"
+    seed: int = 3
+
+
+def _rng(fake, *words):
+    return np.random.default_rng([fake.seed, *(zlib.crc32(str(word).encode()) for word in words)])
+
+
+def _mask(fake):
+    if not fake.mask:
+        return np.ones((len(LAT), len(LON)), bool)
+    from matplotlib.path import Path
+
+    x, y = np.meshgrid(LON, LAT)
+    return Path(LAND).contains_points(np.c_[x.ravel(), y.ravel()], radius=0.1).reshape(x.shape)
+
+
+def _smooth(noise, passes=6):
+    """Smooth in space and keep the deviation, so that fields look like weather."""
+    before = noise.std()
+    for _ in range(passes):
+        padded = np.pad(noise, [(0, 0)] * (noise.ndim - 2) + [(1, 1), (1, 1)], mode="edge")
+        noise = (padded[..., :-2, 1:-1] + padded[..., 2:, 1:-1] + padded[..., 1:-1, :-2] + padded[..., 1:-1, 2:] + noise) / 5
+    return noise * before / noise.std()
+
+
+def _times(fake, first, years):
+    days = pd.date_range(f"{first}-06-01", f"{first + years}-05-31")
+    return days[days.month.isin(fake.months)].to_numpy()
+
+
+def _truth(fake, times, word="test"):
+    rng = _rng(fake, "truth", word)
+    day = pd.DatetimeIndex(times).dayofyear.to_numpy()
+    x, y = np.meshgrid(LON, LAT)
+    base = 9 - 0.9 * (y - 40) + 0.15 * (x + 3) - 5 * np.exp(-((x + 4) ** 2 / 8 + (y - 41) ** 2 / 4))
+    year = 6 * np.cos(2 * np.pi * (day - 200) / 365.25)
+    weather = _smooth(rng.normal(size=(len(times), *x.shape)), 14) * 2.2
+    for i in range(1, len(times)):
+        weather[i] = 0.75 * weather[i - 1] + 0.66 * weather[i]
+    truth = base + year[:, None, None] + weather
+    return np.where(_mask(fake), truth, np.nan).astype(np.float32)
+
+
+def _prediction(fake, model, truth):
+    rng = _rng(fake, "prediction", model)
+    size = {**NOISE, **fake.noise}.get(model, 1.4 + rng.uniform(0, 0.8))
+    error = _smooth(rng.normal(size=truth.shape), 3)
+    x, y = np.meshgrid(LON, LAT)
+    where = 1 + 0.25 * np.sin(x / 2.2 + len(model)) * np.cos(y / 1.7)
+    mean = truth + size * 0.97 * where * error + 0.25 * size * where * _smooth(rng.normal(size=truth.shape[1:]), 4)
+    return mean.astype(np.float32), size
+
+
+def _write_predictions(run, fake, model, times, truth, split="test", folder="predictions"):
+    from scipy.stats import norm
+
+    mean, size = _prediction(fake, model, truth)
+    v, dims = fake.variable, ("time", "lat", "lon")
+    data = {f"{v}_truth": (dims, truth), v: (dims, mean)}
+    if model not in ("persistence", "interpolation", "random_forest"):
+        epistemic = 0.25 * size**2 * (1 + 0.4 * np.sin(LON / 3))[None, None, :] * np.ones_like(mean)
+        aleatoric = 0.7 * size**2 * np.ones_like(mean)
+        sd = np.sqrt(aleatoric + epistemic)
+        data[f"{v}_aleatoric"] = (dims, np.where(np.isnan(mean), np.nan, aleatoric).astype(np.float32))
+        if "+" in model:
+            data[f"{v}_epistemic"] = (dims, np.where(np.isnan(mean), np.nan, epistemic).astype(np.float32))
+            spread = _rng(fake, "member", model).normal(size=(fake.members, *mean.shape)) * np.sqrt(epistemic)
+            data[f"{v}_member"] = (("member", *dims), (mean + spread).astype(np.float32))
+        for level in (5, 25, 50, 75, 95):
+            data[f"{v}_q{level:02d}"] = (dims, (mean + norm.ppf(level / 100) * sd).astype(np.float32))
+    dataset = xr.Dataset(data, {"time": times, "lat": LAT, "lon": LON, "split": ("time", np.full(len(times), split, object))})
+    dataset[v].attrs["units"] = fake.units
+    (run / folder).mkdir(parents=True, exist_ok=True)
+    dataset.to_netcdf(run / folder / f"{model}.nc")
+    return mean, dataset
+
+
+def _score_rows(fake, model, split, mean, dataset, times):
+    rng = _rng(fake, "scores", model, split)
+    v, truth = fake.variable, dataset[f"{fake.variable}_truth"].values
+    months = pd.DatetimeIndex(times).month.to_numpy()
+    season = np.array(["DJF", "MAM", "JJA", "SON"])[(months % 12) // 3]
+    groups = {"all": np.ones(len(times), bool)}
+    if fake.seasons:
+        groups |= {f"season={name}": season == name for name in dict.fromkeys(season)}
+    rows = []
+    for group, rows_in in groups.items():
+        gap = (mean - truth)[rows_in]
+        values = {"rmse": np.sqrt(np.nanmean(gap**2)), "mae": np.nanmean(abs(gap)), "bias": np.nanmean(gap), "pearson_r": 0.9 + rng.uniform(0, 0.08)}
+        if f"{v}_q05" in dataset:
+            low, high = (dataset[f"{v}_q{q}"].values[rows_in] for q in ("05", "95"))
+            inside = (truth[rows_in] >= low) & (truth[rows_in] <= high)
+            values |= {
+                "crps": 0.56 * values["rmse"], "coverage_50": 0.49 + rng.uniform(-0.03, 0.03),
+                "coverage_90": inside[np.isfinite(gap)].mean(), "width_90": np.nanmean(high - low),
+                "spread_skill": np.nanmean(high - low) / 3.29 / values["rmse"], "nll": 1.5 + 0.2 * values["rmse"],
+            }  # fmt: skip
+        for metric, value in values.items():
+            unit = fake.units if metric in ("rmse", "mae", "bias", "crps", "width_90") else "1"
+            half = 0.05 * abs(value) + 0.004 if fake.intervals else np.nan
+            rows.append((model, split, v, group, metric, value, unit, value - half, value + half, int(rows_in.sum())))
+    return rows
+
+
+def _write_diagnostics(run, fake, model, mean, dataset, reference):
+    v, truth = fake.variable, dataset[f"{fake.variable}_truth"].values
+    gap, dims = (dataset[v] - dataset[f"{v}_truth"]), ("lat", "lon")
+    rmse, bias = np.sqrt((gap**2).mean("time")).values, gap.mean("time").values
+    half = 0.16 * np.ones_like(bias)
+    data = {f"{v}_rmse": (dims, rmse), f"{v}_bias": (dims, bias), f"{v}_bias_low": (dims, bias - half), f"{v}_bias_high": (dims, bias + half)}
+    if reference is not None:
+        skill = 100 * (1 - rmse / reference)
+        data |= {f"{v}_skill": (dims, skill), f"{v}_skill_low": (dims, skill - 9), f"{v}_skill_high": (dims, skill + 9)}
+    if f"{v}_q05" in dataset:
+        from scipy.stats import norm
+
+        data[f"{v}_aleatoric"] = (dims, dataset[f"{v}_aleatoric"].mean("time").values)
+        sd = (dataset[f"{v}_q95"].values - dataset[f"{v}_q05"].values) / 3.29
+        pit = norm.cdf((truth - mean) / sd)[np.isfinite(mean)]
+        level = np.linspace(0.05, 0.95, 19)
+        observed = np.array([(pit <= p).mean() for p in level])
+        data |= {f"{v}_calibration_{n}": ("level", observed + d) for n, d in (("observed", 0), ("low", -0.02), ("high", 0.02))}
+        data[f"{v}_calibration_level"] = ("level", level)
+        data[f"{v}_pit_count"] = ("bin", np.histogram(pit, 20, (0, 1))[0])
+        bins = np.linspace(0.8, 1.2, 8) * np.nanmean(sd)
+        data |= {f"{v}_spread_bin_spread": ("spread_bin", bins), f"{v}_spread_bin_rmse": ("spread_bin", bins * 1.03 + 0.05 * np.sin(bins * 9))}
+        if f"{v}_epistemic" in dataset:
+            data[f"{v}_epistemic"] = (dims, dataset[f"{v}_epistemic"].mean("time").values)
+            ranks = (dataset[f"{v}_member"].values < truth).sum(axis=0)[np.isfinite(truth)]
+            data[f"{v}_rank_count"] = ("rank", np.bincount(ranks, minlength=fake.members + 1))
+    (run / "diagnostics").mkdir(exist_ok=True)
+    xr.Dataset(data, {"lat": LAT, "lon": LON}).to_netcdf(run / "diagnostics" / f"{model}.nc")
+    return rmse
+
+
+def _write_attributions(run, fake, model):
+    rng, count = _rng(fake, "attributions", model), len(fake.channels)
+    importance = np.sort(rng.gamma(1.0, 0.35, count))[::-1]
+    lat, lon = np.linspace(35, 45, 7), np.linspace(-10, 5, 9)
+    methods = {"permutation": ("increase of the RMSE when permuted [degC]", {}, "Channels shuffled over 64 days, 5 repeats.")}
+    if model.startswith("unet"):
+        note = "Baseline: climatology; explained: mean tas over 330 cells; 64 days."
+        methods["integrated_gradients"] = ("mean absolute attribution [degC]", {"completeness_gap": 0.004}, note)
+    data = {}
+    for method, (measure, checks, note) in methods.items():
+        data[f"{method}_importance"] = ("channel", importance)
+        data[f"{method}_low"], data[f"{method}_high"] = ("channel", importance * 0.85 - 0.02), ("channel", importance * 1.15 + 0.02)
+        if checks:
+            field = _smooth(rng.normal(size=(count, 7, 9)), 3) * importance[:, None, None] * 0.02
+            data[f"{method}_map"] = (("channel", "lat", "lon"), field)
+    dataset = xr.Dataset(data, {"channel": np.array(fake.channels, object), "lat": lat, "lon": lon})
+    for method, (measure, checks, note) in methods.items():
+        said = {"measure": measure, "note": note, "checks": json.dumps(checks), "trusted": json.dumps(fake.trusted)}
+        dataset[f"{method}_importance"].attrs |= said
+    (run / "attributions").mkdir(exist_ok=True)
+    dataset.to_netcdf(run / "attributions" / f"{model}.nc")
+
+
+def _write_models(run, fake):
+    for model in fake.models:
+        base, _, method = model.partition("+")
+        if method:
+            folder = run / "models" / model
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "summary.json").write_text(json.dumps({"seconds": 0.2, "members": fake.members, "calibration": 1.04}))
+            continue
+        deep = base.startswith("unet")
+        for number in range(fake.members if deep else 1):
+            folder = run / "models" / base / f"member-{number:02d}"
+            folder.mkdir(parents=True, exist_ok=True)
+            chosen = {"best_epoch": 31, "parameters": 123457} if deep else {"penalty": 300.0, "components": [1, 2, 3]}
+            (folder / "summary.json").write_text(json.dumps({"seconds": 41.5 + number if deep else 0.8, "member": number, **chosen}))
+            if deep and fake.history:
+                rng, epoch = _rng(fake, base, number), np.arange(1, 41)
+                train = 0.2 + 0.8 * np.exp(-epoch / 8) + 0.01 * rng.normal(size=40)
+                loss = 0.3 + 0.7 * np.exp(-epoch / 9) + 0.0004 * np.maximum(epoch - 28, 0) ** 2 + 0.012 * rng.normal(size=40)
+                frame = pd.DataFrame({"epoch": epoch, "train_loss": train, "validation_loss": loss, "lr": 1e-3, "seconds": 1.0})
+                frame.to_csv(folder / "history.csv", index=False)
+
+
+def _experiment(fake):
+    tree = {
+        "name": fake.name.partition("-2026")[0],
+        "question": "How warm is each half-degree cell of Iberia on a winter day, given the coarse reanalysis of that day?",
+        "task": "downscaling",
+        "data": {
+            "predictors": [{"dataset": "iberia-ncep", "variables": list(fake.channels)}],
+            "target": {"dataset": "iberia-eobs", "variables": [fake.variable]}, "months": list(fake.months),
+        },
+        "split": {"by": "time", "train": ["1982-06-01", "1995-05-31"], "validation": ["1995-06-01", "1997-05-31"],
+                  "test": {"test": ["1997-06-01", f"{1997 + fake.years}-05-31"]}, "gap": "10D"},
+        "models": {model: {"kind": model, **({"depth": 3, "width": 32} if model == "unet" else {})} for model in fake.models if "+" not in model},
+        "uncertainty": [{"method": "deep_ensemble", "members": fake.members}],
+        "seed": 1,
+    }  # fmt: skip
+    return {**tree, **fake.experiment}
+
+
+def _check(name, units, dims, missing, low, high):
+    gaps = [{"before": "1983-02-28", "after": "1983-12-01", "steps": 275}] * 19
+    return {"name": name, "units": units, "dims": dims, "start": "1982-12-01", "end": "2002-02-28", "step": "1 day", "gaps": gaps,
+            "missing": missing, "minimum": low, "maximum": high, "constant": False}  # fmt: skip
+
+
+def _ingest(fake):
+    coarse, fine = {"time": 1805, "lat": 5, "lon": 7}, {"time": 1805, "lat": 19, "lon": 29}
+    repair = {"kind": "units", "variable": "pr", "count": 5, "text": "kg m-2 s-1 to mm d-1"}
+    ncep = {"format": "rda", "description": "NCEP/NCAR Reanalysis 1 over Iberia.", "licence": "public domain", "citation": "Kalnay et al. (1996)",
+            "variables": [_check(name, "K", coarse, 0.0, 251.2, 291.8) for name in fake.channels], "repairs": [repair]}  # fmt: skip
+    eobs = {"format": "rda", "description": "E-OBS.", "licence": "non-commercial research", "citation": "Haylock et al. (2008)",
+            "variables": [_check(fake.variable, fake.units, fine, 0.401, -16.9, 24.5)], "repairs": []}  # fmt: skip
+    return {"datasets": {"iberia-ncep": ncep, "iberia-eobs": eobs}, "data": []}
+
+
+def _write_stages(run, fake, test, validation):
+    (run / "stages").mkdir()
+    splits = {
+        "train": {"first": "1982-12-01", "last": "1995-02-28", "samples": 1173},
+        "validation": {"first": "1995-12-01", "last": "1997-02-28", "samples": len(validation)},
+        "test": {"first": str(test[0])[:10], "last": str(test[-1])[:10], "samples": len(test)},
+    }
+    summaries = {"prepare": {"splits": splits, "gap": "10D"}, "score": {"n_effective": {"test": fake.effective}}}
+    for number, (stage, seconds) in enumerate({"ingest": 3.1, "prepare": 1.7, "fit": 262.0, "predict": 8.2, "score": 11.9, "explain": 21.0}.items()):
+        outputs = [{"path": "scores.csv", "sha256": hashlib.sha256(b"scores").hexdigest(), "bytes": 4711}] if stage == "score" else []
+        record = {"stage": stage, "digest": "0" * 64, "started": f"2026-01-02T03:0{number}:00+00:00", "seconds": seconds,
+                  "peak_memory_mib": 410.5 + 90 * number, "outputs": outputs, "summary": summaries.get(stage, {})}  # fmt: skip
+        (run / "stages" / f"{stage}.json").write_text(json.dumps(record))
+
+
+def _provenance(fake):
+    digest = hashlib.sha256(b"data").hexdigest()
+    return {
+        "finescale": "0.1.0", "python": "3.11.7", "libraries": {"numpy": "2.4.6", "torch": "2.13.0"},
+        "source": {"commit": "0123456789abcdef0123456789abcdef01234567", "dirty": False}, "command": "finescale run iberia-tas",
+        "device": {"backend": "cpu", "cpu": "A processor", "cores": 2, "memory_gib": 7.8, "gpus": []}, "started": "2026-01-02T03:04:05+00:00",
+        "seeds": {"experiment": 1}, "baselines": list(fake.baselines), "warnings": [], "fallbacks": [], "failed_members": [],
+        "data": [{"dataset": "iberia-eobs", "path": "eobs.nc", "url": None, "sha256": digest, "bytes": 1757375, "how": "mirror",
+                  "licence": "non-commercial research", "citation": "Haylock et al. (2008)"}],
+    } | fake.provenance  # fmt: skip
+
+
+def build(parent, fake):
+    run = parent / fake.name
+    run.mkdir(parents=True)
+    test, validation = _times(fake, 1997, fake.years), _times(fake, 1995, 2)
+    scores, rmse, squares = [], {}, {}
+    truths = {"test": _truth(fake, test), "validation": _truth(fake, validation, "validation")}
+    results = {}
+    for model in fake.models:
+        if fake.validation:
+            mean, data = _write_predictions(run, fake, model, validation, truths["validation"], "validation", "work/validation")
+            scores += _score_rows(fake, model, "validation", mean, data, validation)
+        results[model] = _write_predictions(run, fake, model, test, truths["test"])
+        scores += _score_rows(fake, model, "test", *results[model], test)
+        squares[model] = np.nanmean((results[model][0] - truths["test"]) ** 2)
+    known = [model for model in fake.baselines if model in fake.models]
+    best = min(known, key=squares.get) if known else None
+    if fake.diagnostics:
+        for model in sorted(fake.models, key=lambda m: m != best):
+            rmse[model] = _write_diagnostics(run, fake, model, *results[model], rmse.get(best))
+    pd.DataFrame(scores, columns=["model", "split", "variable", "group", "metric", "value", "units", "low", "high", "n"]).to_csv(run / "scores.csv", index=False)
+    rows = []
+    for reference in known:
+        base = np.sqrt(squares[reference])
+        for model in fake.models:
+            if model != reference:
+                gap = np.sqrt(squares[model]) - base
+                half = 0.05 if fake.intervals else np.nan
+                rows.append((model, reference, "test", fake.variable, "all", "rmse", gap, gap - half, gap + half, gap / base, len(test)))
+    names = ["model", "reference", "split", "variable", "group", "metric", "difference", "low", "high", "relative", "n"]
+    pd.DataFrame(rows, columns=names).to_csv(run / "comparisons.csv", index=False)
+    if not fake.predictions:
+        for path in (run / "predictions").iterdir():
+            path.unlink()
+    if fake.attributions:
+        for model in fake.models:
+            if model in ("unet", "random_forest", "ridge"):
+                _write_attributions(run, fake, model)
+    _write_models(run, fake)
+    _write_stages(run, fake, test, validation)
+    times = _times(fake, 1982, 20)
+    (run / "work" / "ingest").mkdir(parents=True, exist_ok=True)
+    xr.Dataset({fake.variable: (("time", "lat", "lon"), _truth(fake, times, "all"))}, {"time": times, "lat": LAT, "lon": LON}).to_netcdf(
+        run / "work/ingest/iberia-eobs.nc"
+    )
+    (run / "work/ingest/summary.json").write_text(json.dumps(_ingest(fake)))
+    (run / "experiment.yaml").write_text(yaml.safe_dump(_experiment(fake), sort_keys=False))
+    (run / "provenance.json").write_text(json.dumps(_provenance(fake)))
+    return run
+
+
+@pytest.fixture(scope="session")
+def make_run(tmp_path_factory):
+    """Return a function that writes a fake run folder and returns its path."""
+
+    def make(**parts):
+        return build(tmp_path_factory.mktemp("runs"), Fake(**parts))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def whole_run(make_run):
+    """A run with everything in it; not to be changed."""
+    return make_run()
+
+
+@pytest.fixture(scope="session")
+def all_models():
+    """Names of the models of the usual fake run."""
+    return MODELS

@@ -1,0 +1,134 @@
+"""The words: wins, ties, losses, and what a reader is warned of."""
+
+import pandas as pd
+import pytest
+
+from pipeline.report import sentences
+from pipeline.report.load import load_run
+from pipeline.report.study import study
+
+MODELS = ("climatology", "ridge", "unet", "random_forest")
+
+
+@pytest.fixture
+def words(make_run):
+    """Return a function: comparisons of models with ridge (difference, low, high), to the study."""
+
+    def make(gaps, *, coverage=None, spread=None, **parts):
+        run = make_run(models=MODELS, years=1, attributions=False, diagnostics=False, **parts)
+        rows = [
+            ("ridge", "test", "tas", "all", "rmse", difference, low, high, difference / 1.5, 90) for difference, low, high in gaps.values()
+        ]
+        columns = ["reference", "split", "variable", "group", "metric", "difference", "low", "high", "relative", "n"]
+        pd.DataFrame(rows, columns=columns).assign(model=list(gaps)).to_csv(run / "comparisons.csv", index=False)
+        scores = pd.read_csv(run / "scores.csv")
+        for metric, value in (("coverage_90", coverage), ("spread_skill", spread)):
+            hit = (scores["metric"] == metric) & (scores["model"] == "unet")
+            if value is not None:
+                scores.loc[hit, ["value", "low", "high"]] = value, value - 0.005, value + 0.005
+        scores.to_csv(run / "scores.csv", index=False)
+        return study(load_run(run))
+
+    return make
+
+
+NAN = float("nan")
+PLACE = "on 90 December to February days, 1997-12-01 to 1998-02-28"
+
+
+@pytest.mark.parametrize(
+    ("gaps", "tone", "text"),
+    [
+        (
+            {"unet": (-0.142, -0.194, -0.0903)}, "win",
+            f"unet beats the best baseline, ridge, by 0.142 °C RMSE (95 % interval 0.090 to 0.194), 9 %, {PLACE}.",
+        ),
+        (
+            {"unet": (0.1, 0.05, 0.15), "random_forest": (0.2, 0.1, 0.3)}, "lose",
+            f"No model beats the best baseline, ridge: the best of the others, unet, is worse by 0.100 °C RMSE (95 % interval 0.050 to 0.150), 7 %, {PLACE}.",
+        ),
+        (
+            {"unet": (-0.01, -0.06, 0.04)}, "tie",
+            "No model beats the best baseline, ridge: the best of the others, unet, cannot be told from it, its RMSE differs by "
+            f"−0.0100 °C (95 % interval −0.0600 to 0.0400), {PLACE}.",
+        ),
+        (
+            {"unet": (0.1, 0.05, 0.15), "random_forest": (-0.2, -0.3, -0.1)}, "lose",
+            f"unet does not beat the best baseline, ridge: it is worse by 0.100 °C RMSE (95 % interval 0.050 to 0.150), 7 %, {PLACE}. "
+            "On test, random forest does beat it, but validation did not choose it.",
+        ),
+        (
+            {"unet": (-0.15, NAN, NAN)}, "tie",
+            f"unet has an RMSE 0.150 °C, 10 % lower than the best baseline, ridge, {PLACE}; no interval is known, so this may be chance.",
+        ),
+    ],
+)  # fmt: skip
+def test_answer(words, gaps, tone, text):
+    found = sentences.answer(words(gaps, noise={"unet": 1.2}))
+    assert found.tone == tone
+    assert found.text.replace("\u00a0", " ") == text
+
+
+def test_answer_without_a_paired_difference_takes_that_of_the_scores(words):
+    found = words({"random_forest": (0.1, 0.0, 0.2)}, noise={"unet": 1.2})
+    own, base = (found.score(model, "rmse")["value"] for model in ("unet", "ridge"))
+    gap = sentences.difference(found, "unet")
+    assert gap.value == pytest.approx(own - base)
+    assert gap.relative == pytest.approx(own / base - 1)
+    assert not gap.known
+
+
+@pytest.mark.parametrize(
+    ("coverage", "spread", "start"),
+    [
+        (0.897, 1.02, "The error bars of unet can be trusted: its 90 % intervals hold the truth 90 % of the time"),
+        (0.71, 0.7, "The error bars of unet are too narrow: its 90 % intervals hold the truth 71 % of the time"),
+        (0.97, 1.4, "The error bars of unet are too wide"),
+        (0.80, 0.98, "The error bars of unet are somewhat too narrow"),
+        (0.80, 1.3, "The error bars of unet give mixed signs"),
+    ],
+)
+def test_trust(words, coverage, spread, start):
+    text = sentences.trust(words({}, coverage=coverage, spread=spread, noise={"unet": 1.2}))
+    assert text.replace("\u00a0", " ").startswith(start)
+    assert f"spread over error is {spread:.2f} (1 is right)." in text
+
+
+def test_point_forecasts_have_no_error_bars(words):
+    assert sentences.trust(words({}, noise={"random_forest": 1.0})) == "random forest gives no error bars."
+
+
+def test_warnings_come_from_everywhere_and_once(words):
+    provenance = {
+        "warnings": ["Member 3 of unet failed: loss is not finite", "a"], "fallbacks": ["ridge runs on the CPU", "a"],
+        "failed_members": ["unet/3", {"model": "unet", "member": 4, "error": "out of memory"}],
+    }  # fmt: skip
+    found = sentences.warnings(words({}, provenance=provenance, effective=17.4))
+    assert found == (
+        "The test set test holds about 17 independent samples, fewer than 30: take its scores as a hint, not as a claim.",
+        "Member 3 of unet failed: loss is not finite",
+        "a",
+        "ridge runs on the CPU",
+        "Member 4 of unet failed and was left out: out of memory.",
+    )
+
+
+def test_few_samples_are_said_once(words):
+    said = "The split 'test' holds about 17 independent samples of tas, fewer than 30."
+    assert sentences.warnings(words({}, provenance={"warnings": [said]}, effective=17.4)) == (said,)
+
+
+def test_choice_on_the_test_set_is_a_warning(words):
+    (warning,) = sentences.warnings(words({}, validation=False))
+    assert warning.startswith("There are no validation scores: model and baseline were chosen on test itself")
+
+
+def test_question_is_made_up_where_there_is_none(words):
+    found = words({}, experiment={"question": " "})
+    assert sentences.question(found) == "How well can tas be predicted in the experiment iberia-tas?"
+
+
+def test_skill_names_ties(words):
+    text = sentences.skill(words({}, noise={"unet": 1.3, "random_forest": 1.31}), "tas", "test")
+    assert text.startswith("On test, unet has the lowest RMSE for tas of 4 models, 1.2")
+    assert text.replace("\u00a0", " ").endswith("; it lies inside the 95 % interval of random forest.")

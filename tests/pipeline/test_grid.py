@@ -1,0 +1,38 @@
+import numpy as np
+import pytest
+import xarray as xr
+
+from pipeline.errors import DataError
+from pipeline.grid import Grid
+
+
+def test_area_is_the_cosine_of_latitude_on_regular_and_projected_grids():
+    lat, lon = np.array([0.0, 60.0]), np.array([1.0, 2.0, 3.0])
+    regular = Grid(lat, lon)
+    projected = Grid(*np.meshgrid(lat, lon, indexing="ij"), dims=("y", "x"))
+    np.testing.assert_allclose(regular.area, [[1, 1, 1], [0.5, 0.5, 0.5]])
+    np.testing.assert_allclose(projected.area, regular.area)
+    assert regular.shape == projected.shape == (2, 3)
+
+
+def test_grid_of_a_dataset_reads_both_kinds():
+    regular = xr.DataArray(np.zeros((2, 3)), {"lat": [0.0, 1.0], "lon": [5.0, 6.0, 7.0]}, ("lat", "lon"))
+    assert Grid.of(regular).same(Grid(np.array([0.0, 1.0]), np.array([5.0, 6.0, 7.0])))
+    lat2d = ("y", "x"), np.array([[0.0, 0.1], [1.0, 1.1]])
+    lon2d = ("y", "x"), np.array([[5.0, 6.0], [5.1, 6.1]])
+    projected = xr.Dataset({"a": (("y", "x"), np.zeros((2, 2)))}, {"lat": lat2d, "lon": lon2d})
+    assert Grid.of(projected).dims == ("y", "x")
+    assert set(Grid.of(projected).coords()) == {"lat", "lon"}
+
+
+def test_a_table_has_no_grid():
+    with pytest.raises(
+        DataError, match=r"expected dims lat and lon, or y and x with 2-D lat and lon, got dims \('station',\)"
+    ):
+        Grid.of(xr.DataArray(np.zeros(3), dims="station"))
+
+
+def test_grids_differ_when_shifted():
+    a = Grid(np.array([0.0, 1.0]), np.array([5.0, 6.0]))
+    assert not a.same(Grid(np.array([0.0, 1.0]), np.array([5.5, 6.5])))
+    assert not a.same(Grid(np.array([0.0]), np.array([5.0, 6.0])))
