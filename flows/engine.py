@@ -114,7 +114,7 @@ def result_of(run: RunFolder) -> Result:
     lost = [
         f"member {m['member']} of {m['model']} failed and was left out: {m['error']}" for m in space.failed_members()
     ]
-    return Result(run.path, run / "report.html", (*space.warnings(), *lost))
+    return Result(run.path, run / "report.html", (*space.said("fallbacks"), *space.said("warnings"), *lost))
 
 
 def do_stage(path: str, name: str, progress: Progress) -> StageRecord:

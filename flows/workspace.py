@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from flows.load import validate_tree
 from flows.plan import Plan, make_plan
@@ -81,24 +80,34 @@ class Workspace:
     def context(self, name: str, member: int = 0, folder: Path | None = None) -> Context:
         """Return the context of one member of model ``name``."""
         experiment = self.plan.experiment
-        return Context(self.backend, experiment.seed, name, member, folder, self.progress, self.warner(name))
+        return Context(
+            backend=self.backend,
+            seed=experiment.seed,
+            name=name,
+            member=member,
+            folder=folder,
+            progress=self.progress,
+            warn=partial(self._keep, "warnings", name),
+            fall_back=partial(self._keep, "fallbacks", name),
+            strict=experiment.compute.strict,
+        )
 
-    def warner(self, name: str) -> Callable[[str], None]:
-        """Return what keeps a sentence for the report's first screen, once however often it is said."""
+    def warn(self, name: str, message: str) -> None:
+        """Keep a sentence about model ``name`` for the report's first screen."""
+        self._keep("warnings", name, message)
 
-        def warn(message: str) -> None:
-            path = self.run / "work/warnings" / f"{name}.json"
-            known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
-            if message not in known:
-                log.warning(message)
-                self.run.write_json(path.relative_to(self.run.path), [*known, message])
-
-        return warn
-
-    def warnings(self) -> list[str]:
-        """Return every sentence that was kept, models in name order."""
-        paths = sorted((self.run / "work/warnings").glob("*.json"))
+    def said(self, kind: Literal["warnings", "fallbacks"]) -> list[str]:
+        """Return every sentence that was kept, by model."""
+        paths = sorted((self.run / "work" / kind).glob("*.json"))
         return [message for path in paths for message in json.loads(path.read_text(encoding="utf-8"))]
+
+    def _keep(self, kind: str, name: str, message: str) -> None:
+        """Keep a sentence once, however often it is said; one file a model, for members run side by side."""
+        path = self.run / "work" / kind / f"{name}.json"
+        known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+        if message not in known:
+            log.warning(message)
+            self.run.write_json(path.relative_to(self.run.path), [*known, message])
 
     def failed_members(self) -> list[dict[str, Any]]:
         """Return model, member and error of every member that could not be fitted."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -119,6 +119,8 @@ def _block(before: int, after: int, kind: Norm) -> nn.Module:
         convolution = nn.Conv2d(maps, after, 3, padding=1)
         # He et al. (2015), arXiv:1502.01852: torch's own start would shrink the signal sixfold a layer.
         nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+        bias: Any = convolution.bias
+        nn.init.zeros_(bias)
         layers += [convolution, norm(kind, after), nn.ReLU()]
     return nn.Sequential(*layers)
 

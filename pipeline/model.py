@@ -37,7 +37,9 @@ class Context:
     progress : Progress
         Told of steps that take time.
     warn : callable
-        Takes a sentence that must reach the report's first screen, such as a fallback to the CPU.
+        Takes a sentence that must reach the report's first screen.
+    fall_back : callable
+        Takes a sentence about something that had to leave the GPU; it reaches the report too.
     strict : bool
         Whether such a fallback is an error, ``compute.strict`` of the experiment.
     """
@@ -49,6 +51,7 @@ class Context:
     folder: Path | None = None
     progress: Progress = field(default=silent)
     warn: Callable[[str], None] = field(default=lambda message: None)
+    fall_back: Callable[[str], None] = field(default=lambda message: None)
     strict: bool = False
 
     def seed_for(self, purpose: str) -> int:
@@ -56,7 +59,7 @@ class Context:
         return derive_seed(self.seed, f"{self.name}:{purpose}", self.member)
 
     def estimator(self, name: str, **params: Any) -> Any:
-        """Return the backend's estimator ``name``; a fallback to the CPU is passed on to ``warn``.
+        """Return the backend's estimator ``name``; a fallback to the CPU is told to ``fall_back``.
 
         Raises
         ------
@@ -67,7 +70,7 @@ class Context:
         if made.fallback is not None:
             if self.strict:
                 raise BackendUnavailableError(f"{made.fallback} Take another option, or compute.strict: false.")
-            self.warn(str(made.fallback))
+            self.fall_back(str(made.fallback))
         return made
 
 

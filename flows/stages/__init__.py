@@ -32,7 +32,7 @@ class Stage:
 _OWNS: Mapping[str, tuple[str, ...]] = {
     "ingest": ("work/ingest",),
     "prepare": ("work/prepare",),
-    "fit": ("models", "work/checkpoints", "work/warnings", "work/failed_members.json"),
+    "fit": ("models", "work/checkpoints", "work/warnings", "work/fallbacks", "work/failed_members.json"),
     "predict": ("predictions", "work/validation"),
     "score": ("scores.csv", "comparisons.csv", "diagnostics"),
     "explain": ("attributions",),

@@ -95,7 +95,7 @@ def _fit_method(space: Workspace, name: str) -> None:
     except UserError:
         raise
     except FinescaleError as error:
-        space.warner(name)(f"{name} could not be made: {error}")
+        space.warn(name, f"{name} could not be made: {error}")
         return
     with write_atomic(folder) as temporary:
         temporary.mkdir()

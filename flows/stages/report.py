@@ -24,7 +24,6 @@ def provenance(space: Workspace) -> dict[str, object]:
     """Return what ``provenance.json`` holds: versions, device, digests, seeds, what went otherwise than asked."""
     run, plan = space.run, space.plan
     settings = run.read_json("work/settings.json")
-    said = space.warnings()
     return {
         **collect(
             space.backend,
@@ -32,7 +31,8 @@ def provenance(space: Workspace) -> dict[str, object]:
             started=datetime.fromisoformat(StageRecord.read(run, "ingest").started),
             finished=datetime.now(UTC),
             data=run.read_json("work/ingest/summary.json")["data"],
-            warnings=said,
+            warnings=space.said("warnings"),
+            fallbacks=space.said("fallbacks"),
             failed_members=space.failed_members(),
             plugins=plan.plugins,
             command=settings["command"],

@@ -136,6 +136,8 @@ def _new_names(data: xr.Dataset, found: _Found) -> dict[str, str]:
 def _squeeze(data: xr.Dataset) -> tuple[xr.Dataset, list[Repair]]:
     repairs = []
     used = {str(dim) for variable in data.data_vars.values() for dim in variable.dims}
+    if "time" not in used and data.sizes.get("time") == 1:
+        data = data.isel(time=0, drop=True)  # the file's time, and not that of these variables
     for dim, size in list(data.sizes.items()):
         name = str(dim)
         if size == 1 and (name not in DIM_ORDER or (name == "station" and name not in used)):

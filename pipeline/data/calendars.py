@@ -50,6 +50,13 @@ def decode_times(data: xr.Dataset, where: str) -> tuple[xr.Dataset, tuple[Repair
     ------
     DataError
         If the times have no units, or units or a calendar that cannot be read.
+
+    Examples
+    --------
+    >>> attrs = {"units": "days since 0000-00-00", "calendar": "365_days"}
+    >>> data, repairs = decode_times(xr.Dataset(coords={"time": ("time", [365.0], attrs)}), "a.nc")
+    >>> str(data["time"].values[0]), repairs[1].text
+    ('0001-01-01 00:00:00', "times in 'days since 0000-00-00' are read as 'days since 0000-01-01'")
     """
     name = find_time(data)
     if name is None:

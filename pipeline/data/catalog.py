@@ -201,6 +201,12 @@ def make_entry(name: str, raw: Any, where: str) -> Entry:
     ------
     CatalogError
         If it does not fit the schema.
+
+    Examples
+    --------
+    >>> raw = {"format": "netcdf", "files": [{"path": "a.nc"}], "variables": {"tas": {"units": "K"}}, "licence": "CC0"}
+    >>> make_entry("mine", raw, "catalog.yaml").variables["tas"].units
+    'K'
     """
     if not isinstance(raw, dict):
         raise CatalogError(f"{where}: entry {name!r}: expected keys such as format, files and variables, got {raw!r}.")

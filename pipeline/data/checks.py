@@ -118,7 +118,14 @@ def inspect(data: xr.Dataset) -> tuple[VariableCheck, ...]:
 
 
 def faults(data: xr.Dataset) -> tuple[Fault, ...]:
-    """Return what a run on a loaded dataset would trip over, nothing if all is well."""
+    """Return what a run on a loaded dataset would trip over, nothing if all is well.
+
+    Examples
+    --------
+    >>> cold = xr.Dataset({"tas": ("time", [20.0], {"units": "K", "standard_name": "air_temperature"})})
+    >>> faults(cold)[0].text[:59]
+    'tas has values from 20 to 20 K, expected 150 to 350 (are th'
+    """
     found = []
     if "time" in data.dims:
         times = data["time"].values

@@ -14,6 +14,12 @@ def contiguous(data: xr.Dataset) -> tuple[xr.Dataset, tuple[Repair, ...]]:
     A domain from 124 to 290 stays so, one from 350 to 10 becomes -10 to 10, and the whole globe
     runs from -180. Longitudes of a regular grid are sorted; a last column that repeats the first
     one goes.
+
+    Examples
+    --------
+    >>> found, repairs = contiguous(xr.Dataset(coords={"lon": [350.0, 355.0, 0.0, 5.0]}))
+    >>> found["lon"].values.tolist(), repairs[0].text
+    ([-10.0, -5.0, 0.0, 5.0], 'longitudes 0 to 355 are -10 to 5 and rise')
     """
     if "lon" not in data.coords:
         return data, ()

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from pipeline.data.axes import DIM_ORDER, drop_bounds, name_axes
+from pipeline.data.axes import drop_bounds, name_axes
 from pipeline.data.calendars import date_text, decode_times
 from pipeline.data.catalog import Entry, Variable
 from pipeline.data.longitudes import contiguous
@@ -50,12 +50,13 @@ def regularise(
     """
     repairs = list(data.attrs.get("repairs", ()))
     data = _pick(drop_bounds(data), entry, variables)
-    for step in (lambda d: decode_times(d, entry.name), name_axes, _sort_times, contiguous, _rising):
+    data, mended = decode_times(data, entry.name)
+    repairs.extend(mended)
+    for step in (name_axes, _sort_times, contiguous, _rising):
         try:
             data, mended = step(data)
         except DataError as error:
-            prefix = "" if str(error).startswith(entry.name) else f"{entry.name}: "
-            raise DataError(f"{prefix}{error}") from error
+            raise DataError(f"{entry.name}: {error}") from error
         repairs.extend(mended)
     parts = {}
     with progress(f"read {entry.name}", len(variables)) as bar:
@@ -63,8 +64,7 @@ def regularise(
             parts[name], mended = _values(data[name], entry, name)
             repairs.extend(mended)
             bar.advance(note=name)
-    order = [*(dim for dim in DIM_ORDER if dim in data.coords), *map(str, data.coords)]
-    return _dressed(xr.Dataset(parts, {name: data.coords[name] for name in order})), tuple(repairs)
+    return _dressed(xr.Dataset(parts, coords=data.coords)), tuple(repairs)
 
 
 def _pick(data: xr.Dataset, entry: Entry, variables: Sequence[str]) -> xr.Dataset:
@@ -77,9 +77,7 @@ def _pick(data: xr.Dataset, entry: Entry, variables: Sequence[str]) -> xr.Datase
             known = ", ".join(map(str, data.data_vars)) or "none"
             near = suggest(source, map(str, data.data_vars))
             raise DataError(f"{entry.name}: no variable {source!r} in the files.{near} Known: {known}.")
-        picked[name] = _select(
-            data[source].reset_coords(drop=True) if source in data.coords else data[source], entry, name
-        )
+        picked[name] = _select(data[source], entry, name)
         taken.add(source)
     used = {dim for array in picked.values() for dim in array.dims}
     others = {

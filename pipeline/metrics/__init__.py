@@ -1,12 +1,12 @@
 """Scores: one file a family of scores, one registration a name.
 
-Most scores are made of sums. A :class:`SumMetric` says which numbers it needs of every time and
+Most scores are made of sums. A :class:`Metric` says which numbers it needs of every time and
 cell (``terms``), and how a score is made of their sums over time (``value``). From that follow, in
 one pass over the data, the overall score, the score of every season, the map, and the block
 bootstrap, which adds up the same sums block by block::
 
     @METRICS.register("rmse")
-    class Rmse(SumMetric):
+    class Rmse(Metric):
         label = "RMSE"
 
         def terms(self, case):
@@ -93,8 +93,8 @@ class Case:
         return {}
 
 
-class Metric:
-    """A score: what it is called and how it is read; a :class:`SumMetric` or a :class:`SeriesMetric`.
+class MetricBase:
+    """A score: what it is called and how it is read; what :class:`Metric` and :class:`SeriesMetric` share.
 
     Class attributes
     ----------------
@@ -132,7 +132,7 @@ class Metric:
         )
 
 
-class SumMetric(Metric, ABC):
+class Metric(MetricBase, ABC):
     """A score made of sums over time."""
 
     @abstractmethod
@@ -158,7 +158,7 @@ class SumMetric(Metric, ABC):
         """
 
 
-class SeriesMetric(Metric, ABC):
+class SeriesMetric(MetricBase, ABC):
     """A score of the whole series of every cell; its overall value is the area mean over cells."""
 
     @abstractmethod
@@ -174,4 +174,4 @@ class SeriesMetric(Metric, ABC):
         """
 
 
-METRICS: Registry[type[Metric]] = Registry("metric", "pipeline.metrics")
+METRICS: Registry[type[MetricBase]] = Registry("metric", "pipeline.metrics")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipeline.backend import array_namespace
-from pipeline.metrics import METRICS, Array, Case, SumMetric
+from pipeline.metrics import METRICS, Array, Case, Metric
 from pipeline.metrics._pooling import area_mean, ratio
 from pipeline.prediction._arrays import wide
 
@@ -66,7 +66,7 @@ def _over_cells(values: Array, weights: Array | None) -> Array:
 
 
 @METRICS.register("pearson_r")
-class PearsonR(SumMetric):
+class PearsonR(Metric):
     """Correlation of prediction and truth over time."""
 
     perfect = 1.0
@@ -84,7 +84,7 @@ class PearsonR(SumMetric):
 
 
 @METRICS.register("sd_ratio")
-class SdRatio(SumMetric):
+class SdRatio(Metric):
     """Standard deviation of the prediction over time by that of the truth."""
 
     perfect = 1.0
@@ -103,7 +103,7 @@ class SdRatio(SumMetric):
 
 
 @METRICS.register("nse")
-class Nse(SumMetric):
+class Nse(Metric):
     """Nash-Sutcliffe efficiency: 1 - mean square error / variance of the truth (doi:10.1016/0022-1694(70)90255-6)."""
 
     perfect = 1.0
@@ -123,7 +123,7 @@ class Nse(SumMetric):
 
 
 @METRICS.register("kge")
-class Kge(SumMetric):
+class Kge(Metric):
     """Kling-Gupta efficiency of correlation, ratio of sds and ratio of means (doi:10.1016/j.jhydrol.2009.08.003).
 
     Left out for units without a true zero, such as degC: the ratio of means would mean nothing.
@@ -151,7 +151,7 @@ class Kge(SumMetric):
 
 
 @METRICS.register("acc")
-class Acc(SumMetric):
+class Acc(Metric):
     """Anomaly correlation against the train split's climatology, uncentred, over all times and cells by area.
 
     0 for the climatology itself, whose anomaly is zero.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.backend import array_namespace
-from pipeline.metrics import METRICS, Array, Case, SumMetric
+from pipeline.metrics import METRICS, Array, Case, Metric
 from pipeline.metrics._pooling import pooled
 from pipeline.prediction._arrays import wide
 
@@ -15,7 +15,7 @@ def error(case: Case) -> Array:
 
 
 @METRICS.register("rmse")
-class Rmse(SumMetric):
+class Rmse(Metric):
     """Root of the mean square error of the mean."""
 
     label = "RMSE"
@@ -31,7 +31,7 @@ class Rmse(SumMetric):
 
 
 @METRICS.register("mae")
-class Mae(SumMetric):
+class Mae(Metric):
     """Mean absolute error of the mean."""
 
     label = "MAE"
@@ -47,7 +47,7 @@ class Mae(SumMetric):
 
 
 @METRICS.register("bias")
-class Bias(SumMetric):
+class Bias(Metric):
     """Mean of prediction minus truth."""
 
     better = "closer"

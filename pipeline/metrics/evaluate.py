@@ -165,6 +165,7 @@ class _Variable:
 
     def scores(self, model: str) -> Iterator[Score]:
         """Yield the rows of a model."""
+        units = {"target": of_difference(self.units)}
         for group, found in zip(self.groups, self.found[model], strict=True):
             intervals = {name: percentile_interval(score.draws, len(group.blocks)) for name, score in found.items()}
             for label in group.names:
@@ -176,9 +177,7 @@ class _Variable:
                         group=label,
                         metric=name,
                         value=float(score.value),
-                        units=of_difference(self.units)
-                        if METRICS.get(name).units == "target"
-                        else METRICS.get(name).units,
+                        units=units.get(METRICS.get(name).units, "1"),
                         low=float(intervals[name].low),
                         high=float(intervals[name].high),
                         n=self._times(group),

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
 
 from pipeline.grid import Grid
-from pipeline.metrics.cases import on_grid
-from pipeline.metrics.diagnose import Diagnostics
+from pipeline.metrics.diagnostics import Diagnostics
 from pipeline.metrics.maps import Maps
 from pipeline.prediction._units import of_difference, of_variance
-from pipeline.prediction.serial import Variable
 
 _MAPS = {
     "rmse": "root mean square error of {}",
@@ -41,61 +37,73 @@ _CURVES = {
 
 
 def to_dataset(
-    maps: Mapping[str, Maps],
     diagnostics: Mapping[str, Diagnostics | None],
+    maps: Mapping[str, Maps],
     *,
     model: str,
     split: str,
     reference: str | None,
-    variables: Sequence[Variable],
+    units: Mapping[str, str],
     grid: Grid,
     mask: np.ndarray,
 ) -> xr.Dataset:
-    """Return maps and curves as one CF dataset; what a model does not have is left out.
+    """Return curves and maps as one CF dataset, ready to be written compressed.
+
+    What a model does not have is left out.
 
     Parameters
     ----------
-    maps, diagnostics : mapping by variable
-        Of one model; None for a point forecast.
+    diagnostics, maps : mapping by variable
+        Of one model; diagnostics are None for a point forecast.
     model, split, reference : str
         For the attributes; the reference is that of the maps of skill.
-    variables : sequence of Variable
-        Names and units.
+    units : mapping of str to str
+        Units of each variable.
     grid : Grid
         The target grid.
     mask : ndarray of bool, shape (lat, lon)
         Cells that were scored, in the order of the maps.
     """
     parts: dict[str, xr.Variable] = {}
-    for variable in variables:
-        label = variable.long_name or variable.standard_name.replace("_", " ") or variable.name
+    for variable, fields in maps.items():
         for name, words in _MAPS.items():
-            values = getattr(maps[variable.name], name)
+            values = getattr(fields, name)
             if values is not None:
-                attrs = {"long_name": words.format(label), "units": _units(name, variable.units)}
-                parts[f"{variable.name}_{name}"] = xr.Variable(grid.dims, on_grid(values, mask), attrs)
-        found = diagnostics[variable.name]
+                attrs = {"long_name": words.format(variable), "units": _units(name, units[variable])}
+                parts[f"{variable}_{name}"] = _compressed(grid.dims, on_grid(values, mask), attrs)
+        found = diagnostics[variable]
         if found is not None:
-            parts |= _curves(found, variable, label)
+            parts |= _curves(found, variable, units[variable])
     attrs = {"Conventions": "CF-1.11", "title": f"Diagnostics of {model} on {split}", "model": model, "split": split}
     attrs |= {} if reference is None else {"reference": reference}
     return xr.Dataset(parts, grid.coords(), attrs)
 
 
-def write(path: Path, dataset: xr.Dataset) -> None:
-    """Write the dataset of :func:`to_dataset` to ``path`` as compressed netCDF-4."""
-    encoding: dict[Any, dict[str, Any]] = {name: {"zlib": True, "complevel": 4} for name in dataset.data_vars}
-    dataset.to_netcdf(path, engine="netcdf4", format="NETCDF4", encoding=encoding)
+def on_grid(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Return fields of float32 from rows of cells, NaN outside ``mask``: (..., cell) becomes (..., lat, lon).
+
+    Examples
+    --------
+    >>> on_grid(np.array([1.0, 3.0, 4.0]), np.array([[True, False], [True, True]]))
+    array([[ 1., nan],
+           [ 3.,  4.]], dtype=float32)
+    """
+    field = np.full((*values.shape[:-1], *mask.shape), np.nan, np.float32)
+    field[..., mask] = values
+    return field
 
 
-def _curves(found: Diagnostics, variable: Variable, label: str) -> dict[str, xr.Variable]:
+def _curves(found: Diagnostics, variable: str, units: str) -> dict[str, xr.Variable]:
     parts = {}
     for field in dataclasses.fields(found):
         name, dim, words = _CURVES[field.name]
-        units = of_difference(variable.units) if name.startswith("spread") else "1"
-        attrs = {"long_name": words.format(label), "units": units}
-        parts[f"{variable.name}_{name}"] = xr.Variable((dim,), getattr(found, field.name), attrs)
+        attrs = {"long_name": words.format(variable), "units": of_difference(units) if "spread" in name else "1"}
+        parts[f"{variable}_{name}"] = _compressed((dim,), getattr(found, field.name), attrs)
     return parts
+
+
+def _compressed(dims: tuple[str, ...], values: np.ndarray, attrs: Mapping[str, str]) -> xr.Variable:
+    return xr.Variable(dims, values, attrs, encoding={"zlib": True, "complevel": 4})
 
 
 def _units(name: str, units: str) -> str:

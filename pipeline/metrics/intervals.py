@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from pipeline.backend import array_namespace
-from pipeline.metrics import METRICS, Array, Case, SumMetric
+from pipeline.metrics import METRICS, Array, Case, Metric
 from pipeline.metrics._pooling import pooled
 from pipeline.prediction._arrays import wide
 
@@ -17,7 +17,7 @@ def bounds(case: Case, level: float) -> tuple[Array, Array]:
     return lower, upper
 
 
-class _Coverage(SumMetric):
+class _Coverage(Metric):
     level: ClassVar[float]
     better = "closer"
     units = "1"
@@ -36,7 +36,7 @@ class _Coverage(SumMetric):
         return pooled(count, sums[0], weights)
 
 
-class _Width(SumMetric):
+class _Width(Metric):
     level: ClassVar[float]
     probabilistic = True
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.backend import array_namespace
-from pipeline.metrics import METRICS, Array, Case, SumMetric
+from pipeline.metrics import METRICS, Array, Case, Metric
 from pipeline.metrics._pooling import pooled, ratio
 from pipeline.metrics.deterministic import error
 from pipeline.prediction._arrays import wide
@@ -11,7 +11,7 @@ from pipeline.prediction.members import crps_ensemble
 
 
 @METRICS.register("crps")
-class Crps(SumMetric):
+class Crps(Metric):
     """Continuous ranked probability score of the exact distribution; a point forecast's is its MAE."""
 
     label = "CRPS"
@@ -26,7 +26,7 @@ class Crps(SumMetric):
 
 
 @METRICS.register("crps_fair")
-class CrpsFair(SumMetric):
+class CrpsFair(Metric):
     """CRPS of the members, corrected for their number (Ferro 2014, doi:10.1002/qj.2270).
 
     Members of a mixture are its components' means.
@@ -46,7 +46,7 @@ class CrpsFair(SumMetric):
 
 
 @METRICS.register("crpss")
-class Crpss(SumMetric):
+class Crpss(Metric):
     """Skill: 1 - CRPS / CRPS of the train split's climatology."""
 
     perfect = 1.0
@@ -66,7 +66,7 @@ class Crpss(SumMetric):
 
 
 @METRICS.register("nll")
-class Nll(SumMetric):
+class Nll(Metric):
     """Mean negative log density at the truth [nat]; not for ensembles of values, which have no density."""
 
     perfect = None
@@ -88,7 +88,7 @@ class Nll(SumMetric):
 
 
 @METRICS.register("spread_skill")
-class SpreadSkill(SumMetric):
+class SpreadSkill(Metric):
     """Root of the mean predictive variance by the RMSE of the mean; 1 where spread and error agree.
 
     The part between M members is taken with a divisor of M - 1 and times (M + 1) / M, since the

@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.backend import array_namespace
 from pipeline.backend.special import to_host
-from pipeline.metrics import METRICS, Array, Case, Metric, SeriesMetric, SumMetric
+from pipeline.metrics import METRICS, Array, Case, Metric, MetricBase, SeriesMetric
 from pipeline.metrics._pooling import area_mean
 from pipeline.metrics.groups import Group
 
@@ -43,7 +43,7 @@ class Resampled:
     draws: np.ndarray
 
 
-def metrics_of_kind(names: Sequence[str], kind: type[Metric]) -> dict[str, Any]:
+def metrics_of_kind(names: Sequence[str], kind: type[MetricBase]) -> dict[str, Any]:
     """Return instances of those metrics that are of ``kind``, by name."""
     found = {name: METRICS.get(name)() for name in names}
     return {name: metric for name, metric in found.items() if isinstance(metric, kind)}
@@ -59,11 +59,11 @@ def chunks(case: Case, widest: int = _MEMORY) -> list[slice]:
 
 
 def block_sums(case: Case, names: Sequence[str], groups: Sequence[Group]) -> list[BlockSums]:
-    """Return the sums of all :class:`SumMetric` among ``names``, one record a group, from one pass.
+    """Return the sums of all :class:`Metric` among ``names``, one record a group, from one pass.
 
     Terms are worked out in float64 chunks of cells; where the truth is not finite they do not count.
     """
-    metrics = metrics_of_kind(names, SumMetric)
+    metrics = metrics_of_kind(names, Metric)
     collected: list[list[tuple[Array, dict[str, tuple[Array, ...]]]]] = [[] for _ in groups]
     for cells in chunks(case):
         part = case.select(cells, -1)
@@ -113,7 +113,7 @@ def score_sums(name: str, sums: BlockSums, group: Group, weights: np.ndarray | N
     weights : ndarray of shape (cell,), or None
         Area weights for one score; None: a map, with a trailing axis of cells.
     """
-    metric: SumMetric = metrics_of_kind([name], SumMetric)[name]
+    metric: Metric = metrics_of_kind([name], Metric)[name]
     xp, device = array_namespace(sums.count), array_api_compat.device(sums.count)
     area = None if weights is None else xp.asarray(weights, dtype=xp.float64, device=device)
 

@@ -55,12 +55,18 @@ def table(found: tuple[Dataset, ...]) -> tables.Table | None:
                 tables.text(item.dims or numbers.MISSING),
                 tables.text(item.span or numbers.MISSING),
                 tables.text(item.gaps or "none"),
-                tables.Cell(numbers.MISSING if item.missing is None else numbers.percent(item.missing), item.missing or 0.0),
+                tables.Cell(
+                    numbers.MISSING if item.missing is None else numbers.percent(item.missing), item.missing or 0.0
+                ),
                 tables.Cell(extent, item.low if known else float("-inf")),
             )
         )
     heads = ("Dataset", "Variable", "Units", "Dims", "Span", "Gaps")
-    columns = (*(tables.Column(head, numeric=False) for head in heads), tables.Column("Missing"), tables.Column("Range"))
+    columns = (
+        *(tables.Column(head, numeric=False) for head in heads),
+        tables.Column("Missing"),
+        tables.Column("Range"),
+    )
     return tables.Table("data", "What was read, after the repairs named below.", columns, tuple(rows)) if rows else None
 
 

@@ -34,12 +34,12 @@ def write(study: Study) -> Path:
 
 
 def escaped(text: str) -> str:
-    """Return text in which nothing is read as Markdown or HTML.
+    r"""Return text in which nothing is read as Markdown or HTML.
 
     Examples
     --------
     >>> escaped("a_b <script>")
-    'a\\\\_b &lt;script&gt;'
+    'a\\_b &lt;script&gt;'
     """
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_\[\]|#])", r"\\\1", text).replace("\n", " ")

@@ -54,4 +54,6 @@ def metric_words(name: str) -> MetricWords:
     if name not in METRICS:
         return MetricWords(name, name.replace("_", " "), "?", None, False)
     metric = METRICS.get(name)
-    return MetricWords(name, metric.label or name.replace("_", " "), metric.better, metric.perfect, metric.probabilistic)
+    return MetricWords(
+        name, metric.label or name.replace("_", " "), metric.better, metric.perfect, metric.probabilistic
+    )

@@ -10,7 +10,15 @@ MINUS = "\u2212"
 DASH = "\u2013"
 MISSING = DASH
 _SUPERSCRIPT = str.maketrans("-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
-_PLAIN_UNITS = {"degC": "\u00b0C", "celsius": "\u00b0C", "Celsius": "\u00b0C", "percent": "%", "degree": "\u00b0", "1": "", "": ""}
+_PLAIN_UNITS = {
+    "degC": "\u00b0C",
+    "celsius": "\u00b0C",
+    "Celsius": "\u00b0C",
+    "percent": "%",
+    "degree": "\u00b0",
+    "1": "",
+    "": "",
+}
 
 
 def decimals_for(values: Iterable[float], digits: int = 3) -> int:

@@ -19,7 +19,7 @@ FORMATS = ("html", "md")
 DARK_MEDIA = "screen and (prefers-color-scheme: dark)"
 
 
-def render(run: Path, format: Literal["html", "md"] = "html") -> Path:  # noqa: A002  (the command line's word)
+def render(run: Path, format: Literal["html", "md"] = "html") -> Path:
     """Write the report of the run folder ``run`` into it.
 
     Parameters

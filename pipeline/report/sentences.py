@@ -35,7 +35,10 @@ class Answer:
 def question(study: Study) -> str:
     """Return the experiment's question, or one made of its parts."""
     asked = str(study.run.experiment.get("question") or "").strip()
-    return asked or f"How well can {listing(study.variables)} be predicted in the experiment {study.run.experiment.get('name')}?"
+    return (
+        asked
+        or f"How well can {listing(study.variables)} be predicted in the experiment {study.run.experiment.get('name')}?"
+    )
 
 
 def answer(study: Study) -> Answer:
@@ -45,11 +48,18 @@ def answer(study: Study) -> Answer:
     if study.reference is None:
         own = study.score(study.headline, METRIC)
         value = _value(own, study.unit) if own is not None else "no score"
-        return Answer(f"{name} predicts {study.variable} with an RMSE of {value}{place}; there is no baseline to compare it with.", "alone")
+        return Answer(
+            f"{name} predicts {study.variable} with an RMSE of {value}{place}; there is no baseline to compare "
+            "it with.",
+            "alone",
+        )
     base = label(study.reference)
     gap = difference(study, study.headline)
     if gap is None:
-        return Answer(f"{name} and the best baseline, {base}, share no score on {study.split}, so they cannot be compared.", "alone")
+        return Answer(
+            f"{name} and the best baseline, {base}, share no score on {study.split}, so they cannot be compared.",
+            "alone",
+        )
     relative = f", {_relative(gap)}" if _relative(gap) else ""
     if not gap.known:
         better = "lower" if gap.value < 0 else "higher"
@@ -59,7 +69,11 @@ def answer(study: Study) -> Answer:
             "no interval is known, so this may be chance.", "tie",
         )  # fmt: skip
     if gap.high < 0:
-        return Answer(f"{name} beats the best baseline, {base}, by {_amount(gap, study.unit)} RMSE{_bounds(gap)}{relative}{place}.", "win")
+        return Answer(
+            f"{name} beats the best baseline, {base}, by {_amount(gap, study.unit)} "
+            f"RMSE{_bounds(gap)}{relative}{place}.",
+            "win",
+        )
     others = _winners(study)
     lead = f"{name} does not beat the best baseline, {base}" if others else f"No model beats the best baseline, {base}"
     subject = "it" if others else name if len(study.models) == 2 else f"the best of the others, {name},"
@@ -145,7 +159,10 @@ def skill(study: Study, variable: str, split: str) -> str:
     ties = rows.iloc[1:][lambda rest: rest["low"] <= best["value"]]
     whose = listing(label(model) for model in ties["model"]) if len(ties) <= 3 else f"{len(ties)} others"
     close = f"; it lies inside the 95\u00a0% interval{'s' if len(ties) > 1 else ''} of {whose}" if len(ties) else ""
-    return f"{first}the lowest RMSE for {variable} of {plural(len(rows), 'model')}, {_value(best, str(best['units']))}{close}."
+    return (
+        f"{first}the lowest RMSE for {variable} of {plural(len(rows), 'model')}, "
+        f"{_value(best, str(best['units']))}{close}."
+    )
 
 
 def where(model: str, reference: str | None, skill_map: np.ndarray, low: np.ndarray, high: np.ndarray) -> str:
@@ -170,7 +187,10 @@ def drivers(model: str, names: tuple[str, ...], importance: np.ndarray, measure:
     total = float(np.nansum(np.clip(importance, 0, None)))
     share = f", {percent(float(importance[order[0]]) / total)} of the sum over all" if total > 0 else ""
     amount = with_units(number(float(importance[order[0]])), measure[1])
-    return f"{label(model)} leans most on {first} ({measure[0]}: {amount}{share}), then on {label(names[order[1]])}.{doubt}"
+    return (
+        f"{label(model)} leans most on {first} ({measure[0]}: {amount}{share}), then on "
+        f"{label(names[order[1]])}.{doubt}"
+    )
 
 
 @dataclass(frozen=True)
@@ -211,7 +231,10 @@ def _hindsight(winners: list[str], study: Study) -> str:
     if not winners:
         return ""
     verb = "does" if len(winners) == 1 else "do"
-    return f" On {study.split}, {listing(label(model) for model in winners)} {verb} beat it, but {study.chosen_on} did not choose {'it' if len(winners) == 1 else 'them'}."
+    return (
+        f" On {study.split}, {listing(label(model) for model in winners)} {verb} beat it, but "
+        f"{study.chosen_on} did not choose {'it' if len(winners) == 1 else 'them'}."
+    )
 
 
 def _amount(gap: Difference, unit: str) -> str:

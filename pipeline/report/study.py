@@ -63,7 +63,11 @@ class Sampling:
         gaps = np.diff(time)
         if len(gaps):
             middle = np.sort(gaps)[len(gaps) // 2]
-            days = middle / np.timedelta64(1, "D") if isinstance(middle, np.timedelta64) else middle.total_seconds() / 86400
+            days = (
+                middle / np.timedelta64(1, "D")
+                if isinstance(middle, np.timedelta64)
+                else middle.total_seconds() / 86400
+            )
             step = next((word for limit, word in _STEPS if days < limit), "sample")
         else:
             step = "sample"
@@ -135,7 +139,12 @@ class Study:
         return self.units[self.variable]
 
     def scores(
-        self, metric: str | None = None, *, variable: str | None = None, group: str | None = "all", split: str | None = None
+        self,
+        metric: str | None = None,
+        *,
+        variable: str | None = None,
+        group: str | None = "all",
+        split: str | None = None,
     ) -> pd.DataFrame:
         """Return rows of ``scores.csv`` of a target (the first) and a test set (the verdict's)."""
         table = self.run.scores
@@ -186,7 +195,9 @@ def study(run: Run) -> Study:
     RunFolderError
         If no test set has an RMSE of any model.
     """
-    overall = run.scores[(run.scores["metric"] == METRIC) & (run.scores["group"] == "all") & run.scores["value"].notna()]
+    overall = run.scores[
+        (run.scores["metric"] == METRIC) & (run.scores["group"] == "all") & run.scores["value"].notna()
+    ]
     tests = [name for name in dict.fromkeys(overall["split"]) if name != VALIDATION]
     named = list((run.experiment.get("split") or {}).get("test") or ())
     tests.sort(key=lambda name: named.index(name) if name in named else len(named))

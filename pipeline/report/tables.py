@@ -17,7 +17,8 @@ from pipeline.report.study import METRIC, Study
 
 ACCURACY = ("rmse", "mae", "bias", "pearson_r", "sd_ratio", "bias_q02", "bias_q98", "acc", "nse", "kge", "crps")
 TRUST = (
-    "coverage_50", "coverage_90", "coverage_95", "width_50", "width_90", "width_95", "spread_skill", "crps_fair", "crpss", "nll",
+    "coverage_50", "coverage_90", "coverage_95", "width_50", "width_90", "width_95", "spread_skill", "crps_fair",
+    "crpss", "nll",
 )  # fmt: skip
 
 
@@ -76,7 +77,7 @@ class Table:
     def csv(self) -> str:
         """The table as CSV text."""
         if self.source is not None:
-            return self.source.to_csv(index=False, lineterminator="\n")
+            return str(self.source.to_csv(index=False, lineterminator="\n"))
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
         writer.writerow([f"{c.title} [{c.unit}]" if c.unit else c.title for c in self.columns])
@@ -114,7 +115,9 @@ def plain(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
-        return f"{value:,}".replace("-", numbers.MINUS) if abs(value) >= 10_000 else str(value).replace("-", numbers.MINUS)
+        return (
+            f"{value:,}".replace("-", numbers.MINUS) if abs(value) >= 10_000 else str(value).replace("-", numbers.MINUS)
+        )
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() and abs(value) < 1e6 else numbers.number(value)
     if isinstance(value, Mapping):
@@ -125,7 +128,9 @@ def plain(value: Any) -> str:
     return str(value)
 
 
-def skill_table(study: Study, variable: str, split: str, metrics: Sequence[str], name: str, caption: str) -> Table | None:
+def skill_table(
+    study: Study, variable: str, split: str, metrics: Sequence[str], name: str, caption: str
+) -> Table | None:
     """Return models by scores with intervals, the best bold, ties marked; None where no score is there.
 
     A model ties with the best where the best value lies inside its own 95\u00a0% interval.

@@ -119,8 +119,8 @@ def test_the_signal_keeps_its_size_down_to_the_decoder(make_samples, layout):
 
 def test_what_the_decoder_adds_is_learned(make_samples, context):
     """The bend of the made world is out of reach of a linear reading; some of it is found."""
-    train, validation, test = (make_samples(n, seed=s) for n, s in ((400, 0), (100, 1), (100, 2)))
-    model = UNet(UNetConfig(epochs=25, batch_size=32, lr=3e-3, schedule="one_cycle", width=4, loss="mse"))
+    train, validation, test = (make_samples(n, seed=s) for n, s in ((300, 0), (100, 1), (100, 2)))
+    model = UNet(UNetConfig(epochs=15, batch_size=32, lr=3e-3, schedule="one_cycle", width=4, loss="mse"))
     mean = model.fit(train, validation, context).predict(test, context).mean()
     inside = train.schema.mask
     x, y = (np.asarray(part).reshape(len(part), -1) for part in (train.inputs, train.target[:, :, inside]))

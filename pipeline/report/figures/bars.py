@@ -52,7 +52,9 @@ def shortened(rows: Sequence[Row], keep: Sequence[str], most: int = SHOWN) -> li
     return [row for row in rows if row in must or row in rest]
 
 
-def skill_bars(rows: Sequence[Row], axis: str, alt: str, title: str, *, width: int = 350, height: int | None = None) -> Picture:
+def skill_bars(
+    rows: Sequence[Row], axis: str, alt: str, title: str, *, width: int = 350, height: int | None = None
+) -> Picture:
     """Draw bars from zero with their intervals, the best on top; the best baseline as a line through all.
 
     Parameters
@@ -93,7 +95,14 @@ def skill_bars(rows: Sequence[Row], axis: str, alt: str, title: str, *, width: i
 
 
 def dots(
-    rows: Sequence[Row], axis: str, alt: str, title: str, *, width: int = 520, zero: bool = True, ends: tuple[str, str] = ("", "")
+    rows: Sequence[Row],
+    axis: str,
+    alt: str,
+    title: str,
+    *,
+    width: int = 520,
+    zero: bool = True,
+    ends: tuple[str, str] = ("", ""),
 ) -> Picture:
     """Draw a point with its interval in every row; ``zero`` draws the line of no difference.
 
@@ -113,7 +122,9 @@ def dots(
         for row, y in zip(rows, place, strict=True):
             axes.plot([row.low, row.high], [y, y], color=row.colour, linewidth=2.2, solid_capstyle="round")
             face = LIGHT.surface if row.hollow else row.colour
-            axes.plot([row.value], [y], "o", color=row.colour, markerfacecolor=face, markersize=6.5, markeredgewidth=1.6)
+            axes.plot(
+                [row.value], [y], "o", color=row.colour, markerfacecolor=face, markersize=6.5, markeredgewidth=1.6
+            )
         _names(axes, rows, place, 24)
         axes.set_xlabel(axis)
         axes.set_ylim(-0.6, len(rows) - 0.4)

@@ -50,7 +50,9 @@ def sheet(width: int, height: int) -> Any:
 def add_axes(figure: Any, left: float, top: float, right: float, bottom: float, theme: Theme = LIGHT) -> Any:
     """Return axes with those margins in pixels: a light grid, no frame."""
     width, height = figure.get_size_inches() * 72
-    axes = figure.add_axes((left / width, bottom / height, (width - left - right) / width, (height - top - bottom) / height))
+    axes = figure.add_axes(
+        (left / width, bottom / height, (width - left - right) / width, (height - top - bottom) / height)
+    )
     plain(axes, theme)
     return axes
 
@@ -96,7 +98,10 @@ def raster(draw: Callable[[Any, Theme], None], width: int, height: int, alt: str
             draw(figure, theme)
             buffer = io.BytesIO()
             figure.savefig(
-                buffer, format="webp", dpi=144, pil_kwargs={"lossless": True, "quality": 40, "method": 3, "exact": False}
+                buffer,
+                format="webp",
+                dpi=144,
+                pil_kwargs={"lossless": True, "quality": 40, "method": 3, "exact": False},
             )
         images.append(buffer.getvalue())
     return Picture(images[0], images[1], "image/webp", width, height, alt, title)
@@ -114,14 +119,14 @@ def _slim(svg: str) -> str:
 
 
 def wrapped(name: str, width: int = 20, lines: int = 2) -> str:
-    """Return a model's or channel's name on at most ``lines`` lines of ``width`` letters.
+    r"""Return a model's or channel's name on at most ``lines`` lines of ``width`` letters.
 
     Of a longer name the start and the end are kept, since names of one kind often differ in their end.
 
     Examples
     --------
     >>> wrapped("a_model_with_a_very_long_name+deep_ensemble", 16)
-    'a model with a\\n\u2026+ deep ensemble'
+    'a model with a\n\u2026+ deep ensemble'
     """
     shown = numbers.label(name)
     parts = textwrap.wrap(shown, width, break_long_words=True) or [name]

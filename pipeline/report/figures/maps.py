@@ -125,7 +125,15 @@ def _field(axes: Any, panel: MapPanel, lon: Any, lat: Any, order: tuple[Any, Any
     if panel.cross is not None:
         east = panel.cross[0] + 360 * np.round((np.mean(lon) - panel.cross[0]) / 360)
         for colour, size, line in ((theme.surface, 11, 3.2), (theme.text, 11, 1.5)):
-            axes.plot([east], [panel.cross[1]], "o", markersize=size, markerfacecolor="none", color=colour, markeredgewidth=line)
+            axes.plot(
+                [east],
+                [panel.cross[1]],
+                "o",
+                markersize=size,
+                markerfacecolor="none",
+                color=colour,
+                markeredgewidth=line,
+            )
 
 
 def _ground(axes: Any, box: coast.Box, theme: Theme) -> None:

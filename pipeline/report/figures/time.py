@@ -61,7 +61,9 @@ def timeline(spans: Sequence[Span], alt: str) -> Picture:
             text = f"{span.name}{count}" if share > 0.2 else span.name
             side = "right" if first + (last - first) / 2 > start + 0.9 * whole else "center"
             at = last if side == "right" else first + (last - first) / 2
-            axes.annotate(text, (at, 0.36), ha=side, va="bottom", fontsize=SMALL + 0.5, color=LIGHT.text, annotation_clip=False)
+            axes.annotate(
+                text, (at, 0.36), ha=side, va="bottom", fontsize=SMALL + 0.5, color=LIGHT.text, annotation_clip=False
+            )
         axes.set_xlim(start, end)
         axes.set_ylim(-0.4, 0.5)
         axes.set_yticks([])
@@ -98,7 +100,9 @@ def learning(curves: Mapping[str, pd.DataFrame], colour: str, alt: str, title: s
         from matplotlib.ticker import MaxNLocator
 
         ends: dict[str, list[float]] = {"validation": [], "train": []}
-        losses = np.concatenate([history[["train_loss", "validation_loss"]].to_numpy(float).ravel() for history in curves.values()])
+        losses = np.concatenate(
+            [history[["train_loss", "validation_loss"]].to_numpy(float).ravel() for history in curves.values()]
+        )
         lowest, highest = (float(bound) for bound in np.nanquantile(losses, [0, 1]))
         for history in curves.values():
             epoch = history["epoch"].to_numpy(float)

@@ -58,7 +58,9 @@ def calibration_curve(curves: Sequence[Curve], alt: str, title: str, *, width: i
     return picture(draw, width, height, alt, title)
 
 
-def histogram(counts: np.ndarray, colour: str, axis: str, alt: str, title: str, *, width: int = 344, height: int = 260) -> Picture:
+def histogram(
+    counts: np.ndarray, colour: str, axis: str, alt: str, title: str, *, width: int = 344, height: int = 260
+) -> Picture:
     """Draw a rank or PIT histogram as shares, with the line on which a perfect one lies."""
 
     def draw(figure: Any) -> None:
@@ -91,7 +93,15 @@ def histogram(counts: np.ndarray, colour: str, axis: str, alt: str, title: str, 
 
 
 def spread_error(
-    spread: np.ndarray, error: np.ndarray, colour: str, unit: str, alt: str, title: str, *, width: int = 344, height: int = 260
+    spread: np.ndarray,
+    error: np.ndarray,
+    colour: str,
+    unit: str,
+    alt: str,
+    title: str,
+    *,
+    width: int = 344,
+    height: int = 260,
 ) -> Picture:
     """Draw the RMSE in bins of predicted spread against that spread; on the diagonal, spread tells error."""
 
@@ -113,6 +123,8 @@ def spread_error(
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
         axes.text(0.03, 0.965, "over-confident", fontsize=SMALL, color=LIGHT.muted, va="top", transform=axes.transAxes)
-        axes.text(0.97, 0.04, "under-confident", fontsize=SMALL, color=LIGHT.muted, ha="right", transform=axes.transAxes)
+        axes.text(
+            0.97, 0.04, "under-confident", fontsize=SMALL, color=LIGHT.muted, ha="right", transform=axes.transAxes
+        )
 
     return picture(draw, width, height, alt, title)

@@ -116,7 +116,9 @@ def _blocks(study: Study, explanation: Explanation, *, with_maps: bool) -> list[
     if not explanation.checks:
         trusted = "This method has no check of its own"
     checks = "; ".join(_check(name, value) for name, value in explanation.checks.items())
-    blocks: list[Block] = [Words((f"{explanation.title}. {trusted}{f' ({checks})' if checks else ''}. {explanation.note}".strip(),))]
+    blocks: list[Block] = [
+        Words((f"{explanation.title}. {trusted}{f' ({checks})' if checks else ''}. {explanation.note}".strip(),))
+    ]
     blocks.append(_importance(study, explanation))
     if len(explanation.channels) > _MOST_BARS:
         blocks.append(_table(explanation))
@@ -148,7 +150,8 @@ def _importance(study: Study, explanation: Explanation) -> Figure:
     more = len(explanation.channels) - len(order)
     chart = bars.dots(rows, explanation.axis, alt, "", width=640)
     caption = (
-        f"{explanation.title} for {numbers.label(explanation.model)} on {study.split}: {explanation.measure}, with 95\u00a0% interval, "
+        f"{explanation.title} for {numbers.label(explanation.model)} on {study.split}: {explanation.measure}, "
+        "with 95\u00a0% interval, "
         f"hollow where it includes zero.{f' {more} less important channels are in the table.' if more else ''}"
     )
     return Figure(slug("importance", explanation.model, explanation.method), (chart,), caption)
@@ -163,28 +166,55 @@ def _maps(explanation: Explanation) -> Figure:
     pictures = []
     for i in order:
         total = float(np.nansum(np.abs(fields[i])))
-        inner = float(np.nansum(np.sort(np.abs(fields[i][np.isfinite(fields[i])]))[::-1][: max(fields[i].size // 10, 1)]))
+        inner = float(
+            np.nansum(np.sort(np.abs(fields[i][np.isfinite(fields[i])]))[::-1][: max(fields[i].size // 10, 1)])
+        )
         share = numbers.percent(inner / total) if total > 0 else numbers.percent(0.0)
         alt = f"{numbers.label(explanation.channels[i])}: a tenth of the cells carries {share} of the attribution."
-        pictures.append(maps.draw_map(maps.MapPanel(fields[i], numbers.label(explanation.channels[i]), alt), grid, scale, width=262, highest=240))
+        pictures.append(
+            maps.draw_map(
+                maps.MapPanel(fields[i], numbers.label(explanation.channels[i]), alt),
+                grid,
+                scale,
+                width=262,
+                highest=240,
+            )
+        )
     more = len(explanation.channels) - len(order)
     belief = "its checks passed" if explanation.trusted else "its checks did not pass: do not rely on it"
     caption = (
-        f"Mean attribution of each input cell, {explanation.title.lower()} for {numbers.label(explanation.model)}; same scale; {belief}."
-        f"{f' The {len(order)} most important of {len(explanation.channels)} channels.' if more else ''} {explanation.note}".strip()
+        f"Mean attribution of each input cell, {explanation.title.lower()} for "
+        f"{numbers.label(explanation.model)}; same scale; {belief}."
+        f"{f' The {len(order)} most important of {len(explanation.channels)} channels.' if more else ''} "
+        f"{explanation.note}".strip()
     )
     return Figure(slug("attribution", explanation.model, explanation.method), tuple(pictures), caption)
 
 
 def _table(explanation: Explanation) -> tables.Table:
     order = explanation.order
-    parts = [tables.figures([float(part[i]) for i in order]) for part in (explanation.importance, explanation.low, explanation.high)]
-    rows = tuple((tables.text(numbers.label(explanation.channels[i])), *cells) for i, cells in zip(order, zip(*parts, strict=True), strict=True))
-    columns = (tables.Column("Channel", numeric=False), tables.Column("Importance"), tables.Column("Low"), tables.Column("High"))
+    parts = [
+        tables.figures([float(part[i]) for i in order])
+        for part in (explanation.importance, explanation.low, explanation.high)
+    ]
+    rows = tuple(
+        (tables.text(numbers.label(explanation.channels[i])), *cells)
+        for i, cells in zip(order, zip(*parts, strict=True), strict=True)
+    )
+    columns = (
+        tables.Column("Channel", numeric=False),
+        tables.Column("Importance"),
+        tables.Column("Low"),
+        tables.Column("High"),
+    )
     frame = pd.DataFrame({
         "channel": [explanation.channels[i] for i in order], "importance": explanation.importance[order],
         "low": explanation.low[order], "high": explanation.high[order],
     })  # fmt: skip
     return tables.Table(
-        slug("channels", explanation.model, explanation.method), f"All channels: {explanation.axis}, 95\u00a0% interval.", columns, rows, frame
+        slug("channels", explanation.model, explanation.method),
+        f"All channels: {explanation.axis}, 95\u00a0% interval.",
+        columns,
+        rows,
+        frame,
     )

@@ -71,7 +71,9 @@ def _lead(study: Study, spans: list[time.Span]) -> str:
     deep = sum(member.history is not None for member in study.run.members)
     nets = f"; {numbers.plural(deep, 'network')} {'was' if deep == 1 else 'were'} trained" if deep else ""
     if not parts:
-        return f"{numbers.plural(len(study.models), 'model')} {'was' if len(study.models) == 1 else 'were'} fitted{nets}."
+        return (
+            f"{numbers.plural(len(study.models), 'model')} {'was' if len(study.models) == 1 else 'were'} fitted{nets}."
+        )
     return f"Models {numbers.listing(parts)}{nets}."
 
 
@@ -98,7 +100,11 @@ def _curves(study: Study) -> list[Block]:
 
 def _curve(study: Study, model: str, members: list[Member]) -> Picture:
     curves = {member.name: member.history for member in members if member.history is not None}
-    best = [int(h.loc[h["validation_loss"].idxmin(), "epoch"]) for h in curves.values() if h["validation_loss"].notna().any()]
+    best = [
+        int(h.loc[h["validation_loss"].idxmin(), "epoch"])
+        for h in curves.values()
+        if h["validation_loss"].notna().any()
+    ]
     last = [int(h["epoch"].iloc[-1]) for h in curves.values()]
     alt = f"{numbers.plural(len(curves), 'member')} of {numbers.label(model)}, no finite validation loss."
     if best:
@@ -122,19 +128,24 @@ def _settings(study: Study) -> tables.Table | None:
     for name, summary in study.run.methods.items():
         rows += _setting_rows(name, summary)
     columns = tuple(tables.Column(head, numeric=False) for head in ("Model", "Setting", "Value"))
-    caption = "What each model chose or learned while it was fitted (its first member), by itself or on the validation split."
+    caption = (
+        "What each model chose or learned while it was fitted (its first member), by itself or on the validation split."
+    )
     return tables.Table("settings", caption, columns, tuple(rows)) if rows else None
 
 
 def _setting_rows(model: str, summary: Mapping[str, Any]) -> list[tuple[tables.Cell, ...]]:
     items = [(key, value) for key, value in summary.items() if key not in {"seconds", "member"}]
-    rows = []
+    rows: list[tuple[tables.Cell, ...]] = []
     for key, value in items[:_MOST_SETTINGS]:
         unit = numbers.units(key.rpartition("[")[2].rstrip("]")) if key.endswith("]") else ""
-        sort: float | str = float(value) if isinstance(value, (int, float)) else str(value)
         shown = tables.plain(value)
         rows.append(
-            (tables.text(numbers.label(model)), tables.text(numbers.label(key)), tables.Cell(f"{shown} {unit}".strip(), str(sort)))
+            (
+                tables.text(numbers.label(model)),
+                tables.text(numbers.label(key)),
+                tables.Cell(f"{shown} {unit}".strip(), str(value)),
+            )
         )
     return rows
 
@@ -152,7 +163,15 @@ def _stages(study: Study) -> tables.Table | None:
     for model, seconds in fits.items():
         count = f", {len(seconds)} members" if len(seconds) > 1 else ""
         cell = tables.Cell(numbers.duration(sum(seconds)), sum(seconds))
-        rows.append((tables.Cell(f"fit: {numbers.label(model)}{count}", f"fit {model}"), cell, tables.Cell(numbers.MISSING, 0.0)))
+        rows.append(
+            (
+                tables.Cell(f"fit: {numbers.label(model)}{count}", f"fit {model}"),
+                cell,
+                tables.Cell(numbers.MISSING, 0.0),
+            )
+        )
     columns = (tables.Column("Stage", numeric=False), tables.Column("Time"), tables.Column("Peak memory", "MiB"))
-    caption = "Wall time and most memory of each stage; times of fits are sums over members, which may run side by side."
+    caption = (
+        "Wall time and most memory of each stage; times of fits are sums over members, which may run side by side."
+    )
     return tables.Table(slug("stages"), caption, columns, tuple(rows)) if rows else None

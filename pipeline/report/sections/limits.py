@@ -41,11 +41,13 @@ def build(study: Study) -> Section | None:
     if len(study.variables) == 1:
         items.append(f"Only {study.variable} was judged; its relation to other variables was not.")
     items.append(
-        "Means over days and cells are judged here; rare extremes, spatial patterns and sequences of days may be better or worse than these scores say."
+        "Means over days and cells are judged here; rare extremes, spatial patterns and sequences of days may be "
+        "better or worse than these scores say."
     )
     region = _region(study)
     lead = (
-        f"This evaluation rests on {numbers.plural(sampling.count, sampling.step)} of {numbers.plural(sampling.years, 'year')}"
+        f"This evaluation rests on {numbers.plural(sampling.count, sampling.step)} of "
+        f"{numbers.plural(sampling.years, 'year')}"
         f"{f' in {region}' if region else ''}; it says nothing beyond them."
     )
     return Section("limits", "Limits", lead, (Words(tuple(items), listed=True),))
@@ -57,7 +59,8 @@ def _time(study: Study) -> list[str]:
     items = []
     if sampling.years < _LONG:
         items.append(
-            f"{study.split} spans {numbers.plural(sampling.years, 'year')}, {sampling.first} to {sampling.last}: too short for "
+            f"{study.split} spans {numbers.plural(sampling.years, 'year')}, {sampling.first} to {sampling.last}: "
+            "too short for "
             "slow changes and for events that come once in decades."
         )
     if sampling.season:
@@ -65,7 +68,10 @@ def _time(study: Study) -> list[str]:
     few = study.effective
     if few is not None:
         hint = " That is too few for a claim." if few < FEW else ""
-        items.append(f"Neighbouring {sampling.step}s resemble each other: there are about {numbers.number(few, 0)} independent samples.{hint}")
+        items.append(
+            f"Neighbouring {sampling.step}s resemble each other: there are about {numbers.number(few, 0)} "
+            f"independent samples.{hint}"
+        )
     return items
 
 
@@ -109,12 +115,16 @@ def _truth(study: Study) -> list[str]:
     cells = mean.any(axis=0)
     if not cells.all():
         items.append(
-            f"{numbers.plural(int(cells.sum()), 'cell')} of {cells.size:,} {'is' if cells.sum() == 1 else 'are'} predicted; "
+            f"{numbers.plural(int(cells.sum()), 'cell')} of {cells.size:,} {'is' if cells.sum() == 1 else 'are'} "
+            "predicted; "
             "the others have too little truth to learn from."
         )
     lost = float((mean & ~truth).sum() / max(mean.sum(), 1))
     if lost > 0:
-        items.append(f"Truth is missing for {numbers.percent(lost)} of the predicted values of {study.split}; those are not scored.")
+        items.append(
+            f"Truth is missing for {numbers.percent(lost)} of the predicted values of {study.split}; those are "
+            "not scored."
+        )
     return items
 
 
@@ -128,11 +138,13 @@ def _climate(study: Study) -> list[str]:
     value = numbers.with_units(numbers.number(climate.test), unit)
     if climate.outside:
         return [
-            f"{study.split} is unlike the train split: its mean {study.variable}, {value}, lies outside all {len(climate.train)} train years "
+            f"{study.split} is unlike the train split: its mean {study.variable}, {value}, lies outside all "
+            f"{len(climate.train)} train years "
             f"({span}), {gap} from their mean. Models had to extrapolate."
         ]
     return [
-        f"The mean {study.variable} of {study.split}, {value}, lies within the train years ({span}; {gap} from their mean): "
+        f"The mean {study.variable} of {study.split}, {value}, lies within the train years ({span}; {gap} from "
+        "their mean): "
         "skill in a warmer or otherwise different climate was not tested."
     ]
 

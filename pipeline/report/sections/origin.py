@@ -6,17 +6,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.report import data_facts, numbers, sentences, tables
-from pipeline.report.sections import Block, Code, Heading, Section, Words
+from pipeline.report.sections import Block, Code, Heading, Section
 from pipeline.report.study import METRIC, Study
 
 
 def build(study: Study) -> Section:
     """Return the section."""
     provenance = study.run.provenance
-    blocks: list[Block] = [Code("experiment", "experiment.yaml", study.run.text), Code("commands", "To repeat", _commands(study))]
+    blocks: list[Block] = [
+        Code("experiment", "experiment.yaml", study.run.text),
+        Code("commands", "To repeat", _commands(study)),
+    ]
     made = _made(study)
     if made:
-        blocks += [Heading("Machine, versions, seeds"), tables.facts("versions", "Where this run's numbers come from.", made)]
+        blocks += [
+            Heading("Machine, versions, seeds"),
+            tables.facts("versions", "Where this run's numbers come from.", made),
+        ]
     files = _files(provenance)
     if files is not None:
         blocks += [Heading("Files read"), files]
@@ -26,7 +32,10 @@ def build(study: Study) -> Section:
     cards = _data_cards(study)
     if cards:
         blocks += [Heading("Data card"), *cards]
-    blocks += [Heading("Model card"), tables.facts("model-card", f"Model card of {numbers.label(study.headline)}.", _model_card(study))]
+    blocks += [
+        Heading("Model card"),
+        tables.facts("model-card", f"Model card of {numbers.label(study.headline)}.", _model_card(study)),
+    ]
     return Section("provenance", "Provenance", _lead(study), tuple(blocks))
 
 
@@ -75,7 +84,9 @@ def _files(provenance: Mapping[str, Any]) -> tables.Table | None:
             tables.text(str(item.get("dataset") or "")),
             tables.text(str(item.get("path") or item.get("file") or "")),
             tables.text(str(item.get("how") or numbers.MISSING)),
-            tables.Cell(f"{int(item['bytes']):,}" if item.get("bytes") else numbers.MISSING, float(item.get("bytes") or 0)),
+            tables.Cell(
+                f"{int(item['bytes']):,}" if item.get("bytes") else numbers.MISSING, float(item.get("bytes") or 0)
+            ),
             tables.text(str(item.get("sha256") or numbers.MISSING)),
         )
         for item in found
@@ -111,7 +122,11 @@ def _outputs(study: Study) -> tables.Table | None:
 def _data_cards(study: Study) -> list[Block]:
     cards: dict[str, dict[str, str]] = {}
     for dataset in data_facts.datasets(study.run.ingest):
-        cards[dataset.name] = {"Description": dataset.description, "Licence": dataset.licence, "Citation": dataset.citation}
+        cards[dataset.name] = {
+            "Description": dataset.description,
+            "Licence": dataset.licence,
+            "Citation": dataset.citation,
+        }
     for item in study.run.provenance.get("data") or ():
         if isinstance(item, Mapping) and item.get("dataset"):
             card = cards.setdefault(str(item["dataset"]), {"Description": "", "Licence": "", "Citation": ""})

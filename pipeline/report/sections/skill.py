@@ -113,7 +113,7 @@ def _multiples(study: Study, variable: str, split: str, key: str, groups: list[s
     for group in groups:
         table = rows[rows["group"] == group].drop_duplicates("model").set_index("model")
         panels[group.partition("=")[2]] = [
-            bars.Row(m, *(float(table.at[m, c]) for c in ("value", "low", "high")), study.colours[m])
+            bars.Row(m, table.at[m, "value"], table.at[m, "low"], table.at[m, "high"], study.colours[m])
             for m in order
             if m in kept and m in table.index
         ]

@@ -34,16 +34,23 @@ def build(study: Study) -> Section | None:
 def _variable(study: Study, data: xr.Dataset | None, variable: str) -> list[Block]:
     blocks: list[Block] = []
     if data is not None:
-        pictures = [p for p in (_histogram(study, data, variable), _curve(study, data, variable), _spread(study, data, variable)) if p]
+        pictures = [
+            p
+            for p in (_histogram(study, data, variable), _curve(study, data, variable), _spread(study, data, variable))
+            if p
+        ]
         if pictures:
             caption = (
-                f"{numbers.label(study.headline)}, {variable} on {study.split}. Left to right as far as the model gives them: where the truth "
-                "falls in the forecast, calibration with its 95\u00a0% band (thin lines: other models), RMSE in bins of predicted spread."
+                f"{numbers.label(study.headline)}, {variable} on {study.split}. Left to right as far as the "
+                "model gives them: where the truth "
+                "falls in the forecast, calibration with its 95\u00a0% band (thin lines: other models), RMSE in "
+                "bins of predicted spread."
             )
             blocks.append(Figure(slug("calibration", variable), tuple(pictures), caption))
     table = tables.skill_table(
         study, variable, study.split, tables.TRUST, slug("trust", variable),
-        f"Reliability and sharpness of {variable} on {study.split}. Narrow intervals (small widths) are good only where coverage is right. "
+        f"Reliability and sharpness of {variable} on {study.split}. Narrow intervals (small widths) are good "
+        "only where coverage is right. "
         "Small print: 95\u00a0% interval. Bold: best; \u2248: the best value lies inside this model's interval.",
     )  # fmt: skip
     blocks += [table] if table else []
@@ -86,7 +93,9 @@ def _curve(study: Study, data: xr.Dataset, variable: str) -> Picture | None:
     found = [own]
     for model in others:
         diagnostics = study.run.diagnostics(model) if len(found) < _MOST_CURVES else None
-        curve = curves.calibration(diagnostics, variable, model, study.colours[model]) if diagnostics is not None else None
+        curve = (
+            curves.calibration(diagnostics, variable, model, study.colours[model]) if diagnostics is not None else None
+        )
         found += [curve] if curve is not None else []
     return trust.calibration_curve(found, curves.finding(own), "Calibration", height=260)
 
@@ -102,9 +111,14 @@ def _spread(study: Study, data: xr.Dataset, variable: str) -> Picture | None:
     rho = float(pd.Series(spread[good]).rank().corr(pd.Series(error[good]).rank()))
     ratio = float(np.sqrt(np.mean(spread[good] ** 2)) / np.sqrt(np.mean(error[good] ** 2)))
     told = "Larger spread goes with larger error" if rho > 0.5 else "Spread says little about the error"
-    alt = f"{told} (rank correlation over bins {numbers.number(rho, 2)}); spread is {numbers.number(ratio, 2)} times the error."
+    alt = (
+        f"{told} (rank correlation over bins {numbers.number(rho, 2)}); spread is {numbers.number(ratio, 2)} "
+        "times the error."
+    )
     unit = numbers.units(study.units[variable])
-    return trust.spread_error(spread, error, study.colours[study.headline], f" [{unit}]" if unit else "", alt, "Spread against error")
+    return trust.spread_error(
+        spread, error, study.colours[study.headline], f" [{unit}]" if unit else "", alt, "Spread against error"
+    )
 
 
 def _coverage_groups(study: Study, variable: str) -> list[Block]:
@@ -127,7 +141,10 @@ def _coverage_groups(study: Study, variable: str) -> list[Block]:
         }
         label = metric_words("coverage_90").label
         pictures = bars.multiples(panels, f"{label} [%]", f"{label} by {key}", mark=90.0)
-        caption = f"Share of truths inside the 90\u00a0% interval by {key}, {variable} on {study.split}; the dashed line, 90 %, is right."
+        caption = (
+            f"Share of truths inside the 90\u00a0% interval by {key}, {variable} on {study.split}; the "
+            "dashed line, 90 %, is right."
+        )
         blocks.append(Figure(slug("coverage", str(key), variable), tuple(pictures), caption))
     return blocks
 
@@ -143,11 +160,20 @@ def _variances(study: Study, data: xr.Dataset, variable: str) -> list[Block]:
     pictures, means = [], {}
     for kind, field in fields.items():
         means[kind] = float(np.sqrt(np.nanmean(field**2)))
-        alt = f"The {kind} standard deviation is {numbers.with_units(numbers.number(means[kind]), unit)} on average over the area."
+        alt = (
+            f"The {kind} standard deviation is {numbers.with_units(numbers.number(means[kind]), unit)} on "
+            "average over the area."
+        )
         pictures.append(maps.draw_map(maps.MapPanel(field, titles[kind], alt), grid, scale))
     share = ""
     if len(means) == 2:
         part = means["epistemic"] ** 2 / (means["aleatoric"] ** 2 + means["epistemic"] ** 2)
-        share = f" Of the predicted variance, {numbers.percent(part)} is epistemic: more data could lower that part, not the other."
-    caption = f"Standard deviations that {numbers.label(study.headline)} predicts, {variable}, root of the mean variance on {study.split}; same scale.{share}"
+        share = (
+            f" Of the predicted variance, {numbers.percent(part)} is epistemic: more data could lower that "
+            "part, not the other."
+        )
+    caption = (
+        f"Standard deviations that {numbers.label(study.headline)} predicts, {variable}, root of the mean "
+        f"variance on {study.split}; same scale.{share}"
+    )
     return [Figure(slug("variances", variable), tuple(pictures), caption)]

@@ -37,7 +37,9 @@ def build(study: Study) -> Verdict:
         pictures += [skill] if skill is not None else []
         curve = curves.calibration(diagnostics, study.variable, study.headline, study.colours[study.headline])
         if curve is not None:
-            pictures.append(trust.calibration_curve([curve], curves.finding(curve), "Do the error bars hold?", height=_HIGH))
+            pictures.append(
+                trust.calibration_curve([curve], curves.finding(curve), "Do the error bars hold?", height=_HIGH)
+            )
     return Verdict(
         question=sentences.question(study),
         answer=sentences.answer(study),
@@ -52,15 +54,30 @@ def build(study: Study) -> Verdict:
 def _bars(study: Study) -> Picture:
     table = study.scores(METRIC).dropna(subset=["value"]).sort_values("value").drop_duplicates("model")
     rows = [
-        bars.Row(r.model, r.value, r.low, r.high, study.colours[r.model], "best baseline" if r.model == study.reference else "")
+        bars.Row(
+            r.model,
+            r.value,
+            r.low,
+            r.high,
+            study.colours[r.model],
+            "best baseline" if r.model == study.reference else "",
+        )
         for r in table.itertuples()
     ]
     kept = bars.shortened(rows, tuple(model for model in (study.headline, study.reference) if model), 8)
     best, hidden = rows[0], len(rows) - len(kept)
-    finding = f"{numbers.label(best.name)} has the lowest RMSE, {numbers.with_units(numbers.number(best.value), study.unit)}"
-    against = f"; the best baseline, {numbers.label(study.reference)}, is marked by the dashed line" if study.reference else ""
+    finding = (
+        f"{numbers.label(best.name)} has the lowest RMSE, {numbers.with_units(numbers.number(best.value), study.unit)}"
+    )
+    against = (
+        f"; the best baseline, {numbers.label(study.reference)}, is marked by the dashed line"
+        if study.reference
+        else ""
+    )
     title = "RMSE" if not hidden else f"RMSE, {len(kept)} of {len(rows)} models"
-    return bars.skill_bars(kept, sentences.score_axis(METRIC, study.unit), f"{finding}{against}.", title, width=344, height=_HIGH)
+    return bars.skill_bars(
+        kept, sentences.score_axis(METRIC, study.unit), f"{finding}{against}.", title, width=344, height=_HIGH
+    )
 
 
 def skill_map(study: Study, data: xr.Dataset, variable: str, *, highest: int = 330) -> Picture | None:
@@ -72,7 +89,9 @@ def skill_map(study: Study, data: xr.Dataset, variable: str, *, highest: int = 3
         return None
     alt = sentences.where(study.headline, study.reference, field, low, high)
     # Without an interval nothing is dotted: NaN compares as false.
-    panel = maps.MapPanel(field, f"RMSE reduction against {numbers.label(study.reference)}", alt, (low <= 0) & (high >= 0))
+    panel = maps.MapPanel(
+        field, f"RMSE reduction against {numbers.label(study.reference)}", alt, (low <= 0) & (high >= 0)
+    )
     return maps.draw_map(panel, Grid.of(data), maps.Scale.of("skill", "%", field), highest=highest)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import xarray as xr
@@ -66,7 +67,10 @@ def _lead(study: Study, data: xr.Dataset, variable: str) -> str:
     rmse = bound(data, f"{variable}_rmse")
     low_rmse, high_rmse = (float(x) for x in np.nanquantile(rmse, [0.05, 0.95]))
     unit = numbers.units(study.units[variable])
-    return f"The RMSE of {numbers.label(study.headline)} runs from {numbers.interval(low_rmse, high_rmse)} {unit} in nine of ten cells."
+    return (
+        f"The RMSE of {numbers.label(study.headline)} runs from {numbers.interval(low_rmse, high_rmse)} "
+        f"{unit} in nine of ten cells."
+    )
 
 
 def _maps(study: Study, data: xr.Dataset, variable: str) -> Figure:
@@ -89,7 +93,10 @@ def _maps(study: Study, data: xr.Dataset, variable: str) -> Figure:
     pictures.append(maps.draw_map(maps.MapPanel(rmse, "RMSE", alt), grid, maps.Scale.of("spread", unit, rmse)))
     skill = skill_map(study, data, variable)
     pictures += [skill] if skill is not None else []
-    caption = f"{name} on {study.split}, {variable}, mean over all times of each cell. Dots: the 95\u00a0% interval includes zero."
+    caption = (
+        f"{name} on {study.split}, {variable}, mean over all times of each cell. Dots: the 95\u00a0% "
+        "interval includes zero."
+    )
     return Figure(slug("maps", variable), tuple(pictures), caption)
 
 
@@ -128,8 +135,8 @@ def _days(test: xr.Dataset, variable: str) -> tuple[Day, Day] | None:
         return None
 
     def day(index: int) -> Day:
-        fields = (np.asarray(part.isel(time=index).values, float) for part in (truth, mean))
-        return Day(str(test["time"].values[index])[:10], *fields, rmse=float(rmse[index]))
+        fields = [np.asarray(part.isel(time=index).values, float) for part in (truth, mean)]
+        return Day(str(test["time"].values[index])[:10], fields[0], fields[1], float(rmse[index]))
 
     return day(int(np.nanargmin(rmse))), day(int(np.nanargmax(rmse)))
 
@@ -159,7 +166,8 @@ def _day_figures(study: Study, test: xr.Dataset, variable: str, days: tuple[Day,
         spot = place(*_position(grid, int(row), int(column)))
         alts = (
             f"Truth on {day.date}: from {numbers.interval(float(np.nanmin(day.truth)), float(np.nanmax(day.truth)))}.",
-            f"Prediction on {day.date}: from {numbers.interval(float(np.nanmin(day.mean)), float(np.nanmax(day.mean)))}.",
+            f"Prediction on {day.date}: from "
+            f"{numbers.interval(float(np.nanmin(day.mean)), float(np.nanmax(day.mean)))}.",
             f"Error on {day.date}: the largest, {amount}, is at {spot}.",
         )
         parts = (("Truth", day.truth, field), ("Prediction", day.mean, field), ("Prediction less truth", gap, error))
@@ -168,7 +176,8 @@ def _day_figures(study: Study, test: xr.Dataset, variable: str, days: tuple[Day,
             for (title, values, scale), alt in zip(parts, alts, strict=True)
         )
         caption = (
-            f"The {word} day of {study.split}, {day.date}: {variable}, RMSE {numbers.with_units(numbers.number(day.rmse), unit)}. "
+            f"The {word} day of {study.split}, {day.date}: {variable}, RMSE "
+            f"{numbers.with_units(numbers.number(day.rmse), unit)}. "
             "Colours mean the same on the best and the worst day."
         )
         blocks.append(Figure(slug(word, "day", variable), pictures, caption))
@@ -188,7 +197,11 @@ def _series(study: Study, test: xr.Dataset, data: xr.Dataset | None, variable: s
     truth, mean = (np.asarray(cell[name].values, float) for name in (f"{variable}_truth", variable))
     part = _stretch(times, np.abs(mean - truth))
     bands = tuple(
-        (np.asarray(cell[f"{variable}_{low}"].values, float)[part], np.asarray(cell[f"{variable}_{high}"].values, float)[part], name)
+        (
+            np.asarray(cell[f"{variable}_{low}"].values, float)[part],
+            np.asarray(cell[f"{variable}_{high}"].values, float)[part],
+            name,
+        )
         for low, high, name in (("q05", "q95", "90\u00a0% band"), ("q25", "q75", "50\u00a0% band"))
         if f"{variable}_{low}" in cell and f"{variable}_{high}" in cell
     )
@@ -220,7 +233,8 @@ def calendar_free(times: np.ndarray) -> np.ndarray:
     share = [(t - begin) / (begin.replace(year=t.year + 1) - begin) for t, begin in zip(times, begins, strict=True)]
     years = np.array([f"{t.year:04d}" for t in times], dtype="datetime64[Y]")
     start, length = years.astype("datetime64[s]"), (years + 1).astype("datetime64[s]") - years.astype("datetime64[s]")
-    return start + (np.array(share) * length.astype(float)).astype("timedelta64[s]")
+    moved: np.ndarray = start + (np.array(share) * length.astype(float)).astype("timedelta64[s]")
+    return moved
 
 
 def _ranking_map(study: Study, test: xr.Dataset, data: xr.Dataset | None, variable: str) -> tuple[np.ndarray, str]:
@@ -240,11 +254,13 @@ def _stretch(times: np.ndarray, error: np.ndarray) -> slice:
     edges = [0, *breaks.tolist(), len(times)]
     pieces = [
         (start, min(start + _LONGEST, stop))
-        for begin, stop in zip(edges[:-1], edges[1:], strict=True)
+        for begin, stop in pairwise(edges)
         for start in range(begin, stop, _LONGEST)
     ]
     longest = max(stop - start for start, stop in pieces)
-    pieces = [piece for piece in pieces if piece[1] - piece[0] >= 0.5 * longest and np.isfinite(error[slice(*piece)]).any()]
+    pieces = [
+        piece for piece in pieces if piece[1] - piece[0] >= 0.5 * longest and np.isfinite(error[slice(*piece)]).any()
+    ]
     if not pieces:
         return slice(0, min(len(times), _LONGEST))
     pieces.sort(key=lambda piece: float(np.nanmean(error[slice(*piece)])))

@@ -106,6 +106,14 @@ def test_what_is_no_climate4r_object_is_refused(make_grid, load_rda, noted):
         load_rda({"obj": wrong})
 
 
+def test_a_single_object_without_a_name_is_refused(tmp_path, entry_of, load_entry):
+    import rdata
+
+    rdata.write_rds(tmp_path / "x.rds", np.arange(3.0))
+    with pytest.raises(DataError, match=r"x.rds: expected an R data file written by save\(\), got no named object"):
+        load_entry(entry_of("rda", ["x.rds"], TA))
+
+
 @pytest.mark.parametrize("damage", ["cut", "text", "empty"])
 def test_a_damaged_file_is_refused(tmp_path, make_grid, write_rda, entry_of, load_entry, damage):
     path = tmp_path / "x.rda"

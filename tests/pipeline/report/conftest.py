@@ -72,7 +72,9 @@ def _smooth(noise, passes=6):
     before = noise.std()
     for _ in range(passes):
         padded = np.pad(noise, [(0, 0)] * (noise.ndim - 2) + [(1, 1), (1, 1)], mode="edge")
-        noise = (padded[..., :-2, 1:-1] + padded[..., 2:, 1:-1] + padded[..., 1:-1, :-2] + padded[..., 1:-1, 2:] + noise) / 5
+        noise = (
+            padded[..., :-2, 1:-1] + padded[..., 2:, 1:-1] + padded[..., 1:-1, :-2] + padded[..., 1:-1, 2:] + noise
+        ) / 5
     return noise * before / noise.std()
 
 
@@ -121,7 +123,9 @@ def _write_predictions(run, fake, model, times, truth, split="test", folder="pre
             data[f"{v}_member"] = (("member", *dims), (mean + spread).astype(np.float32))
         for level in (5, 25, 50, 75, 95):
             data[f"{v}_q{level:02d}"] = (dims, (mean + norm.ppf(level / 100) * sd).astype(np.float32))
-    dataset = xr.Dataset(data, {"time": times, "lat": LAT, "lon": LON, "split": ("time", np.full(len(times), split, object))})
+    dataset = xr.Dataset(
+        data, {"time": times, "lat": LAT, "lon": LON, "split": ("time", np.full(len(times), split, object))}
+    )
     dataset[v].attrs["units"] = fake.units
     (run / folder).mkdir(parents=True, exist_ok=True)
     dataset.to_netcdf(run / folder / f"{model}.nc")
@@ -139,7 +143,12 @@ def _score_rows(fake, model, split, mean, dataset, times):
     rows = []
     for group, rows_in in groups.items():
         gap = (mean - truth)[rows_in]
-        values = {"rmse": np.sqrt(np.nanmean(gap**2)), "mae": np.nanmean(abs(gap)), "bias": np.nanmean(gap), "pearson_r": 0.9 + rng.uniform(0, 0.08)}
+        values = {
+            "rmse": np.sqrt(np.nanmean(gap**2)),
+            "mae": np.nanmean(abs(gap)),
+            "bias": np.nanmean(gap),
+            "pearson_r": 0.9 + rng.uniform(0, 0.08),
+        }
         if f"{v}_q05" in dataset:
             low, high = (dataset[f"{v}_q{q}"].values[rows_in] for q in ("05", "95"))
             inside = (truth[rows_in] >= low) & (truth[rows_in] <= high)
@@ -160,7 +169,12 @@ def _write_diagnostics(run, fake, model, mean, dataset, reference):
     gap, dims = (dataset[v] - dataset[f"{v}_truth"]), ("lat", "lon")
     rmse, bias = np.sqrt((gap**2).mean("time")).values, gap.mean("time").values
     half = 0.16 * np.ones_like(bias)
-    data = {f"{v}_rmse": (dims, rmse), f"{v}_bias": (dims, bias), f"{v}_bias_low": (dims, bias - half), f"{v}_bias_high": (dims, bias + half)}
+    data = {
+        f"{v}_rmse": (dims, rmse),
+        f"{v}_bias": (dims, bias),
+        f"{v}_bias_low": (dims, bias - half),
+        f"{v}_bias_high": (dims, bias + half),
+    }
     if reference is not None:
         skill = 100 * (1 - rmse / reference)
         data |= {f"{v}_skill": (dims, skill), f"{v}_skill_low": (dims, skill - 9), f"{v}_skill_high": (dims, skill + 9)}
@@ -172,11 +186,17 @@ def _write_diagnostics(run, fake, model, mean, dataset, reference):
         pit = norm.cdf((truth - mean) / sd)[np.isfinite(mean)]
         level = np.linspace(0.05, 0.95, 19)
         observed = np.array([(pit <= p).mean() for p in level])
-        data |= {f"{v}_calibration_{n}": ("level", observed + d) for n, d in (("observed", 0), ("low", -0.02), ("high", 0.02))}
+        data |= {
+            f"{v}_calibration_{n}": ("level", observed + d)
+            for n, d in (("observed", 0), ("low", -0.02), ("high", 0.02))
+        }
         data[f"{v}_calibration_level"] = ("level", level)
         data[f"{v}_pit_count"] = ("bin", np.histogram(pit, 20, (0, 1))[0])
         bins = np.linspace(0.8, 1.2, 8) * np.nanmean(sd)
-        data |= {f"{v}_spread_bin_spread": ("spread_bin", bins), f"{v}_spread_bin_rmse": ("spread_bin", bins * 1.03 + 0.05 * np.sin(bins * 9))}
+        data |= {
+            f"{v}_spread_bin_spread": ("spread_bin", bins),
+            f"{v}_spread_bin_rmse": ("spread_bin", bins * 1.03 + 0.05 * np.sin(bins * 9)),
+        }
         if f"{v}_epistemic" in dataset:
             data[f"{v}_epistemic"] = (dims, dataset[f"{v}_epistemic"].mean("time").values)
             ranks = (dataset[f"{v}_member"].values < truth).sum(axis=0)[np.isfinite(truth)]
@@ -190,14 +210,19 @@ def _write_attributions(run, fake, model):
     rng, count = _rng(fake, "attributions", model), len(fake.channels)
     importance = np.sort(rng.gamma(1.0, 0.35, count))[::-1]
     lat, lon = np.linspace(35, 45, 7), np.linspace(-10, 5, 9)
-    methods = {"permutation": ("increase of the RMSE when permuted [degC]", {}, "Channels shuffled over 64 days, 5 repeats.")}
+    methods = {
+        "permutation": ("increase of the RMSE when permuted [degC]", {}, "Channels shuffled over 64 days, 5 repeats.")
+    }
     if model.startswith("unet"):
         note = "Baseline: climatology; explained: mean tas over 330 cells; 64 days."
         methods["integrated_gradients"] = ("mean absolute attribution [degC]", {"completeness_gap": 0.004}, note)
     data = {}
     for method, (measure, checks, note) in methods.items():
         data[f"{method}_importance"] = ("channel", importance)
-        data[f"{method}_low"], data[f"{method}_high"] = ("channel", importance * 0.85 - 0.02), ("channel", importance * 1.15 + 0.02)
+        data[f"{method}_low"], data[f"{method}_high"] = (
+            ("channel", importance * 0.85 - 0.02),
+            ("channel", importance * 1.15 + 0.02),
+        )
         if checks:
             field = _smooth(rng.normal(size=(count, 7, 9)), 3) * importance[:, None, None] * 0.02
             data[f"{method}_map"] = (("channel", "lat", "lon"), field)
@@ -215,19 +240,30 @@ def _write_models(run, fake):
         if method:
             folder = run / "models" / model
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / "summary.json").write_text(json.dumps({"seconds": 0.2, "members": fake.members, "calibration": 1.04}))
+            (folder / "summary.json").write_text(
+                json.dumps({"seconds": 0.2, "members": fake.members, "calibration": 1.04})
+            )
             continue
         deep = base.startswith("unet")
         for number in range(fake.members if deep else 1):
             folder = run / "models" / base / f"member-{number:02d}"
             folder.mkdir(parents=True, exist_ok=True)
             chosen = {"best_epoch": 31, "parameters": 123457} if deep else {"penalty": 300.0, "components": [1, 2, 3]}
-            (folder / "summary.json").write_text(json.dumps({"seconds": 41.5 + number if deep else 0.8, "member": number, **chosen}))
+            (folder / "summary.json").write_text(
+                json.dumps({"seconds": 41.5 + number if deep else 0.8, "member": number, **chosen})
+            )
             if deep and fake.history:
                 rng, epoch = _rng(fake, base, number), np.arange(1, 41)
                 train = 0.2 + 0.8 * np.exp(-epoch / 8) + 0.01 * rng.normal(size=40)
-                loss = 0.3 + 0.7 * np.exp(-epoch / 9) + 0.0004 * np.maximum(epoch - 28, 0) ** 2 + 0.012 * rng.normal(size=40)
-                frame = pd.DataFrame({"epoch": epoch, "train_loss": train, "validation_loss": loss, "lr": 1e-3, "seconds": 1.0})
+                loss = (
+                    0.3
+                    + 0.7 * np.exp(-epoch / 9)
+                    + 0.0004 * np.maximum(epoch - 28, 0) ** 2
+                    + 0.012 * rng.normal(size=40)
+                )
+                frame = pd.DataFrame(
+                    {"epoch": epoch, "train_loss": train, "validation_loss": loss, "lr": 1e-3, "seconds": 1.0}
+                )
                 frame.to_csv(folder / "history.csv", index=False)
 
 
@@ -273,8 +309,14 @@ def _write_stages(run, fake, test, validation):
         "test": {"first": str(test[0])[:10], "last": str(test[-1])[:10], "samples": len(test)},
     }
     summaries = {"prepare": {"splits": splits, "gap": "10D"}, "score": {"n_effective": {"test": fake.effective}}}
-    for number, (stage, seconds) in enumerate({"ingest": 3.1, "prepare": 1.7, "fit": 262.0, "predict": 8.2, "score": 11.9, "explain": 21.0}.items()):
-        outputs = [{"path": "scores.csv", "sha256": hashlib.sha256(b"scores").hexdigest(), "bytes": 4711}] if stage == "score" else []
+    for number, (stage, seconds) in enumerate(
+        {"ingest": 3.1, "prepare": 1.7, "fit": 262.0, "predict": 8.2, "score": 11.9, "explain": 21.0}.items()
+    ):
+        outputs = (
+            [{"path": "scores.csv", "sha256": hashlib.sha256(b"scores").hexdigest(), "bytes": 4711}]
+            if stage == "score"
+            else []
+        )
         record = {"stage": stage, "digest": "0" * 64, "started": f"2026-01-02T03:0{number}:00+00:00", "seconds": seconds,
                   "peak_memory_mib": 410.5 + 90 * number, "outputs": outputs, "summary": summaries.get(stage, {})}  # fmt: skip
         (run / "stages" / f"{stage}.json").write_text(json.dumps(record))
@@ -301,7 +343,9 @@ def build(parent, fake):
     results = {}
     for model in fake.models:
         if fake.validation:
-            mean, data = _write_predictions(run, fake, model, validation, truths["validation"], "validation", "work/validation")
+            mean, data = _write_predictions(
+                run, fake, model, validation, truths["validation"], "validation", "work/validation"
+            )
             scores += _score_rows(fake, model, "validation", mean, data, validation)
         results[model] = _write_predictions(run, fake, model, test, truths["test"])
         scores += _score_rows(fake, model, "test", *results[model], test)
@@ -311,7 +355,9 @@ def build(parent, fake):
     if fake.diagnostics:
         for model in sorted(fake.models, key=lambda m: m != best):
             rmse[model] = _write_diagnostics(run, fake, model, *results[model], rmse.get(best))
-    pd.DataFrame(scores, columns=["model", "split", "variable", "group", "metric", "value", "units", "low", "high", "n"]).to_csv(run / "scores.csv", index=False)
+    pd.DataFrame(
+        scores, columns=["model", "split", "variable", "group", "metric", "value", "units", "low", "high", "n"]
+    ).to_csv(run / "scores.csv", index=False)
     rows = []
     for reference in known:
         base = np.sqrt(squares[reference])
@@ -319,7 +365,21 @@ def build(parent, fake):
             if model != reference:
                 gap = np.sqrt(squares[model]) - base
                 half = 0.05 if fake.intervals else np.nan
-                rows.append((model, reference, "test", fake.variable, "all", "rmse", gap, gap - half, gap + half, gap / base, len(test)))
+                rows.append(
+                    (
+                        model,
+                        reference,
+                        "test",
+                        fake.variable,
+                        "all",
+                        "rmse",
+                        gap,
+                        gap - half,
+                        gap + half,
+                        gap / base,
+                        len(test),
+                    )
+                )
     names = ["model", "reference", "split", "variable", "group", "metric", "difference", "low", "high", "relative", "n"]
     pd.DataFrame(rows, columns=names).to_csv(run / "comparisons.csv", index=False)
     if not fake.predictions:
@@ -333,9 +393,9 @@ def build(parent, fake):
     _write_stages(run, fake, test, validation)
     times = _times(fake, 1982, 20)
     (run / "work" / "ingest").mkdir(parents=True, exist_ok=True)
-    xr.Dataset({fake.variable: (("time", "lat", "lon"), _truth(fake, times, "all"))}, {"time": times, "lat": LAT, "lon": LON}).to_netcdf(
-        run / "work/ingest/iberia-eobs.nc"
-    )
+    xr.Dataset(
+        {fake.variable: (("time", "lat", "lon"), _truth(fake, times, "all"))}, {"time": times, "lat": LAT, "lon": LON}
+    ).to_netcdf(run / "work/ingest/iberia-eobs.nc")
     (run / "work/ingest/summary.json").write_text(json.dumps(_ingest(fake)))
     (run / "experiment.yaml").write_text(yaml.safe_dump(_experiment(fake), sort_keys=False))
     (run / "provenance.json").write_text(json.dumps(_provenance(fake)))

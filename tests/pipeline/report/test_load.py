@@ -36,7 +36,11 @@ def test_names_like_missing_values_are_read_as_written(run):
 @pytest.mark.parametrize(
     ("file", "text", "message"),
     [
-        ("scores.csv", "model,split\n", r"expected the columns model, split, .* in .*scores\.csv, got model, split; missing: variable, "),
+        (
+            "scores.csv",
+            "model,split\n",
+            r"expected the columns model, split, .* in .*scores\.csv, got model, split; missing: variable, ",
+        ),
         ("experiment.yaml", "a: [", r"expected YAML in .*experiment\.yaml: "),
         ("experiment.yaml", "- a\n", r"expected a mapping in .*experiment\.yaml, got list\."),
         ("provenance.json", "{", r"expected JSON in .*provenance\.json: "),
@@ -52,7 +56,9 @@ def test_damaged_files_are_named(run, file, text, message):
 def test_a_run_without_test_scores_is_refused(run):
     scores = pd.read_csv(run / "scores.csv")
     scores[scores["split"] == "validation"].to_csv(run / "scores.csv", index=False)
-    with pytest.raises(RunFolderError, match=r"to hold the rmse of a test set \(group 'all'\), got the splits validation\."):
+    with pytest.raises(
+        RunFolderError, match=r"to hold the rmse of a test set \(group 'all'\), got the splits validation\."
+    ):
         study(load_run(run))
 
 

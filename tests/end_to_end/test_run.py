@@ -1,0 +1,184 @@
+"""One small experiment from raw files to the report, as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+SCORES = ["model", "split", "variable", "group", "metric", "value", "units", "low", "high", "n"]
+STAGES = ["ingest", "prepare", "fit", "predict", "score", "explain", "report"]
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory) -> Path:
+    """A finished run of the shipped experiment `tiny`, made by the command line in a process of its own."""
+    out = tmp_path_factory.mktemp("runs")
+    done = call("run", "tiny", "--out", str(out), "--no-server", cwd=out)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == f"report: {next(out.iterdir()) / 'report.html'}"
+    return next(out.iterdir())
+
+
+def call(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "flows.cli", *words], cwd=cwd, env=environment(), capture_output=True, text=True
+    )
+
+
+def environment() -> dict[str, str]:
+    root = str(Path(__file__).resolve().parents[2])
+    return {**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1"}
+
+
+def test_every_stage_left_a_record_and_the_folder_holds_what_the_design_says(tiny):
+    assert sorted(path.stem for path in (tiny / "stages").glob("*.json")) == sorted(STAGES)
+    for name in ("experiment.yaml", "provenance.json", "log.jsonl", "scores.csv", "comparisons.csv", "report.html"):
+        assert (tiny / name).stat().st_size > 0
+    models = ["climatology", "ridge", "unet", "unet+deep_ensemble"]
+    assert sorted(path.stem for path in (tiny / "predictions").glob("*.nc")) == models
+    assert sorted(path.stem for path in (tiny / "attributions").glob("*.nc")) == ["ridge", "unet"]
+    assert (tiny / "models/unet/member-01/weights.safetensors").is_file()
+    assert not list(tiny.rglob("*.pkl")) + list(tiny.rglob("*.pickle"))
+
+
+def test_scores_are_tidy_and_hold_every_model_on_every_split(tiny):
+    scores = pd.read_csv(tiny / "scores.csv")
+    assert list(scores.columns) == SCORES
+    overall = scores[(scores.group == "all") & (scores.metric == "rmse")]
+    assert set(overall.split) == {"validation", "test"}
+    assert set(overall.model) == {"climatology", "ridge", "unet", "unet+deep_ensemble"}
+    assert (overall.low <= overall.value).all()
+    assert (overall.value <= overall.high).all()
+    assert not scores.duplicated(["model", "split", "variable", "group", "metric"]).any()
+
+
+def test_ridge_beats_climatology_where_the_weather_is_known(tiny):
+    scores = pd.read_csv(tiny / "scores.csv").set_index(["model", "split", "group", "metric"]).value
+    assert scores["ridge", "test", "all", "rmse"] < 0.8 * scores["climatology", "test", "all", "rmse"]
+
+
+def test_the_predictive_variance_is_aleatoric_plus_epistemic(tiny):
+    import numpy as np
+    import xarray as xr
+
+    data = xr.load_dataset(tiny / "predictions/unet+deep_ensemble.nc")
+    means, deviations = data["tas_member"].values, data["tas_param_sd"].values
+    np.testing.assert_allclose(data["tas_epistemic"], means.var(axis=0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(data["tas_aleatoric"], (deviations**2).mean(axis=0), rtol=1e-4)
+    np.testing.assert_allclose(data["tas"], means.mean(axis=0), rtol=1e-5, atol=1e-5)
+
+
+def test_the_provenance_says_where_the_numbers_come_from(tiny):
+    provenance = json.loads((tiny / "provenance.json").read_text())
+    assert provenance["seeds"] == {"experiment": 1}
+    assert provenance["device"]["backend"] == "cpu"
+    assert {source["dataset"] for source in provenance["data"]} == {
+        "synthetic-coarse",
+        "synthetic-fine",
+        "synthetic-static",
+    }
+    assert provenance["command"].startswith("finescale run tiny")
+
+
+def test_a_run_that_is_done_is_not_done_again(tiny):
+    before = {path: path.stat().st_mtime_ns for path in (tiny / "stages").iterdir()}
+    done = call("run", "--resume", str(tiny), "--no-server", cwd=tiny.parent)
+    assert done.returncode == 0, done.stderr
+    assert {path: path.stat().st_mtime_ns for path in (tiny / "stages").iterdir()} == before
+
+
+def test_runs_are_listed_and_shown_by_a_prefix(tiny):
+    listed = call("runs", "list", "--out", str(tiny.parent), cwd=tiny.parent)
+    assert tiny.name in listed.stdout
+    assert "finished" in listed.stdout
+    shown = call("runs", "show", "tiny", "--out", str(tiny.parent), cwd=tiny.parent)
+    assert "unet+deep_ensemble" in shown.stdout
+    assert "spread_skill" in shown.stdout
+
+
+def test_the_report_is_written_anew_from_the_folder(tiny):
+    done = call("report", "tiny", "--format", "md", "--out", str(tiny.parent), cwd=tiny.parent)
+    assert done.returncode == 0, done.stderr
+    assert "ridge" in Path(done.stdout.strip()).read_text()
+
+
+def test_a_dry_run_prints_the_plan_and_does_nothing(tmp_path):
+    done = call("run", "quickstart", "--dry-run", "--out", str(tmp_path / "runs"), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for word in ("unet+deep_ensemble", "2009-01-01 to 2010-12-31", "synthetic-coarse", "to do"):
+        assert word in done.stdout
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_dry_run_of_a_run_says_what_is_done(tiny):
+    done = call("run", "--resume", str(tiny), "--dry-run", cwd=tiny.parent)
+    assert "to do" not in done.stdout
+    assert done.stdout.count("done") == len(STAGES)
+
+
+def test_a_changed_experiment_is_not_resumed(world, command, capfd):
+    world.write()
+    assert world.run() == 0
+    run = next((world.folder / "runs").iterdir())
+    path = run / "experiment.yaml"
+    text = path.read_text()
+    path.write_text(text.replace("seed: 0", "seed: 5"))
+    assert command("run", "--resume", str(run), "--no-server") == 2
+    assert "was changed after the run began" in capfd.readouterr().err
+    path.write_text(text)
+    assert command("run", "--resume", str(run), "--set", "seed=5", "--no-server") == 2
+    assert "goes on with the same experiment, got the changes seed=5" in capfd.readouterr().err
+
+
+def test_the_same_seed_gives_the_same_scores_byte_for_byte(tiny, tmp_path):
+    done = call("run", "tiny", "--out", str(tmp_path), "--no-server", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    again = next(tmp_path.glob("tiny-*"))
+    assert (again / "scores.csv").read_bytes() == (tiny / "scores.csv").read_bytes()
+    assert (again / "comparisons.csv").read_bytes() == (tiny / "comparisons.csv").read_bytes()
+
+
+def test_a_killed_run_goes_on_where_it_stopped(tiny, tmp_path):
+    words = [sys.executable, "-m", "flows.cli", "run", "tiny", "--out", str(tmp_path), "--no-server"]
+    process = subprocess.Popen(words, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        deadline = time.monotonic() + 240
+        while not list(tmp_path.glob("tiny-*/models/ridge/member-00/summary.json")):
+            assert time.monotonic() < deadline, "the run never fitted ridge"
+            assert process.poll() is None, process.stderr.read().decode()
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+    finally:
+        process.kill()
+        process.wait()
+    run = next(tmp_path.glob("tiny-*"))
+    assert not (run / "report.html").exists()
+    kept = [run / "stages/ingest.json", run / "stages/prepare.json", run / "models/ridge/member-00/summary.json"]
+    before = [path.stat().st_mtime_ns for path in kept]
+    done = call("run", "--resume", "tiny", "--out", str(tmp_path), "--no-server", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [path.stat().st_mtime_ns for path in kept] == before
+    assert (run / "scores.csv").read_bytes() == (tiny / "scores.csv").read_bytes()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_run_with_its_code(tmp_path, number, code):
+    words = [sys.executable, "-m", "flows.cli", "run", "tiny", "--out", str(tmp_path), "--no-server"]
+    process = subprocess.Popen(words, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("tiny-*/stages/ingest.*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(number)
+    error = process.communicate(timeout=60)[1].decode()
+    assert process.returncode == code, error
+    assert "finescale run --resume RUN" in error
+    assert "Traceback" not in error

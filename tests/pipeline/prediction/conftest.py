@@ -1,0 +1,32 @@
+import numpy as np
+import pytest
+
+from pipeline.prediction import Prediction
+
+SHAPE = (6, 2, 3, 2)
+MEMBERS = 4
+
+
+def _make(family, *, seed=0, shape=SHAPE, members=MEMBERS, dtype=np.float64):
+    rng = np.random.default_rng(seed)
+    mean = rng.normal(3.0, 2.0, (members, *shape))
+    sd = rng.uniform(0.3, 2.5, (members, *shape))
+    parameters = {
+        "point": {"mean": mean[0]},
+        "normal": {"mean": mean[0], "sd": sd[0]},
+        "mixture": {"mean": mean, "sd": sd},
+        "members": {"members": mean},
+    }[family]
+    return Prediction(family, {name: values.astype(dtype) for name, values in parameters.items()})
+
+
+@pytest.fixture(scope="session")
+def make_prediction():
+    """Factory of predictions of each family, the same for the same seed."""
+    return _make
+
+
+@pytest.fixture(scope="session")
+def truth():
+    """Truths of the shape of the predictions."""
+    return np.random.default_rng(9).normal(3.0, 3.0, SHAPE)
