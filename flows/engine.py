@@ -15,6 +15,7 @@ from flows.sources import Sources, open_sources, used_entries
 from flows.workspace import Workspace
 from pipeline import __version__
 from pipeline.backend import get_backend
+from pipeline.backend.cluster import limit_threads
 from pipeline.errors import RunFolderError, UserError
 from pipeline.files import file_digest, json_digest, remove
 from pipeline.progress import Progress, terminal
@@ -121,7 +122,8 @@ def do_stage(path: str, name: str, progress: Progress) -> StageRecord:
     """Do stage ``name`` of the run at ``path``, unless it is done."""
     space = Workspace.open(path, progress)
     stage = next(stage for stage in stages.ALL if stage.name == name)
-    return run_stage(space.run, name, stage_digest(space, name), lambda: stage.function(space), owns=stage.owns)
+    with limit_threads(space.plan.experiment.compute.threads):
+        return run_stage(space.run, name, stage_digest(space, name), lambda: stage.function(space), owns=stage.owns)
 
 
 def stage_digest(space: Workspace, name: str) -> str:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from functools import partial
+from typing import Any
 
-from flows.workspace import Workspace, target_variables
+import numpy as np
+
+from flows.workspace import Workspace
 from pipeline.files import write_atomic
 from pipeline.metrics import Case
-from pipeline.metrics.cases import cases_of
-from pipeline.metrics.diagnose import diagnose
+from pipeline.metrics.diagnostics import diagnose
 from pipeline.metrics.evaluate import Evaluation, evaluate
-from pipeline.metrics.fields import to_dataset, write
+from pipeline.metrics.fields import to_dataset
 from pipeline.metrics.tables import write_comparisons, write_scores
 from pipeline.prediction.serial import Forecast, from_dataset, read
 from pipeline.stage import StageOutput
@@ -55,13 +57,22 @@ def score(space: Workspace) -> StageOutput:
 def _cases(space: Workspace, split: str) -> dict[str, dict[str, Case]]:
     """Return every model's predictions of one split beside the truth, on the device, cells of the mask in one row."""
     schema, backend = space.prepared.schema, space.backend
-    samples = space.prepared.samples(split)
-    climatology = Forecast(split, samples.time, space.prepared.climatology(samples), None)
+    climatology = space.prepared.climatology(space.prepared.samples(split)).map(backend.to_host)
+
+    def rows(field: np.ndarray, target: int) -> Any:
+        return backend.asarray(field[..., target, :, :][..., schema.mask])
+
     cases = {}
     for name in space.predictors():
-        host = _forecast(space, name, split)
-        forecast = replace(host, prediction=host.prediction.map(backend.asarray), truth=backend.asarray(host.truth))
-        cases[name] = cases_of(forecast, climatology, schema.targets, schema.mask)
+        forecast = _forecast(space, name, split)
+        cases[name] = {
+            variable: Case(
+                forecast.prediction.map(partial(rows, target=target)),
+                rows(np.asarray(forecast.truth), target),
+                climatology.map(partial(rows, target=target)),
+            )
+            for target, variable in enumerate(schema.targets)
+        }
     return cases
 
 
@@ -127,14 +138,14 @@ def _write_diagnostics(
             for variable, case in by_variable.items()
         }
         dataset = to_dataset(
-            evaluation.maps[name],
             found,
+            evaluation.maps[name],
             model=name,
             split=split,
             reference=reference,
-            variables=target_variables(schema),
+            units=dict(zip(schema.targets, schema.target_units, strict=True)),
             grid=schema.target_grid,
             mask=schema.mask,
         )
         with write_atomic(space.run / f"diagnostics/{name}.nc") as temporary:
-            write(temporary, dataset)
+            dataset.to_netcdf(temporary, engine="netcdf4")

@@ -91,19 +91,21 @@ def load(
     reader = READERS.get(entry.format)()
     paths = tuple(found.path for found in files)
     raw = reader.read(entry, paths, backend)
+    listed = ", ".join(str(path) for path in paths[:3]) + (", ..." if len(paths) > 3 else "")
     try:
         data, repairs = regularise(raw, entry, names, progress)
+        if check:
+            refuse_faults(data, entry.name)
+    except DataError as error:
+        raise DataError(f"{error} Read from {listed}." if listed else str(error)) from error
     except (OSError, RuntimeError) as error:
         # Files are read lazily: what is damaged inside shows here, from libraries below xarray.
-        listed = ", ".join(str(path) for path in paths[:3]) + (", ..." if len(paths) > 3 else "")
         raise DataError(
             f"{entry.name}: reading {listed} failed ({type(error).__name__}: {error}). The file is damaged or cut off: "
             "fetch it again."
         ) from error
     finally:
         raw.close()
-    if check:
-        refuse_faults(data, entry.name)
     return Loaded(entry.name, data, repairs, files)
 
 

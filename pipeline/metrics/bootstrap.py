@@ -51,14 +51,14 @@ def percentile_interval(values: np.ndarray, blocks: int) -> Interval:
     Parameters
     ----------
     values : ndarray, shape (resample, ...)
-        NaN where a resample has no value; it is left out if fewer than half are.
+        NaN where a resample has no value: left out while at least half of them have one.
     blocks : int
         Number of blocks the resamples were drawn from. One block says nothing of the spread: NaN.
 
     Examples
     --------
     >>> interval = percentile_interval(np.linspace(0.0, 1.0, 1001), blocks=10)
-    >>> float(interval.low), float(interval.high)
+    >>> round(float(interval.low), 6), round(float(interval.high), 6)
     (0.025, 0.975)
     """
     tail = (1.0 - LEVEL) / 2.0

@@ -94,7 +94,9 @@ def diagnose(
     starts = group.blocks.edges[:, 0]
     below = np.add.reduceat(sum(part.below for part in parts), starts, axis=1)
     area = np.add.reduceat(sum(part.area for part in parts), starts)
-    draws = (group.counts @ below.T) / (group.counts @ area)[:, None]
+    drawn = (group.counts @ area)[:, None]
+    # A resample may hold blocks without truth alone: it has no curve.
+    draws = np.where(drawn > 0.0, group.counts @ below.T, np.nan) / np.where(drawn > 0.0, drawn, 1.0)
     band = percentile_interval(draws, len(group.blocks))
     spread, rmse = _bins(parts)
     return Diagnostics(

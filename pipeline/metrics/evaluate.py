@@ -105,10 +105,8 @@ def evaluate(
         If the reference is none of the models.
     """
     if reference is not None and reference not in cases:
-        known = ", ".join(cases)
-        raise ConfigError(
-            f"expected a model as reference, got {reference!r}.{suggest(reference, cases)} Known: {known}."
-        )
+        near, known = suggest(reference, cases), ", ".join(cases)
+        raise ConfigError(f"expected one of the models as reference, got {reference!r}.{near} Known: {known}.")
     names = METRICS.names() if metrics is None else tuple(metrics)
     setup = _Setup(split, np.asarray(time), np.asarray(weights, float), names, reference, seed, resamples)
     parts = {
@@ -248,7 +246,8 @@ def _check_shapes(cases: Mapping[str, Case], setup: _Setup, variable: str, valid
             )
     if not valid.any():
         raise DataError(
-            f"expected truth of {variable} on {setup.split!r}, got none that is finite: it cannot be scored."
+            f"expected truth of {variable} on {setup.split!r}, got none that is finite. "
+            f"A split without truth is predicted and not scored."
         )
 
 

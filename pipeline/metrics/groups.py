@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import array_api_compat
 import numpy as np
 
 from pipeline.backend import array_namespace
@@ -86,7 +87,7 @@ def area_series(case: Case, weights: np.ndarray) -> np.ndarray:
     truth, usual = wide(case.truth, case.climatology.mean())
     xp = array_namespace(truth)
     anomaly = xp.where(case.valid, truth - usual, xp.zeros_like(truth))
-    area = xp.asarray(weights, dtype=xp.float64, device=truth.device)
+    area = xp.asarray(weights, dtype=xp.float64, device=array_api_compat.device(truth))
     return to_host(pooled(xp.astype(case.valid, xp.float64), anomaly, area))
 
 

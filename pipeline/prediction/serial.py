@@ -105,7 +105,7 @@ def to_dataset(forecasts: Sequence[Forecast], *, model: str, variables: Sequence
 def write(path: Path, dataset: xr.Dataset) -> None:
     """Write the dataset of :func:`to_dataset` to ``path`` as compressed netCDF-4.
 
-    Every field is a chunk of its own, so that reading one day, or one split, opens little else.
+    Chunks hold whole fields of a few days of one member, so that reading a day opens little else.
     """
     encoding = {}
     for name, field in dataset.data_vars.items():

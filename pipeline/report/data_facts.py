@@ -11,7 +11,7 @@ from pipeline.report import numbers, tables
 
 @dataclass(frozen=True)
 class Variable:
-    """One variable of one dataset, in words; ``missing`` is a share in [0, 1], ``low`` and ``high`` are numbers, or None."""
+    """One variable of one dataset, in words; the last three are numbers or None, ``missing`` a share in [0, 1]."""
 
     dataset: str
     name: str

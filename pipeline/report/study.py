@@ -93,8 +93,9 @@ class Study:
         The run folder, read.
     variables : tuple of str
         Targets; the first is the one the verdict is about.
-    units : mapping of str to str
-        Of each target.
+    units, field_units : mapping of str to str
+        Of each target: of its errors, and of the values themselves, which differ for degrees
+        Celsius (an error is in K).
     split : str
         The test set the verdict is about: the first that has scores.
     splits : tuple of str
@@ -118,6 +119,7 @@ class Study:
     run: Run
     variables: tuple[str, ...]
     units: Mapping[str, str]
+    field_units: Mapping[str, str]
     split: str
     splits: tuple[str, ...]
     models: tuple[str, ...]
@@ -135,7 +137,7 @@ class Study:
 
     @property
     def unit(self) -> str:
-        """Its units."""
+        """Units of its errors."""
         return self.units[self.variable]
 
     def scores(
@@ -176,15 +178,9 @@ class Study:
     @property
     def effective(self) -> float | None:
         """Number of independent samples in the test set, where the score stage counted them."""
-        for source in (self.run.stage("score"), self.run.provenance):
-            value = source.get("n_effective")
-            if isinstance(value, Mapping):
-                value = value.get(self.split)
-            if isinstance(value, Mapping):
-                value = value.get(self.variable)
-            if isinstance(value, (int, float)):
-                return float(value)
-        return None
+        by_split = self.run.stage("score").get("n_effective") or self.run.provenance.get("n_effective") or {}
+        value = (by_split.get(self.split) or {}).get(self.variable)
+        return None if value is None else float(value)
 
 
 def study(run: Run) -> Study:
@@ -216,6 +212,7 @@ def study(run: Run) -> Study:
         run=run,
         variables=variables,
         units={variable: _units(test, variable) for variable in variables},
+        field_units=_field_units(run, headline, {variable: _units(test, variable) for variable in variables}),
         split=tests[0],
         splits=tuple(tests),
         models=models,
@@ -257,6 +254,17 @@ def _choose(ranking: list[str], baselines: Collection[str], compared: Collection
 
 def _units(rows: pd.DataFrame, variable: str) -> str:
     return str(rows.loc[rows["variable"] == variable, "units"].iloc[0])
+
+
+def _field_units(run: Run, model: str, known: Mapping[str, str]) -> dict[str, str]:
+    """Return the units that the predictions say, else those of the errors."""
+    data = run.predictions(model)
+    if data is None:
+        return dict(known)
+    with data:
+        return {
+            name: str(data[name].attrs.get("units", unit)) if name in data else unit for name, unit in known.items()
+        }
 
 
 def _sampling(run: Run, model: str, split: str) -> Sampling | None:

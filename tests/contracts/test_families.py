@@ -1,5 +1,7 @@
 """What every prediction family promises, whatever its formulas."""
 
+import itertools
+
 import array_api_strict
 import numpy as np
 import pytest
@@ -103,16 +105,16 @@ def test_nan_in_the_truth_gives_nan(family, name):
 def test_distribution_function_is_a_probability_that_grows(family):
     p = _make(family)
     ladder = [p.cdf(TRUTH + step) for step in (-50.0, -1.0, 0.0, 1.0, 50.0)]
-    assert (ladder[0] == 0.0).all()
+    assert (ladder[0] < 1e-12).all()
     assert (ladder[-1] == 1.0).all()
-    for low, high in zip(ladder[:-1], ladder[1:], strict=True):
+    for low, high in itertools.pairwise(ladder):
         assert (low <= high).all()
 
 
 def test_quantiles_grow_with_their_level(family):
     p = _make(family)
     ladder = [p.quantile(level) for level in (0.01, 0.25, 0.5, 0.75, 0.99)]
-    for low, high in zip(ladder[:-1], ladder[1:], strict=True):
+    for low, high in itertools.pairwise(ladder):
         assert (low <= high).all()
 
 

@@ -29,7 +29,7 @@ def truncated_netcdf(world):
 
 def variable_not_in_the_file(world):
     world.coarse = world.coarse.rename(psl="slp")
-    return r"coarse\.nc.*'psl'|'psl'.*coarse\.nc"
+    return r"no variable 'psl' in the files\. Did you mean 'slp'\? Known: tas, slp\. Read from .*coarse\.nc"
 
 
 def variable_not_in_the_catalog(world):
@@ -44,12 +44,12 @@ def dataset_not_in_the_catalog(world):
 
 def unit_not_there(world):
     del world.coarse["psl"].attrs["units"]
-    return r"psl.*units"
+    return r"psl.*units.*coarse\.nc"
 
 
 def unit_not_convertible(world):
     world.catalog["coarse"]["variables"]["psl"]["units"] = "degC"
-    return r"psl.*Pa.*degC"
+    return r"psl.*Pa.*degC.*coarse\.nc"
 
 
 def reversed_split(world):
@@ -69,14 +69,14 @@ def split_without_data(world):
 
 def all_nan_channel(world):
     world.coarse["psl"][:] = np.nan
-    return r"psl"
+    return r"psl has no value at all.*coarse\.nc"
 
 
 def duplicated_times(world):
     time = world.coarse["time"].values.copy()
     time[10] = time[9]
     world.coarse = world.coarse.assign_coords(time=time)
-    return r"2001-01-10"
+    return r"2001-01-10.*coarse\.nc"
 
 
 def unknown_key(world):

@@ -22,8 +22,8 @@ def test_a_method_without_models_takes_all_that_can():
 
 
 def test_the_training_section_fills_in_what_a_deep_model_does_not_say():
-    made = plan("training.lr=0.5", "training.epochs=7", "models.unet.lr=0.25")
-    assert (made.models["unet"].config.lr, made.models["unet"].config.epochs) == (0.25, 7)
+    made = plan("training.lr=0.5", "training.clip=7", "models.unet.lr=0.25")
+    assert (made.models["unet"].config.lr, made.models["unet"].config.clip) == (0.25, 7)
 
 
 def test_a_bad_pair_is_refused_with_what_is_missing_and_who_can():

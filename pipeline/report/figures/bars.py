@@ -143,7 +143,7 @@ def dots(
 
 
 def multiples(panels: Mapping[str, Sequence[Row]], axis: str, alt: str, *, mark: float | None = None) -> list[Picture]:
-    """Draw one panel of dots a group, all with the same limits; ``mark`` is a value that is right, else lower is better."""
+    """Draw one panel of dots a group, with the same limits; ``mark`` is the right value, else lower is better."""
     everything = [bound for rows in panels.values() for row in rows for bound in (row.value, row.low, row.high)]
     finite = [bound for bound in [*everything, mark] if bound is not None and np.isfinite(bound)]
     low, high = min(finite), max(finite)

@@ -101,7 +101,8 @@ def _explanation(data: xr.Dataset, model: str, method: str, channels: tuple[str,
     return Explanation(
         model, method, channels, importance, optional("low"), optional("high"),
         None if field is None else np.asarray(field.values, float), None if field is None else Grid.of(field),
-        *_measure(str(said.get("measure", "importance"))), str(said.get("note", "")), said.get("checks") or {}, bool(said.get("trusted", False)),
+        *_measure(str(said.get("measure", "importance"))), str(said.get("note", "")), said.get("checks") or {},
+        bool(said.get("trusted", False)),
     )  # fmt: skip
 
 
@@ -139,7 +140,8 @@ def _importance(study: Study, explanation: Explanation) -> Figure:
     colour = study.colours.get(explanation.model, study.colours[study.headline])
     rows = [
         bars.Row(
-            explanation.channels[i], float(explanation.importance[i]), float(explanation.low[i]), float(explanation.high[i]),
+            explanation.channels[i], float(explanation.importance[i]),
+            float(explanation.low[i]), float(explanation.high[i]),
             colour, hollow=bool(explanation.low[i] <= 0 <= explanation.high[i]),
         )
         for i in order

@@ -135,7 +135,7 @@ def _climate(study: Study) -> list[str]:
     unit = study.unit
     gap = numbers.with_units(numbers.number(climate.test - float(climate.train.mean()), sign=True), unit)
     span = numbers.interval(float(climate.train.min()), float(climate.train.max()))
-    value = numbers.with_units(numbers.number(climate.test), unit)
+    value = numbers.with_units(numbers.number(climate.test), study.field_units[study.variable])
     if climate.outside:
         return [
             f"{study.split} is unlike the train split: its mean {study.variable}, {value}, lies outside all "

@@ -61,7 +61,7 @@ def _commands(study: Study) -> str:
 
 def _made(study: Study) -> list[tuple[str, Any]]:
     provenance = study.run.provenance
-    skipped = {"data", "warnings", "fallbacks", "failed_members", "command", "baselines"}
+    skipped = {"data", "warnings", "fallbacks", "failed_members", "command", "baselines", "n_effective"}
     return list(_flat({key: value for key, value in provenance.items() if key not in skipped}))
 
 
@@ -158,7 +158,10 @@ def _model_card(study: Study) -> list[tuple[str, Any]]:
         ("Kind", entry.get("kind") or numbers.MISSING),
         ("Options", options or "defaults"),
         ("Members", members or numbers.MISSING),
-        ("Predicts", ", ".join(f"{name} [{numbers.units(study.units[name]) or '1'}]" for name in study.variables)),
+        (
+            "Predicts",
+            ", ".join(f"{name} [{numbers.units(study.field_units[name]) or '1'}]" for name in study.variables),
+        ),
         ("From", "; ".join(inputs) or numbers.MISSING),
         ("Question", sentences.question(study)),
         ("Result", sentences.answer(study).text),

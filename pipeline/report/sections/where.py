@@ -156,7 +156,9 @@ def _day_figures(study: Study, test: xr.Dataset, variable: str, days: tuple[Day,
     if days is None:
         return []
     unit, grid = study.units[variable], Grid.of(test)
-    field = maps.Scale.of("sequential", unit, *(f for day in days for f in (day.truth, day.mean)))
+    field = maps.Scale.of(
+        "sequential", study.field_units[variable], *(f for day in days for f in (day.truth, day.mean))
+    )
     error = maps.Scale.of("field", unit, *(day.mean - day.truth for day in days))
     blocks: list[Block] = []
     for word, day in zip(("best", "worst"), days, strict=True):
@@ -208,7 +210,7 @@ def _series(study: Study, test: xr.Dataset, data: xr.Dataset | None, variable: s
     record = time.Series(times[part], truth[part], mean[part], bands)
     spot = place(*_position(grid, row, column))
     first, last = str(record.time[0])[:10], str(record.time[-1])[:10]
-    unit = numbers.units(study.units[variable])
+    unit = numbers.units(study.field_units[variable])
     alt = f"Truth and prediction at {spot}, {first} to {last}{_inside(record)}."
     picture = time.series(record, study.colours[study.headline], f"{variable} [{unit}]" if unit else variable, alt)
     caption = (

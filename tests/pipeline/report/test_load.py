@@ -99,9 +99,14 @@ def test_every_model_has_one_colour(whole_run):
     assert len(set(deep)) == len(deep)
 
 
-@pytest.mark.parametrize("value", [12.5, {"tas": 12.5}])
-def test_independent_samples_are_found(make_run, value):
-    assert study(load_run(make_run(**SMALL, effective=value))).effective == 12.5
+def test_independent_samples_are_found(make_run):
+    assert study(load_run(make_run(**SMALL, effective=12.5))).effective == 12.5
+    assert study(load_run(make_run(**SMALL, provenance={"n_effective": None}, effective=None))).effective is None
+
+
+def test_errors_and_values_have_their_own_units(run):
+    found = study(load_run(run))
+    assert (found.units["tas"], found.field_units["tas"]) == ("K", "degC")
 
 
 def days(first, last, months=range(1, 13)):

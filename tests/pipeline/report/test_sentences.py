@@ -44,25 +44,25 @@ PLACE = "on 90 December to February days, 1997-12-01 to 1998-02-28"
     [
         (
             {"unet": (-0.142, -0.194, -0.0903)}, "win",
-            f"unet beats the best baseline, ridge, by 0.142 °C RMSE (95 % interval 0.090 to 0.194), 9 %, {PLACE}.",
+            f"unet beats the best baseline, ridge, by 0.142 K RMSE (95 % interval 0.090 to 0.194), 9 %, {PLACE}.",
         ),
         (
             {"unet": (0.1, 0.05, 0.15), "random_forest": (0.2, 0.1, 0.3)}, "lose",
-            f"No model beats the best baseline, ridge: the best of the others, unet, is worse by 0.100 °C RMSE (95 % interval 0.050 to 0.150), 7 %, {PLACE}.",
+            f"No model beats the best baseline, ridge: the best of the others, unet, is worse by 0.100 K RMSE (95 % interval 0.050 to 0.150), 7 %, {PLACE}.",
         ),
         (
             {"unet": (-0.01, -0.06, 0.04)}, "tie",
             "No model beats the best baseline, ridge: the best of the others, unet, cannot be told from it, its RMSE differs by "
-            f"−0.0100 °C (95 % interval −0.0600 to 0.0400), {PLACE}.",
+            f"−0.0100 K (95 % interval −0.0600 to 0.0400), {PLACE}.",
         ),
         (
             {"unet": (0.1, 0.05, 0.15), "random_forest": (-0.2, -0.3, -0.1)}, "lose",
-            f"unet does not beat the best baseline, ridge: it is worse by 0.100 °C RMSE (95 % interval 0.050 to 0.150), 7 %, {PLACE}. "
+            f"unet does not beat the best baseline, ridge: it is worse by 0.100 K RMSE (95 % interval 0.050 to 0.150), 7 %, {PLACE}. "
             "On test, random forest does beat it, but validation did not choose it.",
         ),
         (
             {"unet": (-0.15, NAN, NAN)}, "tie",
-            f"unet has an RMSE 0.150 °C, 10 % lower than the best baseline, ridge, {PLACE}; no interval is known, so this may be chance.",
+            f"unet has an RMSE 0.150 K, 10 % lower than the best baseline, ridge, {PLACE}; no interval is known, so this may be chance.",
         ),
     ],
 )  # fmt: skip
@@ -133,5 +133,5 @@ def test_question_is_made_up_where_there_is_none(words):
 
 def test_skill_names_ties(words):
     text = sentences.skill(words({}, noise={"unet": 1.3, "random_forest": 1.2}), "tas", "test")
-    pattern = r"On test, (unet|random forest) has the lowest RMSE for tas of 4 models, 1\.\d\d °C .*; it lies inside the 95 % interval of (unet|random forest)\."
+    pattern = r"On test, (unet|random forest) has the lowest RMSE for tas of 4 models, 1\.\d\d K .*; it lies inside the 95 % interval of (unet|random forest)\."
     assert re.fullmatch(pattern, text.replace("\u00a0", " "))

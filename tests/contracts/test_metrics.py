@@ -1,0 +1,174 @@
+"""What every score promises, whatever it measures."""
+
+import array_api_strict
+import numpy as np
+import pytest
+
+from pipeline.backend.special import to_host
+from pipeline.metrics import METRICS, Case, Metric, SeriesMetric
+from pipeline.metrics.evaluate import evaluate
+from pipeline.prediction import Prediction
+
+TIMES, CELLS = 200, 5
+DAYS = np.datetime64("2001-01-01", "D") + np.arange(TIMES)
+WEIGHTS = np.linspace(0.5, 1.5, CELLS)
+UNITS = "mm day-1"
+
+
+def _case(*, error=1.0, missing=0.0, family=None, seed=0, n=TIMES):
+    """Return a case with errors of `error` times what is predicted; `family` None: mixture of five."""
+    rng = np.random.default_rng(seed)
+    mean = 6.0 + rng.normal(0.0, 2.0, (n, CELLS))
+    sd = rng.uniform(0.5, 1.5, (n, CELLS))
+    truth = mean + error * sd * rng.standard_normal((n, CELLS))
+    truth[rng.random(truth.shape) < missing] = np.nan
+    members = mean + sd * rng.standard_normal((5, n, CELLS))
+    prediction = {
+        "point": lambda: Prediction("point", {"mean": mean}),
+        "members": lambda: Prediction("members", {"members": members}),
+        "mixture": lambda: Prediction("mixture", {"mean": np.stack([mean] * 5), "sd": np.stack([sd] * 5)}),
+    }[family or "mixture"]()
+    usual = Prediction("normal", {"mean": np.full_like(truth, 6.0), "sd": np.full_like(truth, 2.2)})
+    return Case(prediction, truth, usual)
+
+
+def _value(name, case, time=DAYS):
+    found = evaluate(
+        {"model": {"x": case}},
+        split="test",
+        time=time,
+        weights=WEIGHTS,
+        units={"x": UNITS},
+        seed=0,
+        metrics=(name,),
+        resamples=20,
+    )
+    return next(row for row in found.scores if row.group == "all")
+
+
+@pytest.fixture(params=METRICS.names())
+def name(request):
+    return request.param
+
+
+def test_it_says_what_it_is(name):
+    metric = METRICS.get(name)
+    assert issubclass(metric, (Metric, SeriesMetric))
+    assert metric.label
+    assert metric.better in {"lower", "higher", "closer"}
+    assert metric.units in {"target", "1"}
+    assert metric.better != "closer" or metric.perfect is not None
+    assert (metric.__doc__ or "").strip()
+
+
+def test_all_names_of_the_design_are_there():
+    wanted = (
+        "rmse mae bias pearson_r sd_ratio bias_q02 bias_q98 acc nse kge crps crps_fair crpss nll spread_skill "
+        "coverage_50 coverage_90 coverage_95 width_50 width_90 width_95"
+    )
+    assert set(wanted.split()) <= set(METRICS.names())
+
+
+def test_a_perfect_point_forecast_is_perfect(name):
+    metric, case = METRICS.get(name)(), _case(error=0.0, family="point")
+    if metric.applies(case, UNITS):
+        assert _value(name, case).value == pytest.approx(metric.perfect, abs=1e-12)
+
+
+def test_a_true_distribution_is_perfect_where_closer_is_better(name):
+    metric, case = METRICS.get(name)(), _case(n=4000)
+    if metric.probabilistic and metric.better == "closer":
+        time = np.datetime64("2001-01-01", "D") + np.arange(4000)
+        assert _value(name, case, time).value == pytest.approx(metric.perfect, abs=0.02)
+
+
+def test_larger_errors_are_worse_or_at_least_no_better(name):
+    metric = METRICS.get(name)()
+    good, bad = (_value(name, _case(error=error)).value for error in (1.0, 4.0))
+    if name.startswith("width"):
+        assert good == pytest.approx(bad)
+    elif metric.better == "closer":
+        if metric.probabilistic:
+            assert abs(bad - metric.perfect) > abs(good - metric.perfect)
+    elif name != "crps_fair":  # the components' means of this mixture are all the same
+        assert (bad > good) == (metric.better == "lower")
+
+
+@pytest.mark.parametrize("family", ["point", "members", "mixture"])
+def test_the_order_of_times_does_not_matter(name, family):
+    case = _case(missing=0.2, family=family)
+    if not METRICS.get(name)().applies(case, UNITS):
+        return
+    shuffled = case.select(np.random.default_rng(1).permutation(TIMES), -2)
+    assert _value(name, shuffled).value == pytest.approx(_value(name, case).value, rel=1e-9, abs=1e-12)
+
+
+def test_what_stands_where_there_is_no_truth_does_not_matter(name):
+    case = _case(missing=0.3)
+    hidden = np.isnan(case.truth)
+    whole = _value(name, case).value
+    other = case.prediction.map(lambda values: np.where(hidden, 999.0, values))
+    assert _value(name, Case(other, case.truth, case.climatology)).value == pytest.approx(whole, rel=1e-12)
+
+
+def test_cells_without_truth_are_nan_in_the_map_and_missing_in_the_mean(name):
+    metric, case = METRICS.get(name)(), _case()
+    case.truth[:, 1] = np.nan
+    found = _value(name, case).value
+    rest = [0, 2, 3, 4]
+    part = case.select(np.array(rest), -1)
+    expected = evaluate(
+        {"model": {"x": part}},
+        split="test",
+        time=DAYS,
+        weights=WEIGHTS[rest],
+        units={"x": UNITS},
+        seed=0,
+        metrics=(name,),
+        resamples=2,
+    ).scores[0]
+    assert found == pytest.approx(expected.value, rel=1e-9)
+    if isinstance(metric, SeriesMetric):
+        assert np.isnan(metric.cells(case, np.ones((TIMES, 1), np.int32))[0, 1])
+    else:
+        sums = tuple(np.where(case.valid, term, 0.0).sum(axis=0) for term in metric.terms(case))
+        assert np.isnan(metric.value(case.valid.sum(axis=0).astype(float), sums, None)[1])
+
+
+def test_equal_area_of_equal_cells_is_one_cell(name):
+    case = _case(missing=0.1)
+    one = case.select(np.array([2] * CELLS), -1)
+    metric = METRICS.get(name)()
+    if isinstance(metric, SeriesMetric):
+        expected = metric.cells(case, np.ones((TIMES, 1), np.int32))[0, 2]
+    else:
+        sums = tuple(np.where(case.valid, term, 0.0).sum(axis=0) for term in metric.terms(case))
+        expected = metric.value(case.valid.sum(axis=0).astype(float), sums, None)[2]
+    assert _value(name, one).value == pytest.approx(float(expected), rel=1e-9)
+
+
+def test_interval_holds_the_value_of_a_plain_case(name):
+    row = _value(name, _case(missing=0.1))
+    assert row.low <= row.high
+    assert np.isfinite([row.value, row.low, row.high]).all()
+
+
+@pytest.mark.parametrize("kind", ["strict", "backend"])
+def test_other_kinds_of_arrays_give_the_same(name, kind, backend):
+    place = array_api_strict.asarray if kind == "strict" else backend.asarray
+    case = _case(missing=0.2)
+    moved = Case(case.prediction.map(place), place(case.truth), case.climatology.map(place))
+    metric = METRICS.get(name)()
+    if isinstance(metric, SeriesMetric):
+        counts = np.ones((TIMES, 1), np.int32)
+        found, expected = metric.cells(moved, place(counts)), metric.cells(case, counts)
+        assert type(found) is type(moved.truth)
+        np.testing.assert_allclose(to_host(found), expected, rtol=1e-9)
+    for term, plain in zip(
+        metric.terms(moved) if isinstance(metric, Metric) else (),
+        metric.terms(case) if isinstance(metric, Metric) else (),
+        strict=True,
+    ):
+        assert type(term) is type(moved.truth)
+        np.testing.assert_allclose(to_host(term)[case.valid], plain[case.valid], rtol=1e-9, atol=1e-12)
+    assert _value(name, moved).value == pytest.approx(_value(name, case).value, rel=1e-9)

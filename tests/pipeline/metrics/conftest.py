@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+
+from pipeline.metrics import METRICS, Case
+from pipeline.prediction import Prediction
+
+DAYS = np.concatenate([np.arange(f"{y}-12-01", f"{y + 1}-03-01", dtype="datetime64[D]") for y in range(1997, 2000)])
+
+
+def _case(family="normal", *, n=120, cells=6, seed=0, missing=0.1, members=5, dtype=np.float64):
+    """Return a case whose truth is drawn from the very distribution that is predicted."""
+    rng = np.random.default_rng(seed)
+    mean = rng.normal(8.0, 3.0, (n, cells))
+    sd = rng.uniform(0.5, 2.0, (n, cells))
+    truth = mean + sd * rng.standard_normal((n, cells))
+    truth[rng.random((n, cells)) < missing] = np.nan
+    draws = mean + sd * rng.standard_normal((members, n, cells))
+    parameters = {
+        "point": {"mean": mean},
+        "normal": {"mean": mean, "sd": sd},
+        "mixture": {"mean": np.stack([mean] * members), "sd": np.stack([sd] * members)},
+        "members": {"members": draws},
+    }[family]
+    usual = {"mean": np.full((n, cells), 8.0), "sd": np.full((n, cells), 3.3)}
+    return Case(
+        Prediction(family, {name: values.astype(dtype) for name, values in parameters.items()}),
+        truth.astype(dtype),
+        Prediction("normal", {name: values.astype(dtype) for name, values in usual.items()}),
+    )
+
+
+def _score(name, case, weights=None):
+    """Return a score made of sums from the whole series, one number, or with weights of None one a cell."""
+    metric = METRICS.get(name)()
+    valid = np.isfinite(case.truth)
+    sums = tuple(np.where(valid, term, 0.0).sum(axis=0) for term in metric.terms(case))
+    return metric.value(valid.sum(axis=0).astype(float), sums, weights)
+
+
+@pytest.fixture(scope="session")
+def make_case():
+    """Factory of cases, see `_case`."""
+    return _case
+
+
+@pytest.fixture(scope="session")
+def score():
+    """Function that scores a case, see `_score`."""
+    return _score
+
+
+@pytest.fixture(scope="session")
+def winters():
+    """Days of three winters."""
+    return DAYS

@@ -1,0 +1,105 @@
+import cftime
+import numpy as np
+import pytest
+
+from pipeline.errors import DataError
+from pipeline.metrics.blocks import decorrelation_time, make_blocks, months, seasons
+
+
+def _red(n, phi, seed=0):
+    rng = np.random.default_rng(seed)
+    x = np.zeros(n)
+    for t in range(1, n):
+        x[t] = phi * x[t - 1] + rng.normal()
+    return x
+
+
+def _days(first, last):
+    return np.arange(first, last, dtype="datetime64[D]")
+
+
+def _winters(first, count):
+    return np.concatenate([_days(f"{y}-12-01", f"{y + 1}-03-01") for y in range(first, first + count)])
+
+
+@pytest.mark.parametrize("phi", [0.0, 0.5, 0.8])
+def test_decorrelation_time_of_red_noise(phi):
+    found = np.mean([decorrelation_time(_red(3000, phi, seed), np.zeros(3000, int)) for seed in range(10)])
+    assert found == pytest.approx((1 + phi) / (1 - phi), rel=0.12)
+
+
+def test_decorrelation_never_looks_across_a_gap():
+    # Runs of two: inside one the values are equal, across the gap they are opposite.
+    series = np.tile([1.0, 1.0, -1.0, -1.0], 50)
+    assert decorrelation_time(series, np.arange(200) // 2) == pytest.approx(3.0)
+    assert decorrelation_time(series, np.zeros(200, int)) < 1.1
+
+
+def test_decorrelation_of_what_does_not_vary_or_is_missing_is_one():
+    assert decorrelation_time(np.ones(50), np.zeros(50, int)) == 1.0
+    assert decorrelation_time(np.full(50, np.nan), np.zeros(50, int)) == 1.0
+
+
+def test_missing_values_do_not_make_memory():
+    series = _red(4000, 0.8)
+    series[::7] = np.nan
+    assert decorrelation_time(series, np.zeros(4000, int)) == pytest.approx(9.0, rel=0.3)
+
+
+def test_whole_years_where_there_are_eight():
+    time = _days("1990-12-01", "2000-12-01")
+    blocks = make_blocks(time, _red(len(time), 0.5))
+    assert blocks.kind == "years"
+    assert len(blocks) == 10
+    assert [str(time[start]) for start, _ in blocks.edges[:2]] == ["1990-12-01", "1991-12-01"]
+    assert blocks.independent == pytest.approx(len(time) / blocks.decorrelation)
+
+
+def test_a_winter_is_never_split_between_two_years():
+    blocks = make_blocks(_winters(1985, 9), _red(len(_winters(1985, 9)), 0.5))
+    assert blocks.kind == "years"
+    assert len(blocks) == 9
+
+
+def test_whole_seasons_where_years_are_few():
+    time = _days("1990-12-01", "1993-12-01")
+    blocks = make_blocks(time, _red(len(time), 0.5))
+    assert blocks.kind == "seasons"
+    assert len(blocks) == 12
+
+
+def test_runs_are_longer_than_the_memory_and_stay_on_their_side_of_a_gap():
+    time = _winters(1997, 5)
+    blocks = make_blocks(time, _red(len(time), 0.7))
+    assert blocks.kind == "runs"
+    assert blocks.edges[0, 0] == 0
+    assert blocks.edges[-1, 1] == len(time)
+    np.testing.assert_array_equal(blocks.edges[1:, 0], blocks.edges[:-1, 1])
+    assert (np.diff(blocks.edges, axis=1) >= 3.0 * blocks.decorrelation).all()
+    for start, stop in blocks.edges:
+        assert time[stop - 1] - time[start] == np.timedelta64(stop - start - 1, "D")
+
+
+def test_seasons_that_are_shorter_than_the_memory_are_no_blocks():
+    time = np.arange("1990-12", "1996-12", dtype="datetime64[M]").astype("datetime64[D]")
+    blocks = make_blocks(time, np.sin(np.arange(72) / 8.0))
+    assert blocks.kind == "runs"
+
+
+def test_a_series_shorter_than_a_block_is_one_block():
+    blocks = make_blocks(_days("2000-01-01", "2000-01-20"), np.arange(19.0))
+    np.testing.assert_array_equal(blocks.edges, [[0, 19]])
+
+
+@pytest.mark.parametrize("kind", [cftime.Datetime360Day, cftime.DatetimeNoLeap])
+def test_calendars_of_models_have_seasons_too(kind):
+    time = np.array([kind(1990 + m // 12, m % 12 + 1, 15) for m in range(24)])
+    assert months(time).tolist() == [*range(1, 13)] * 2
+    assert seasons(time)[:6].tolist() == ["DJF", "DJF", "MAM", "MAM", "MAM", "JJA"]
+    assert make_blocks(time, np.random.default_rng(0).normal(size=24)).edges[-1, 1] == 24
+
+
+def test_times_must_increase():
+    time = np.array(["2000-01-02", "2000-01-01"], dtype="datetime64[D]")
+    with pytest.raises(DataError, match=r"^expected times that increase, got 2000-01-02 before 2000-01-01\.$"):
+        make_blocks(time, np.ones(2))
