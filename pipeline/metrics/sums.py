@@ -17,6 +17,7 @@ from pipeline.metrics.groups import Group
 
 _MEMORY = 2**28  # bytes of float64 that a chunk of cells may take
 _VALUES = 2**22  # resamples times cells in one call of a metric
+_SERIES_RESAMPLES = 250
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,11 +130,15 @@ def score_sums(name: str, sums: BlockSums, group: Group, weights: np.ndarray | N
 
 
 def score_series(name: str, case: Case, group: Group, weights: np.ndarray) -> Resampled:
-    """Return the area mean of the :class:`SeriesMetric` ``name`` over a group, and its bootstrap values."""
+    """Return the area mean of the :class:`SeriesMetric` ``name`` over a group, and its bootstrap values.
+
+    A resample costs a pass over the sorted series of every cell where a sum costs a matrix product,
+    so the first 250 of the group's resamples serve; all models share them, as they share the others.
+    """
     metric: SeriesMetric = metrics_of_kind([name], SeriesMetric)[name]
     xp, device = array_namespace(case.truth), array_api_compat.device(case.truth)
     edges = group.blocks.edges
-    times = np.repeat(group.counts, edges[:, 1] - edges[:, 0], axis=1)
+    times = np.repeat(group.counts[:_SERIES_RESAMPLES], edges[:, 1] - edges[:, 0], axis=1)
     # The first column is the series itself.
     drawn = np.concatenate([np.ones((1, times.shape[1]), np.int32), times.astype(np.int32)], axis=0).T
     counts = xp.asarray(np.ascontiguousarray(drawn), device=device)

@@ -138,7 +138,8 @@ def warnings(study: Study) -> tuple[str, ...]:
         found += [_sentence(item) for item in _items(provenance.get(key))]
     for item in _items(provenance.get("failed_members")):
         member = _failed(item)
-        found += [] if any(warning.startswith(member.partition(" failed")[0]) for warning in found) else [member]
+        start = member.partition(" and was left out")[0]
+        found += [] if any(warning.startswith(start) for warning in found) else [member]
     few = study.effective
     said = any("independent samples" in warning for warning in found)
     if few is not None and few < FEW and not said:
@@ -171,10 +172,9 @@ def where(model: str, reference: str | None, skill_map: np.ndarray, low: np.ndar
     count = max(int(good.sum()), 1)
     ahead, sure, lost = (float((part & good).sum() / count) for part in (skill_map > 0, low > 0, high < 0))
     worse = f"in {percent(lost)} it is beyond doubt worse" if lost else "nowhere is it beyond doubt worse"
-    return (
-        f"{label(model)} beats {label(reference or 'the baseline')} in {percent(ahead)} of the cells, "
-        f"beyond doubt in {percent(sure)}; {worse}."
-    )
+    certain = f", beyond doubt in {percent(sure)}" if sure else ", nowhere beyond doubt"
+    share = f"in {percent(ahead)} of the cells{certain}" if ahead else "in no cell"
+    return f"{label(model)} beats {label(reference or 'the baseline')} {share}; {worse}."
 
 
 def drivers(model: str, names: tuple[str, ...], importance: np.ndarray, measure: tuple[str, str], trusted: bool) -> str:

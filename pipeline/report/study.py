@@ -13,20 +13,17 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import RunFolderError
-from pipeline.report import palette
+from pipeline.report import numbers, palette
 from pipeline.report.load import Run
 
 METRIC = "rmse"
 VALIDATION = "validation"
 FEW = 30
 _TRIVIAL = frozenset({"climatology", "persistence", "interpolation"})
-_SEASONS = {
-    frozenset({12, 1, 2}): "December to February",
-    frozenset({3, 4, 5}): "March to May",
-    frozenset({6, 7, 8}): "June to August",
-    frozenset({9, 10, 11}): "September to November",
-}
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
 _STEPS = ((0.2, "hour"), (1.5, "day"), (10, "week"), (45, "month"), (400, "year"))
 
 
@@ -290,6 +287,9 @@ def _iso(moment: Any) -> str:
 def _season(months: frozenset[int], step: str) -> str:
     if len(months) == 12 or step == "year":
         return ""
-    if months in _SEASONS:
-        return _SEASONS[months]
-    return "/".join(_MONTHS[month - 1] for month in sorted(months))
+    # A run of months, maybe across the new year, has one first month: the one before it is missing.
+    starts = [month for month in sorted(months) if (month - 2) % 12 + 1 not in months]
+    if len(starts) == 1:
+        last = (starts[0] + len(months) - 2) % 12 + 1
+        return f"{_MONTHS[starts[0] - 1]} to {_MONTHS[last - 1]}" if len(months) > 1 else _MONTHS[last - 1]
+    return numbers.listing(_MONTHS[month - 1] for month in sorted(months))

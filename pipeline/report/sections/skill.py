@@ -31,13 +31,16 @@ def build(study: Study) -> Section:
 
 
 def _blocks(study: Study, variable: str, split: str) -> list[Block]:
-    metrics = (*tables.ACCURACY, *tables.others(study, variable, split))
-    caption = (
-        f"Scores of {variable} on {split}. Small print: 95\u00a0% interval by block bootstrap. "
-        "Bold: best; \u2248: the best value lies inside this model's interval."
-    )
-    table = tables.skill_table(study, variable, split, metrics, slug("scores", variable, split), caption)
-    blocks: list[Block] = [table] if table else []
+    marks = "Small print: 95\u00a0% interval. Bold: best; \u2248: the best value lies inside this model's interval."
+    shown = (
+        ("scores", tables.ACCURACY, f"Errors of the mean prediction, {variable} on {split}. {marks}"),
+        ("distribution", (*tables.DISTRIBUTION, *tables.others(study, variable, split)),
+         f"The whole distribution, and whether values spread as the truth does, {variable} on {split}. {marks}"),
+    )  # fmt: skip
+    blocks: list[Block] = []
+    for name, metrics, caption in shown:
+        table = tables.skill_table(study, variable, split, metrics, slug(name, variable, split), caption)
+        blocks += [table] if table else []
     if split == study.split and study.reference is not None:
         blocks += _differences(study, variable)
     blocks += _groups(study, variable, split)

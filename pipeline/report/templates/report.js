@@ -62,7 +62,12 @@
     button.className = "zoomable";
     picture.replaceWith(button);
     button.append(picture);
-    button.addEventListener("click", () => { stage.replaceChildren(picture.cloneNode(true)); zoom.showModal(); });
+    button.addEventListener("click", () => {
+      const words = document.createElement("p");
+      words.textContent = picture.querySelector("img").alt;
+      stage.replaceChildren(picture.cloneNode(true), words);
+      zoom.showModal();
+    });
   }
   zoom.querySelector(".close").addEventListener("click", () => zoom.close());
   zoom.addEventListener("click", (event) => { if (event.target === zoom) zoom.close(); });

@@ -119,10 +119,12 @@ def days(first, last, months=range(1, 13)):
     [
         (days("1997-12-01", "2002-02-28", (12, 1, 2)), "451 December to February days, 1997-12-01 to 2002-02-28", 5),
         (days("2000-01-01", "2000-12-31"), "366 days, 2000-01-01 to 2000-12-31", 1),
-        (days("2000-04-01", "2000-05-31"), "61 Apr/May days, 2000-04-01 to 2000-05-31", 1),
+        (days("2000-04-01", "2000-05-31"), "61 April to May days, 2000-04-01 to 2000-05-31", 1),
+        (days("2000-01-01", "2000-12-31", (1, 7)), "62 January and July days, 2000-01-01 to 2000-07-31", 1),
+        (days("2002-07-02", "2003-03-31"), "273 July to March days, 2002-07-02 to 2003-03-31", 2),
         (pd.date_range("2000-01-01", periods=24, freq="MS").to_numpy(), "24 months, 2000-01-01 to 2001-12-01", 2),
         (pd.date_range("1950-07-01", periods=30, freq="YS").to_numpy(), "30 years, 1951-01-01 to 1980-01-01", 30),
-        (np.array(["2000-01-05"], dtype="datetime64[ns]"), "1 Jan sample, 2000-01-05 to 2000-01-05", 1),
+        (np.array(["2000-01-05"], dtype="datetime64[ns]"), "1 January sample, 2000-01-05 to 2000-01-05", 1),
     ],
 )
 def test_sampling_in_words(time, words, years):
@@ -133,4 +135,4 @@ def test_sampling_in_words(time, words, years):
 def test_sampling_of_another_calendar():
     cftime = pytest.importorskip("cftime")
     time = np.array([cftime.Datetime360Day(2000, 2, day) for day in range(1, 31)])
-    assert Sampling.of(time).words == "30 Feb days, 2000-02-01 to 2000-02-30"
+    assert Sampling.of(time).words == "30 February days, 2000-02-01 to 2000-02-30"
