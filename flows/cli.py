@@ -55,8 +55,7 @@ def run_command() -> int:
         _say(f"error: {error}")
         return error.exit_code
     except (KeyboardInterrupt, Terminated) as signalled:
-        _say("stopped; `finescale run --resume RUN` goes on where it was.")
-        return 143 if isinstance(signalled, Terminated) else 130
+        return _stopped(143 if isinstance(signalled, Terminated) else 130)
     except (OSError, MemoryError) as error:
         if debug:
             traceback.print_exc()
@@ -64,7 +63,13 @@ def run_command() -> int:
         return 1
     except Exception as error:
         return _click_or_bug(error, debug)
-    return result if isinstance(result, int) else 0
+    # Typer makes 130 of a KeyboardInterrupt by itself.
+    return _stopped(130) if result == 130 else result if isinstance(result, int) else 0
+
+
+def _stopped(code: int) -> int:
+    _say("stopped; `finescale run --resume RUN` goes on where it was.")
+    return code
 
 
 def _click_or_bug(error: Exception, debug: bool) -> int:
@@ -73,10 +78,7 @@ def _click_or_bug(error: Exception, debug: bool) -> int:
     if code is not None:
         if show is not None:
             show()
-        # Click aborts with 1 on Ctrl-C at a prompt
         return int(code)
-    if type(error).__name__ == "Abort":
-        return 130
     if debug:
         traceback.print_exc()
     _say(

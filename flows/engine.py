@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from pathlib import Path
 from flows import stages
 from flows.load import dump, load_experiment, validate_tree
 from flows.plan import Plan, make_plan
+from flows.server import server_that_answers
 from flows.sources import Sources, open_sources, used_entries
 from flows.workspace import Workspace
 from pipeline import __version__
@@ -23,7 +24,6 @@ from pipeline.run_folder import RunFolder
 from pipeline.run_log import log_to
 from pipeline.stage import StageRecord, run_stage
 
-log = logging.getLogger(__name__)
 
 # How a stage is called: directly, or as a Prefect task. It gets the run's path and the stage's name.
 Call = Callable[[str, str], StageRecord]
@@ -70,8 +70,15 @@ class Result:
     warnings: tuple[str, ...]
 
 
-def start(request: Request) -> Result:
+def start(request: Request, say: Callable[[str], None] = lambda text: None) -> Result:
     """Make or find the run that ``request`` asks for, do every stage that is not done, return the result.
+
+    Parameters
+    ----------
+    request : Request
+        What is asked for.
+    say : callable
+        Told how the stages are called.
 
     Raises
     ------
@@ -79,15 +86,16 @@ def start(request: Request) -> Result:
         If the request, the experiment, the catalog or the data are at fault.
     """
     run = create_or_find(request)
-    from flows.server import server_that_answers
-
     server = server_that_answers() if request.use_server else None
     if server is None:
-        log.info("no Prefect server is used: the stages are called directly")
+        say("stages are called directly: " + ("--no-server" if not request.use_server else "no Prefect server answers"))
         return execute(run, direct, debug=request.debug)
+    say(f"stages are tasks of a flow run on the Prefect server at {server}")
+    if not request.debug:
+        # The message of a fault is said once, by the command line; the server gets all of it.
+        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     from flows.flow import run_on_server
 
-    log.info("through the Prefect server at %s", server)
     return run_on_server(run, server)
 
 

@@ -60,7 +60,7 @@ def run(
     if dry_run:
         typer.echo(dry_run_text(request))
         return
-    result = start(request)
+    result = start(request, lambda text: typer.echo(text, err=True))
     for warning in result.warnings:
         typer.echo(f"warning: {warning}", err=True)
     typer.echo(f"run:    {result.folder}")

@@ -18,6 +18,7 @@ Per = Literal["per_cell", "per_field"]
 
 # A float32 field that never changes has a deviation of rounding errors only.
 CONSTANT = float(np.finfo(np.float32).eps)
+LEAST = 1e-30  # a deviation below this is no variation of any field, and float32 would overflow on dividing by it
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +70,7 @@ class Standardiser:
         mean = total / known
         variance = _squares(seen, mean, axes) / known
         deviation = xp.sqrt(variance)
-        varies = deviation > CONSTANT * xp.abs(mean)
+        varies = (deviation > CONSTANT * xp.abs(mean)) & (deviation > LEAST)
         still = xp.astype((count > 0) & ~varies, xp.int64)
         return cls(
             mean=xp.astype(xp.where(count > 0, mean, xp.full_like(mean, float("nan"))), xp.float32),

@@ -158,7 +158,10 @@ def label(name: str) -> str:
 
     Examples
     --------
-    >>> label("unet+deep_ensemble")
-    'unet + deep ensemble'
+    >>> label("unet+deep_ensemble"), label("tas@-2")
+    ('unet + deep ensemble', 'tas, 2 steps earlier')
     """
+    lag = re.fullmatch(r"(.+)@-(\d+)", name)
+    if lag:
+        return f"{label(lag[1])}, {plural(int(lag[2]), 'step')} earlier"
     return name.replace("+", " + ").replace("_", " ")

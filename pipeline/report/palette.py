@@ -43,8 +43,6 @@ QUIET = (("#62676f", "#9aa1aa"), ("#7c828b", "#7f8790"), ("#8d939c", "#b4bac2"))
 _PARTNERS = {getattr(LIGHT, key): getattr(DARK, key) for key in ("surface", "text", "muted", "grid", "truth")}
 _PARTNERS |= dict(STRONG) | dict(QUIET)
 
-MARKERS = ("o", "s", "D", "^", "v", "P", "X")
-
 _SIGNED = {
     # cold-warm for differences of a field, purple-green for better-worse; the middle is the page.
     ("field", "light"): ("#08306b", "#3a86c0", "#a9cfe8", "#ffffff", "#f5bb9b", "#cf5246", "#6b0a1e"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +17,7 @@ from pipeline.report.sections import contents, verdict
 from pipeline.report.study import Study, study
 
 FORMATS = ("html", "md")
+_DATE = re.compile(r"\b\d{4}-\d\d-\d\d\b")
 DARK_MEDIA = "screen and (prefers-color-scheme: dark)"
 
 
@@ -69,6 +71,7 @@ def html(found: Study) -> str:
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=False)
     environment.filters["data_uri"] = data_uri
+    environment.filters["words"] = words
     environment.filters["kind"] = lambda block: type(block).__name__
     css, js = _package_file("report.css"), _package_file("report.js")
     name = found.run.path.resolve().name
@@ -91,6 +94,19 @@ def policy(css: str, js: str) -> str:
         f"default-src 'none'; img-src data:; style-src '{_digest(css)}'; script-src '{_digest(js)}'; "
         "base-uri 'none'; form-action 'none'"
     )
+
+
+def words(text: str) -> Any:
+    """Return text as HTML whose dates do not break over lines.
+
+    Examples
+    --------
+    >>> str(words("a < b on 1997-12-01"))
+    'a &lt; b on <span class="date">1997-12-01</span>'
+    """
+    from markupsafe import Markup, escape
+
+    return Markup(_DATE.sub(r'<span class="date">\g<0></span>', str(escape(text))))  # noqa: S704  (escaped before)
 
 
 def data_uri(content: bytes, mime: str) -> str:

@@ -57,7 +57,8 @@ def answer(study: Study) -> Answer:
     gap = difference(study, study.headline)
     if gap is None:
         return Answer(
-            f"{name} and the best baseline, {base}, share no score on {study.split}, so they cannot be compared.",
+            f"{name} and the best baseline, {base}, share no score on {named_set(study.split)}, so they cannot "
+            "be compared.",
             "alone",
         )
     relative = f", {_relative(gap)}" if _relative(gap) else ""
@@ -88,12 +89,17 @@ def answer(study: Study) -> Answer:
     return Answer(text + _hindsight(others, study), "tie")
 
 
+def named_set(split: str) -> str:
+    """Return ``"the test set"``, with its name where it has one of its own."""
+    return "the test set" if split == "test" else f"the test set {split}"
+
+
 def chosen(study: Study) -> str:
     """Say which split the two models of the verdict were chosen on."""
     if study.chosen_on == VALIDATION:
         return "Model and baseline were chosen by their RMSE on the validation split."
     return (
-        f"There are no validation scores: model and baseline were chosen on {study.split} itself, "
+        f"There are no validation scores: model and baseline were chosen on {named_set(study.split)} itself, "
         "which flatters the model."
     )  # fmt: skip
 
@@ -144,7 +150,7 @@ def warnings(study: Study) -> tuple[str, ...]:
     said = any("independent samples" in warning for warning in found)
     if few is not None and few < FEW and not said:
         found.insert(
-            0, f"The test set {study.split} holds about {number(few, 0)} independent samples, fewer than {FEW}: "
+            0, f"The{named_set(study.split)[3:]} holds about {number(few, 0)} independent samples, fewer than {FEW}: "
             "take its scores as a hint, not as a claim."
         )  # fmt: skip
     return tuple(dict.fromkeys(found))
@@ -154,7 +160,7 @@ def skill(study: Study, variable: str, split: str) -> str:
     """Say who has the lowest RMSE, and how many cannot be told from it."""
     rows = study.scores(METRIC, variable=variable, split=split).dropna(subset=["value"]).sort_values("value")
     best = rows.iloc[0]
-    first = f"On {split}, {label(best['model'])} has "
+    first = f"On {named_set(split)}, {label(best['model'])} has "
     if len(rows) == 1:
         return f"{first}an RMSE of {_value(best, str(best['units']))} for {variable}; it is the only model."
     ties = rows.iloc[1:][lambda rest: rest["low"] <= best["value"]]
@@ -232,7 +238,7 @@ def _hindsight(winners: list[str], study: Study) -> str:
         return ""
     verb = "does" if len(winners) == 1 else "do"
     return (
-        f" On {study.split}, {listing(label(model) for model in winners)} {verb} beat it, but "
+        f" On {named_set(study.split)}, {listing(label(model) for model in winners)} {verb} beat it, but "
         f"{study.chosen_on} did not choose {'it' if len(winners) == 1 else 'them'}."
     )
 
@@ -264,7 +270,7 @@ def _shares(row: pd.Series) -> str:
 
 
 def _place(study: Study) -> str:
-    return f", on {study.sampling.words}" if study.sampling else f", on {study.split}"
+    return f", on {study.sampling.words}" if study.sampling else f", on {named_set(study.split)}"
 
 
 def _items(value: Any) -> list[Any]:

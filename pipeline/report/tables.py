@@ -123,7 +123,8 @@ def plain(value: Any) -> str:
         return ", ".join(f"{key}: {plain(item)}" for key, item in value.items())
     if isinstance(value, (list, tuple)):
         shown = [plain(item) for item in value[:12]]
-        return ", ".join(shown) + (f" and {len(value) - 12} more" if len(value) > 12 else "")
+        gap = "; " if any(isinstance(item, Mapping) for item in value) else ", "
+        return gap.join(shown) + (f" and {len(value) - 12} more" if len(value) > 12 else "")
     return str(value)
 
 

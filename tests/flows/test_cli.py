@@ -33,7 +33,15 @@ def test_help_imports_nothing_heavy(library):
 
 
 def test_every_command_has_help():
-    for words in (["run"], ["report"], ["doctor"], ["data", "check"], ["data", "add"], ["runs", "list"], ["experiments", "show"]):
+    for words in (
+        ["run"],
+        ["report"],
+        ["doctor"],
+        ["data", "check"],
+        ["data", "add"],
+        ["runs", "list"],
+        ["experiments", "show"],
+    ):
         done = call(*words, "--help")
         assert done.returncode == 0
         assert "Usage" in done.stdout
@@ -45,9 +53,15 @@ def test_every_command_has_help():
         (["run"], "expected either an EXPERIMENT or --resume RUN"),
         (["run", "quickstart", "--resume", "x"], "expected either an EXPERIMENT or --resume RUN"),
         (["run", "quickstrat"], "unknown experiment 'quickstrat'. Did you mean 'quickstart'?"),
-        (["run", "quickstart", "--backend", "tpu"], "compute.backend: input should be 'auto', 'cpu' or 'gpu', got 'tpu'"),
+        (
+            ["run", "quickstart", "--backend", "tpu"],
+            "compute.backend: input should be 'auto', 'cpu' or 'gpu', got 'tpu'",
+        ),
         (["run", "quickstart", "--workers", "0"], "Invalid value for '--workers'"),
-        (["run", "quickstart", "--data", "no_such_folder"], "expected a folder that mirrors the catalog's files, got 'no_such_folder'"),
+        (
+            ["run", "quickstart", "--data", "no_such_folder"],
+            "expected a folder that mirrors the catalog's files, got 'no_such_folder'",
+        ),
         (["run", "--resume", "nothing"], "expected a run's path, name or the start of one, got 'nothing'"),
         (["runs", "show", "nothing"], "got 'nothing', which is not in"),
         (["data", "show", "synthetic-corse"], "no dataset 'synthetic-corse'. Did you mean 'synthetic-coarse'?"),

@@ -53,7 +53,7 @@ def shortened(rows: Sequence[Row], keep: Sequence[str], most: int = SHOWN) -> li
 
 
 def skill_bars(
-    rows: Sequence[Row], axis: str, alt: str, title: str, *, width: int = 350, height: int | None = None
+    rows: Sequence[Row], axis: str, alt: str, title: str, *, width: int, height: int | None = None
 ) -> Picture:
     """Draw bars from zero with their intervals, the best on top; the best baseline as a line through all.
 
@@ -100,16 +100,18 @@ def dots(
     alt: str,
     title: str,
     *,
-    width: int = 520,
-    zero: bool = True,
+    width: int,
     ends: tuple[str, str] = ("", ""),
+    limits: tuple[float, float] | None = None,
 ) -> Picture:
-    """Draw a point with its interval in every row; ``zero`` draws the line of no difference.
+    """Draw a point with its interval in every row, and the line of zero.
 
     Parameters
     ----------
     ends : tuple of str
         What the left and the right of zero mean, in a word or two.
+    limits : tuple of float, optional
+        Of the axis, where several panels share them; those of the rows by default.
     """
     room = 16 if any(ends) else 0
 
@@ -117,8 +119,7 @@ def dots(
         left = min(label_room([row.name for row in rows], 24), 0.45 * width)
         axes = add_axes(figure, left, 6 + room, 14, 38)
         place = np.arange(len(rows))[::-1]
-        if zero:
-            axes.axvline(0, color=LIGHT.muted, linewidth=1)
+        axes.axvline(0, color=LIGHT.muted, linewidth=1)
         for row, y in zip(rows, place, strict=True):
             axes.plot([row.low, row.high], [y, y], color=row.colour, linewidth=2.2, solid_capstyle="round")
             face = LIGHT.surface if row.hollow else row.colour
@@ -128,8 +129,8 @@ def dots(
         _names(axes, rows, place, 24)
         axes.set_xlabel(axis)
         axes.set_ylim(-0.6, len(rows) - 0.4)
-        axes.xaxis.set_major_locator(_few_ticks(5))
-        low, high = axes.get_xlim()
+        axes.xaxis.set_major_locator(_few_ticks(5 if width > 400 else 3))
+        low, high = limits or axes.get_xlim()
         # A tick label that is cut at the edge helps nobody: some room on both sides.
         axes.set_xlim(low - 0.02 * (high - low), high + 0.02 * (high - low))
         for text, side, shift in ((ends[0], "right", -6), (ends[1], "left", 6)):

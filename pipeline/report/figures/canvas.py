@@ -135,10 +135,10 @@ def wrapped(name: str, width: int = 20, lines: int = 2) -> str:
     return "\n".join(parts)
 
 
-def label_room(names: Sequence[str], width: int = 20, size: float = NORMAL) -> float:
+def label_room(names: Sequence[str], width: int = 20) -> float:
     """Return the pixels that the longest wrapped name needs."""
     longest = max((len(line) for name in names for line in wrapped(name, width).split("\n")), default=1)
-    return 0.56 * size * longest + 14
+    return 0.56 * NORMAL * longest + 14
 
 
 def apart(positions: Sequence[float], gap: float) -> list[float]:

@@ -75,7 +75,7 @@ class MapPanel:
         What it is, and what it shows.
     unsure : ndarray of bool, shape (lat, lon), optional
         Cells that get a dot: their interval includes zero.
-    cross : tuple of float, optional
+    ring : tuple of float, optional
         Longitude and latitude of a cell to mark.
     """
 
@@ -83,7 +83,7 @@ class MapPanel:
     title: str
     alt: str
     unsure: np.ndarray | None = None
-    cross: tuple[float, float] | None = None
+    ring: tuple[float, float] | None = None
 
 
 def draw_map(panel: MapPanel, grid: Grid, scale: Scale, *, width: int = WIDTH, highest: int = 330) -> Picture:
@@ -122,12 +122,12 @@ def _field(axes: Any, panel: MapPanel, lon: Any, lat: Any, order: tuple[Any, Any
         x, y = x[unsure], y[unsure]
         step = max(1, int(np.ceil(len(x) / _MOST_DOTS)))
         axes.scatter(x[::step], y[::step], s=2.6, color=theme.text, linewidths=0, alpha=0.75)
-    if panel.cross is not None:
-        east = panel.cross[0] + 360 * np.round((np.mean(lon) - panel.cross[0]) / 360)
+    if panel.ring is not None:
+        east = panel.ring[0] + 360 * np.round((np.mean(lon) - panel.ring[0]) / 360)
         for colour, size, line in ((theme.surface, 11, 3.2), (theme.text, 11, 1.5)):
             axes.plot(
                 [east],
-                [panel.cross[1]],
+                [panel.ring[1]],
                 "o",
                 markersize=size,
                 markerfacecolor="none",

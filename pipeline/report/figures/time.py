@@ -92,7 +92,7 @@ def series(data: Series, colour: str, unit: str, alt: str) -> Picture:
     return picture(draw, WIDE, 250, alt)
 
 
-def learning(curves: Mapping[str, pd.DataFrame], colour: str, alt: str, title: str, *, width: int = 344) -> Picture:
+def learning(curves: Mapping[str, pd.DataFrame], colour: str, alt: str, title: str) -> Picture:
     """Draw the losses of every member over epochs: validation solid, train faint; a dot at the lowest."""
 
     def draw(figure: Any) -> None:
@@ -123,7 +123,7 @@ def learning(curves: Mapping[str, pd.DataFrame], colour: str, alt: str, title: s
         tones = {"validation": colour, "train": LIGHT.muted}
         name_ends(axes, [(float(np.mean(v)), name, tones[name]) for name, v in ends.items() if v], shift=4)
 
-    return picture(draw, width, 260, alt, title)
+    return picture(draw, 344, 260, alt, title)
 
 
 def _dates(axes: Any) -> None:

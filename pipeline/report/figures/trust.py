@@ -13,6 +13,8 @@ from pipeline.report.figures import Picture
 from pipeline.report.figures.canvas import SMALL, add_axes, picture
 from pipeline.report.palette import LIGHT
 
+WIDTH, HEIGHT = 344, 260
+
 
 @dataclass(frozen=True, eq=False)
 class Curve:
@@ -31,7 +33,7 @@ class Curve:
         return float(np.nanmax(np.abs(self.observed - self.level)))
 
 
-def calibration_curve(curves: Sequence[Curve], alt: str, title: str, *, width: int = 344, height: int = 300) -> Picture:
+def calibration_curve(curves: Sequence[Curve], alt: str, title: str, height: int) -> Picture:
     """Draw calibration curves against the diagonal; the band of the first one."""
 
     def draw(figure: Any) -> None:
@@ -55,12 +57,10 @@ def calibration_curve(curves: Sequence[Curve], alt: str, title: str, *, width: i
         axes.text(0.03, 0.965, "observed more often", fontsize=SMALL, color=LIGHT.muted, va="top")
         axes.text(0.98, 0.03, "observed less often", fontsize=SMALL, color=LIGHT.muted, ha="right")
 
-    return picture(draw, width, height, alt, title)
+    return picture(draw, WIDTH, height, alt, title)
 
 
-def histogram(
-    counts: np.ndarray, colour: str, axis: str, alt: str, title: str, *, width: int = 344, height: int = 260
-) -> Picture:
+def histogram(counts: np.ndarray, colour: str, axis: str, alt: str, title: str) -> Picture:
     """Draw a rank or PIT histogram as shares, with the line on which a perfect one lies."""
 
     def draw(figure: Any) -> None:
@@ -84,25 +84,19 @@ def histogram(
         axes.grid(visible=False, axis="x")
         axes.set_xlabel(axis)
         axes.set_ylabel("share of truths")
+        # Where the bars are lowest, the words lie on clear ground.
+        thirds = [part.max() for part in np.array_split(share, 3)] if len(share) >= 3 else [0.0]
+        lowest = int(np.argmin(thirds))
+        at = (-0.5, (len(counts) - 1) / 2, len(counts) - 0.5)[lowest]
         axes.annotate(
-            "if calibrated", (len(counts) - 0.5, flat), xytext=(0, 4), textcoords="offset points", ha="right",
-            fontsize=SMALL, color=LIGHT.text,
+            "if calibrated", (at, flat), xytext=(0, 4), textcoords="offset points",
+            ha=("left", "center", "right")[lowest], fontsize=SMALL, color=LIGHT.text,
         )  # fmt: skip
 
-    return picture(draw, width, height, alt, title)
+    return picture(draw, WIDTH, HEIGHT, alt, title)
 
 
-def spread_error(
-    spread: np.ndarray,
-    error: np.ndarray,
-    colour: str,
-    unit: str,
-    alt: str,
-    title: str,
-    *,
-    width: int = 344,
-    height: int = 260,
-) -> Picture:
+def spread_error(spread: np.ndarray, error: np.ndarray, colour: str, unit: str, alt: str, title: str) -> Picture:
     """Draw the RMSE in bins of predicted spread against that spread; on the diagonal, spread tells error."""
 
     def draw(figure: Any) -> None:
@@ -127,4 +121,4 @@ def spread_error(
             0.97, 0.04, "under-confident", fontsize=SMALL, color=LIGHT.muted, ha="right", transform=axes.transAxes
         )
 
-    return picture(draw, width, height, alt, title)
+    return picture(draw, WIDTH, HEIGHT, alt, title)

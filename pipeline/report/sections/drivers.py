@@ -13,12 +13,13 @@ import xarray as xr
 
 from pipeline.grid import Grid
 from pipeline.report import numbers, sentences, tables
-from pipeline.report.figures import bars, maps
+from pipeline.report.figures import Picture, bars, maps
 from pipeline.report.sections import Block, Figure, Heading, Section, Words, slug
 from pipeline.report.study import Study
 
 _MOST_MAPS = 9
 _MOST_BARS = 25
+_MOST_PANEL_BARS = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,13 +70,13 @@ def build(study: Study) -> Section | None:
     found = {model: explanations for model, explanations in found.items() if explanations}
     if not found:
         return None
-    blocks: list[Block] = []
-    for number, (model, explanations) in enumerate(found.items()):
-        if len(found) > 1:
-            blocks.append(Heading(numbers.label(model)))
-        for explanation in explanations:
-            blocks += _blocks(study, explanation, with_maps=number == 0)
-    first = next(iter(found.values()))[0]
+    main, *others = found.values()
+    blocks: list[Block] = [Heading(numbers.label(main[0].model))] if others else []
+    for explanation in main:
+        blocks += _blocks(study, explanation)
+    if others:
+        blocks += [Heading("Other models"), *_others(study, [one for several in others for one in several])]
+    first = main[0]
     lead = sentences.drivers(first.model, first.channels, first.importance, (first.measure, first.unit), first.trusted)
     return Section("drivers", "What drives the predictions?", lead, tuple(blocks))
 
@@ -112,7 +113,55 @@ def _attributes(data: xr.Dataset, method: str) -> dict[str, Any]:
     return said | {key: json.loads(said[key]) for key in ("checks", "trusted") if key in said}
 
 
-def _blocks(study: Study, explanation: Explanation, *, with_maps: bool) -> list[Block]:
+def _others(study: Study, explanations: list[Explanation]) -> list[Block]:
+    """Return small multiples of importance, one figure a method, and the checks of all in one table."""
+    blocks: list[Block] = []
+    for method in dict.fromkeys(one.method for one in explanations):
+        several = [one for one in explanations if one.method == method]
+        deaf = [numbers.label(one.model) for one in several if not np.nan_to_num(one.importance).any()]
+        used = [one for one in several if np.nan_to_num(one.importance).any()]
+        first = several[0]
+        # The same channels in the same order, so that models can be told apart at a glance.
+        order = sorted(
+            range(len(first.channels)), key=lambda i: -sum(float(np.nan_to_num(one.importance[i])) for one in used)
+        )[:_MOST_PANEL_BARS]
+        ends = np.array([[one.importance[order], one.low[order], one.high[order]] for one in used])
+        low, high = (min(np.nanmin(ends), 0.0), np.nanmax(ends)) if used else (0.0, 0.0)
+        limits = (float(low - 0.04 * (high - low)), float(high + 0.04 * (high - low)))
+        more = f" The {len(order)} most important of {len(first.channels)} channels." * (
+            len(order) < len(first.channels)
+        )
+        nothing = (
+            f" {numbers.listing(deaf).capitalize()} {'uses' if len(deaf) == 1 else 'use'} no channel." if deaf else ""
+        )
+        caption = (
+            f"{first.title} on {study.split}: {first.measure}, with 95\u00a0% interval, hollow where it includes zero; "
+            f"same scale in all panels.{more}{nothing} {first.note}"
+        )
+        pictures = tuple(
+            _bars(study, one, order, width=344, title=numbers.label(one.model), limits=limits) for one in used
+        )
+        blocks.append(
+            Figure(slug("importance", "others", method), pictures, caption) if pictures else Words((caption,))
+        )
+    return [*blocks, _checks(explanations)]
+
+
+def _checks(explanations: list[Explanation]) -> tables.Table:
+    columns = tuple(tables.Column(head, numeric=False) for head in ("Model", "Method", "Trusted", "Checks"))
+    rows = tuple(
+        (
+            tables.text(numbers.label(one.model)),
+            tables.text(one.title.lower()),
+            tables.text("yes" if one.trusted else ("no" if one.checks else "not checked")),
+            tables.text("; ".join(_check(name, value) for name, value in one.checks.items()) or numbers.MISSING),
+        )
+        for one in explanations
+    )
+    return tables.Table("checks", "Whether each explanation passed its checks.", columns, rows)
+
+
+def _blocks(study: Study, explanation: Explanation) -> list[Block]:
     trusted = "The checks passed" if explanation.trusted else "The checks did not pass: do not rely on this"
     if not explanation.checks:
         trusted = "This method has no check of its own"
@@ -123,7 +172,7 @@ def _blocks(study: Study, explanation: Explanation, *, with_maps: bool) -> list[
     blocks.append(_importance(study, explanation))
     if len(explanation.channels) > _MOST_BARS:
         blocks.append(_table(explanation))
-    if with_maps and explanation.maps is not None and explanation.grid is not None:
+    if explanation.maps is not None and explanation.grid is not None:
         blocks.append(_maps(explanation))
     return blocks
 
@@ -137,6 +186,25 @@ def _check(name: str, value: Any) -> str:
 
 def _importance(study: Study, explanation: Explanation) -> Figure:
     order = explanation.order[:_MOST_BARS]
+    more = len(explanation.channels) - len(order)
+    caption = (
+        f"{explanation.title} for {numbers.label(explanation.model)} on {study.split}: {explanation.measure}, with "
+        f"95\u00a0% interval, hollow where it includes zero."
+        f"{f' {more} less important channels are in the table.' if more else ''}"
+    )
+    name = slug("importance", explanation.model, explanation.method)
+    return Figure(name, (_bars(study, explanation, order, width=640),), caption)
+
+
+def _bars(
+    study: Study,
+    explanation: Explanation,
+    order: list[int],
+    *,
+    width: int,
+    title: str = "",
+    limits: tuple[float, float] | None = None,
+) -> Picture:
     colour = study.colours.get(explanation.model, study.colours[study.headline])
     rows = [
         bars.Row(
@@ -147,16 +215,11 @@ def _importance(study: Study, explanation: Explanation) -> Figure:
         for i in order
         if np.isfinite(explanation.importance[i])
     ]  # fmt: skip
-    first = explanation.channels[order[0]]
+    first = explanation.channels[explanation.order[0]]
     alt = f"{numbers.label(first)} matters most to {numbers.label(explanation.model)} by {explanation.title.lower()}."
-    more = len(explanation.channels) - len(order)
-    chart = bars.dots(rows, explanation.axis, alt, "", width=640)
-    caption = (
-        f"{explanation.title} for {numbers.label(explanation.model)} on {study.split}: {explanation.measure}, "
-        "with 95\u00a0% interval, "
-        f"hollow where it includes zero.{f' {more} less important channels are in the table.' if more else ''}"
-    )
-    return Figure(slug("importance", explanation.model, explanation.method), (chart,), caption)
+    # In a panel the caption says what is measured, and the axis in which units.
+    axis = explanation.axis if limits is None else numbers.units(explanation.unit)
+    return bars.dots(rows, axis, alt, title, width=width, limits=limits)
 
 
 def _maps(explanation: Explanation) -> Figure:
@@ -187,8 +250,7 @@ def _maps(explanation: Explanation) -> Figure:
     caption = (
         f"Mean attribution of each input cell, {explanation.title.lower()} for "
         f"{numbers.label(explanation.model)}; same scale; {belief}."
-        f"{f' The {len(order)} most important of {len(explanation.channels)} channels.' if more else ''} "
-        f"{explanation.note}".strip()
+        f"{f' The {len(order)} most important of {len(explanation.channels)} channels.' if more else ''}"
     )
     return Figure(slug("attribution", explanation.model, explanation.method), tuple(pictures), caption)
 

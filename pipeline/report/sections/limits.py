@@ -10,7 +10,7 @@ import xarray as xr
 from pipeline.grid import Grid
 from pipeline.report import numbers, sentences
 from pipeline.report.sections import Section, Words
-from pipeline.report.sections.where import place
+from pipeline.report.sections.cell import place
 from pipeline.report.study import FEW, VALIDATION, Study
 
 _LONG = 30
@@ -57,9 +57,10 @@ def _time(study: Study) -> list[str]:
     sampling = study.sampling
     assert sampling is not None
     items = []
+    name = f"The{sentences.named_set(study.split)[3:]}"
     if sampling.years < _LONG:
         items.append(
-            f"{study.split} spans {numbers.plural(sampling.years, 'year')}, {sampling.first} to {sampling.last}: "
+            f"{name} spans {numbers.plural(sampling.years, 'year')}, {sampling.first} to {sampling.last}: "
             "too short for "
             "slow changes and for events that come once in decades."
         )
@@ -122,7 +123,8 @@ def _truth(study: Study) -> list[str]:
     lost = float((mean & ~truth).sum() / max(mean.sum(), 1))
     if lost > 0:
         items.append(
-            f"Truth is missing for {numbers.percent(lost)} of the predicted values of {study.split}; those are "
+            f"Truth is missing for {numbers.percent(lost)} of the predicted values of "
+            f"{sentences.named_set(study.split)}; those are "
             "not scored."
         )
     return items
@@ -138,12 +140,14 @@ def _climate(study: Study) -> list[str]:
     value = numbers.with_units(numbers.number(climate.test), study.field_units[study.variable])
     if climate.outside:
         return [
-            f"{study.split} is unlike the train split: its mean {study.variable}, {value}, lies outside all "
+            f"The{sentences.named_set(study.split)[3:]} is unlike the train split: its mean {study.variable}, "
+            f"{value}, lies outside all "
             f"{len(climate.train)} train years "
             f"({span}), {gap} from their mean. Models had to extrapolate."
         ]
     return [
-        f"The mean {study.variable} of {study.split}, {value}, lies within the train years ({span}; {gap} from "
+        f"The mean {study.variable} of {sentences.named_set(study.split)}, {value}, lies within the train years "
+        f"({span}; {gap} from "
         "their mean): "
         "skill in a warmer or otherwise different climate was not tested."
     ]

@@ -69,7 +69,9 @@ def _flat(tree: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]:
     rows: list[tuple[str, Any]] = []
     for key, value in tree.items():
         name = f"{before}{numbers.label(str(key))}"
-        if isinstance(value, Mapping):
+        if key == "libraries" and isinstance(value, Mapping):
+            rows.append((name, ", ".join(f"{library} {version}" for library, version in value.items())))
+        elif isinstance(value, Mapping):
             rows += _flat(value, f"{name}: ")
         elif value not in (None, [], ""):
             # Versions and commits are words, not numbers.

@@ -97,7 +97,7 @@ def _curve(study: Study, data: xr.Dataset, variable: str) -> Picture | None:
             curves.calibration(diagnostics, variable, model, study.colours[model]) if diagnostics is not None else None
         )
         found += [curve] if curve is not None else []
-    return trust.calibration_curve(found, curves.finding(own), "Calibration", height=260)
+    return trust.calibration_curve(found, curves.finding(own), "Calibration", height=trust.HEIGHT)
 
 
 def _spread(study: Study, data: xr.Dataset, variable: str) -> Picture | None:

@@ -139,7 +139,7 @@ def test_what_cuml_lacks_is_refused_and_falls_back_with_a_record(gpu, name, para
 
 def test_a_fallback_is_told_to_the_context_and_an_error_where_it_is_strict(gpu):
     said: list[str] = []
-    Context(gpu, warn=said.append).estimator("Ridge", positive=True)
+    Context(gpu, fall_back=said.append).estimator("Ridge", positive=True)
     assert said == ["Ridge runs on the CPU, not the GPU, because of positive=True: cuML has no such option."]
     with pytest.raises(BackendUnavailableError, match=r"because of positive=True.*compute\.strict: false"):
         Context(gpu, strict=True).estimator("Ridge", positive=True)

@@ -55,6 +55,14 @@ def test_the_way_there_and_back_changes_nothing(values, per):
     np.testing.assert_allclose(back, values, rtol=1e-5, atol=1e-5 * max(1.0, float(np.abs(values).max())))
 
 
+def test_a_variation_that_float32_cannot_divide_by_is_none(train):
+    values = np.zeros((50, 1, 1, 1), "float32")
+    values[0] = 1e-38
+    fitted = Standardiser.fit(values, train, per="per_cell", names=["tas"])
+    assert fitted.constant == (1,)
+    assert float(fitted.deviation[0, 0, 0]) == 1.0
+
+
 def test_cells_that_never_vary_are_divided_by_one_and_counted(values, train, backend):
     values[:, 1, 0, :2] = 0.00123
     fitted = Standardiser.fit(backend.asarray(values), train, per="per_cell", names=["psl", "hus"])

@@ -58,7 +58,7 @@ PLACE = "on 90 December to February days, 1997-12-01 to 1998-02-28"
         (
             {"unet": (0.1, 0.05, 0.15), "random_forest": (-0.2, -0.3, -0.1)}, "lose",
             f"unet does not beat the best baseline, ridge: it is worse by 0.100 K RMSE (95 % interval 0.050 to 0.150), 7 %, {PLACE}. "
-            "On test, random forest does beat it, but validation did not choose it.",
+            "On the test set, random forest does beat it, but validation did not choose it.",
         ),
         (
             {"unet": (-0.15, NAN, NAN)}, "tie",
@@ -108,7 +108,7 @@ def test_warnings_come_from_everywhere_and_once(words):
     }  # fmt: skip
     found = sentences.warnings(words({}, provenance=provenance, effective=17.4))
     assert found == (
-        "The test set test holds about 17 independent samples, fewer than 30: take its scores as a hint, not as a claim.",
+        "The test set holds about 17 independent samples, fewer than 30: take its scores as a hint, not as a claim.",
         "Member 3 of unet failed: loss is not finite",
         "a",
         "ridge runs on the CPU",
@@ -123,7 +123,7 @@ def test_few_samples_are_said_once(words):
 
 def test_choice_on_the_test_set_is_a_warning(words):
     (warning,) = sentences.warnings(words({}, validation=False))
-    assert warning.startswith("There are no validation scores: model and baseline were chosen on test itself")
+    assert warning.startswith("There are no validation scores: model and baseline were chosen on the test set itself")
 
 
 def test_question_is_made_up_where_there_is_none(words):
@@ -133,5 +133,5 @@ def test_question_is_made_up_where_there_is_none(words):
 
 def test_skill_names_ties(words):
     text = sentences.skill(words({}, noise={"unet": 1.3, "random_forest": 1.2}), "tas", "test")
-    pattern = r"On test, (unet|random forest) has the lowest RMSE for tas of 4 models, 1\.\d\d K .*; it lies inside the 95 % interval of (unet|random forest)\."
+    pattern = r"On the test set, (unet|random forest) has the lowest RMSE for tas of 4 models, 1\.\d\d K .*; it lies inside the 95 % interval of (unet|random forest)\."
     assert re.fullmatch(pattern, text.replace("\u00a0", " "))
