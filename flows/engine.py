@@ -24,7 +24,6 @@ from pipeline.run_folder import RunFolder
 from pipeline.run_log import log_to
 from pipeline.stage import StageRecord, run_stage
 
-
 # How a stage is called: directly, or as a Prefect task. It gets the run's path and the stage's name.
 Call = Callable[[str, str], StageRecord]
 

@@ -57,6 +57,7 @@ class UncertaintyMethod(ABC):
     def predict(self, inputs: Samples, context: Context) -> Prediction:
         """Return the prediction for every sample, in the space of the samples."""
 
+    @abstractmethod
     def save(self, folder: Path) -> None:
         """Write what was fitted beside the members into ``folder``; members are kept by the source."""
 

@@ -113,6 +113,7 @@ def _outputs(study: Study) -> tables.Table | None:
         for stage in study.run.stages
         for output in stage.outputs
         if str(output.get("path", "")).endswith((".csv", ".nc"))
+        and not str(output["path"]).startswith(("work/", "models/"))
     ]
     columns = (
         tables.Column("Stage", numeric=False), tables.Column("Path", numeric=False),

@@ -24,11 +24,13 @@
     const heads = [...table.tHead.rows[0].cells];
     heads.forEach((head, column) => {
       const label = head.querySelector(".head");
-      const button = document.createElement("button");
-      button.type = "button";
-      button.textContent = label.textContent;
-      label.replaceChildren(button);
-      button.addEventListener("click", () => {
+      // Not a real button: those are not painted in the heads that repeat on printed pages.
+      label.setAttribute("role", "button");
+      label.tabIndex = 0;
+      label.addEventListener("keydown", (event) => {
+        if (event.key === "Enter" || event.key === " ") { event.preventDefault(); label.click(); }
+      });
+      label.addEventListener("click", () => {
         const up = head.getAttribute("aria-sort") !== "ascending";
         heads.forEach((other) => other.removeAttribute("aria-sort"));
         head.setAttribute("aria-sort", up ? "ascending" : "descending");
