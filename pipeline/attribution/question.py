@@ -10,6 +10,7 @@ from pipeline.attribution import Question
 from pipeline.errors import ConfigError
 from pipeline.registry import suggest
 from pipeline.samples import Schema
+from pipeline.units import of_difference
 
 
 def regional_mean(
@@ -57,4 +58,6 @@ def regional_mean(
         "" if region is None else " in " + ", ".join(f"{k} {low:g} to {high:g}" for k, (low, high) in region.items())
     )
     label = f"mean {name} over {int(inside.sum())} cells{where}"
-    return Question(weights, np.broadcast_to(scale, weights.shape), schema.target_units[position], label)
+    # What is explained is a departure from the baseline, so degC becomes K.
+    units = of_difference(schema.target_units[position])
+    return Question(weights, np.broadcast_to(scale, weights.shape), units, label)

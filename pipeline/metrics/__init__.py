@@ -28,8 +28,8 @@ from typing import Any, ClassVar
 
 from pipeline.backend import array_namespace
 from pipeline.prediction import Prediction
-from pipeline.prediction._units import has_true_zero
 from pipeline.registry import Registry
+from pipeline.units import has_true_zero
 
 Array = Any
 

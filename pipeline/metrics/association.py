@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pipeline.backend import array_namespace
 from pipeline.metrics import METRICS, Array, Case, Metric
-from pipeline.metrics._pooling import area_mean, ratio
+from pipeline.metrics.pooling import area_mean, ratio
 from pipeline.prediction._arrays import wide
 
 _ROUNDING = 1e-12  # a variance below this share of the mean square is rounding, not variation

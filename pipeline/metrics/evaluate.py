@@ -17,8 +17,8 @@ from pipeline.metrics.groups import Group, Sampling, area_series, make_groups
 from pipeline.metrics.maps import NEEDED, Maps, make_maps
 from pipeline.metrics.sums import BlockSums, Resampled, block_sums, score_series, score_sums
 from pipeline.metrics.tables import Comparison, Score
-from pipeline.prediction._units import of_difference
 from pipeline.registry import suggest
+from pipeline.units import of_difference
 
 
 @dataclass(frozen=True, eq=False)

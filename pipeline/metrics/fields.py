@@ -11,7 +11,7 @@ import xarray as xr
 from pipeline.grid import Grid
 from pipeline.metrics.diagnostics import Diagnostics
 from pipeline.metrics.maps import Maps
-from pipeline.prediction._units import of_difference, of_variance
+from pipeline.units import of_difference, of_variance
 
 _MAPS = {
     "rmse": "root mean square error of {}",

@@ -10,9 +10,9 @@ import numpy as np
 from pipeline.backend import array_namespace
 from pipeline.backend.special import to_host
 from pipeline.metrics import Case
-from pipeline.metrics._pooling import pooled
 from pipeline.metrics.blocks import ENOUGH_SAMPLES, SEASONS, Blocks, make_blocks, seasons
 from pipeline.metrics.bootstrap import resample
+from pipeline.metrics.pooling import pooled
 from pipeline.prediction._arrays import wide
 
 

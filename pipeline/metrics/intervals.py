@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pipeline.backend import array_namespace
 from pipeline.metrics import METRICS, Array, Case, Metric
-from pipeline.metrics._pooling import pooled
+from pipeline.metrics.pooling import pooled
 from pipeline.prediction._arrays import wide
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pipeline.backend import array_namespace
 from pipeline.metrics import METRICS, Array, Case, Metric
-from pipeline.metrics._pooling import pooled, ratio
 from pipeline.metrics.deterministic import error
+from pipeline.metrics.pooling import pooled, ratio
 from pipeline.prediction._arrays import wide
 from pipeline.prediction.members import crps_ensemble
 

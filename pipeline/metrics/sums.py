@@ -12,8 +12,8 @@ import numpy as np
 from pipeline.backend import array_namespace
 from pipeline.backend.special import to_host
 from pipeline.metrics import METRICS, Array, Case, Metric, MetricBase, SeriesMetric
-from pipeline.metrics._pooling import area_mean
 from pipeline.metrics.groups import Group
+from pipeline.metrics.pooling import area_mean
 
 _MEMORY = 2**28  # bytes of float64 that a chunk of cells may take
 _VALUES = 2**22  # resamples times cells in one call of a metric

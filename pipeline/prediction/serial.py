@@ -20,7 +20,7 @@ from pipeline.backend.special import to_host
 from pipeline.errors import DataError
 from pipeline.grid import Grid
 from pipeline.prediction import FAMILIES, Array, Prediction
-from pipeline.prediction._units import of_variance
+from pipeline.units import of_variance
 
 QUANTILES: Mapping[str, float] = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 _CHUNK = 2**22  # values of one parameter worked on at a time: about 32 MiB in float64

@@ -266,7 +266,7 @@ def _value(row: pd.Series, unit: str) -> str:
 
 def _shares(row: pd.Series) -> str:
     low, high = float(row["low"]), float(row["high"])
-    return f" ({interval(100 * low, 100 * high, 0)} %)" if np.isfinite(low) and np.isfinite(high) else ""
+    return f" ({interval(100 * low, 100 * high, 0)}\u00a0%)" if np.isfinite(low) and np.isfinite(high) else ""
 
 
 def _place(study: Study) -> str:

@@ -3,6 +3,7 @@
 import copy
 import itertools
 import json
+import shutil
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -330,10 +331,15 @@ def build(parent, fake):
 
 @pytest.fixture(scope="session")
 def make_run(tmp_path_factory):
-    """Return a function that writes a fake run folder and returns its path."""
+    """Return a function that writes a fake run folder, the caller's own, and returns its path."""
+    built = {}
 
     def make(**parts):
-        return build(tmp_path_factory.mktemp("runs"), Fake(**parts))
+        fake = Fake(**parts)
+        if repr(fake) not in built:
+            built[repr(fake)] = build(tmp_path_factory.mktemp("built"), fake)
+        run = built[repr(fake)]
+        return Path(shutil.copytree(run, tmp_path_factory.mktemp("runs") / run.name))
 
     return make
 
