@@ -26,7 +26,7 @@ gpu-proof: $(VENV)/.dev
 
 # Every figure of the README and the documents, made anew: make figures DATA=path/to/mirror
 figures: $(VENV)/.dev
-	$(BIN)/python benchmarks/figures.py --data "$(DATA)"
+	$(BIN)/python -m benchmarks.figures --data "$(DATA)"
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

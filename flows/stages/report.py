@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from flows.workspace import Workspace
 from pipeline.provenance import collect
-from pipeline.report.render import render
+from pipeline.report.render import headline, render
 from pipeline.stage import StageOutput, StageRecord
 
 
@@ -16,8 +16,7 @@ def report(space: Workspace) -> StageOutput:
     run.write_json("provenance.json", provenance(space))
     with space.progress("report"):
         path = render(run.path, "html")
-    headline = StageRecord.read(run, "score").summary.get("headline", "")
-    return StageOutput((path, run / "provenance.json"), {"headline": headline})
+    return StageOutput((path, run / "provenance.json"), {"headline": headline(run.path)})
 
 
 def provenance(space: Workspace) -> dict[str, object]:

@@ -47,7 +47,6 @@ def score(space: Workspace) -> StageOutput:
             split: {row.variable: row.independent for row in evaluation.samplings if row.group == "all"}
             for split, evaluation in evaluations.items()
         },
-        "headline": _headline(space, evaluations, known),
     }
     outputs = [run / "scores.csv", run / "comparisons.csv"]
     outputs += [run / "diagnostics"] if (run / "diagnostics").is_dir() else []
@@ -97,32 +96,14 @@ def _evaluate(space: Workspace, split: str, cases: Cases, reference: str | None)
 
 def _best_baseline(space: Workspace, validation: Evaluation) -> str | None:
     """Return the baseline with the least validation RMSE of the first target; None without baselines."""
-    models = space.plan.models
-    baselines = {name for name, model in models.items() if "baseline" in model.type.traits}
-    return _least(validation, baselines, space.prepared.schema.targets[0])
-
-
-def _least(evaluation: Evaluation, names: set[str], variable: str) -> str | None:
+    baselines = {name for name, model in space.plan.models.items() if "baseline" in model.type.traits}
+    variable = space.prepared.schema.targets[0]
     errors = {
         row.model: row.value
-        for row in evaluation.scores
-        if (row.metric, row.group, row.variable) == ("rmse", "all", variable) and row.model in names
+        for row in validation.scores
+        if (row.metric, row.group, row.variable) == ("rmse", "all", variable) and row.model in baselines
     }
     return min(errors, key=errors.__getitem__) if errors else None
-
-
-def _headline(space: Workspace, evaluations: Mapping[str, Evaluation], known: list[str]) -> str:
-    """Return the result in one line for ``finescale runs list``: the model that validation chose, on test."""
-    variable = space.prepared.schema.targets[0]
-    best = _least(evaluations["validation"], set(space.predictors()), variable)
-    if best is None or len(known) < 2:
-        return ""
-    row = next(
-        row
-        for row in evaluations[known[1]].scores
-        if (row.model, row.metric, row.group, row.variable) == (best, "rmse", "all", variable)
-    )
-    return f"{best}: {variable} rmse {row.value:.3g} {row.units} ({row.low:.3g} to {row.high:.3g}) on {known[1]}"
 
 
 def _write_diagnostics(

@@ -137,6 +137,12 @@ class Study:
         """Units of its errors."""
         return self.units[self.variable]
 
+    @property
+    def on_earth(self) -> bool:
+        """Whether the data are of a real place: not all of them were made."""
+        sources = self.run.provenance.get("data") or ()
+        return not sources or any(source.get("how") != "synthetic" for source in sources)
+
     def scores(
         self,
         metric: str | None = None,

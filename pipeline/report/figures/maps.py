@@ -86,8 +86,13 @@ class MapPanel:
     ring: tuple[float, float] | None = None
 
 
-def draw_map(panel: MapPanel, grid: Grid, scale: Scale, *, width: int = WIDTH, highest: int = 330) -> Picture:
-    """Draw one panel, ``width`` pixels wide and as high as the area is, at most ``highest``."""
+def draw_map(
+    panel: MapPanel, grid: Grid, scale: Scale, *, width: int = WIDTH, highest: int = 330, earth: bool = True
+) -> Picture:
+    """Draw one panel, ``width`` pixels wide and as high as the area is, at most ``highest``.
+
+    ``earth`` is False for a made region, on which the coastlines of the Earth have no place.
+    """
     lon, lat, order = _plot_grid(grid)
     box = _box(lon, lat)
     stretch = 1 / max(np.cos(np.deg2rad((box.south + box.north) / 2)), 0.2)
@@ -102,7 +107,9 @@ def draw_map(panel: MapPanel, grid: Grid, scale: Scale, *, width: int = WIDTH, h
         start = left + (room - wide) / 2
         axes = figure.add_axes((start / width, bottom / height, wide / width, tall / height))
         _field(axes, panel, lon, lat, order, scale, theme)
-        _ground(axes, box, theme)
+        if earth:
+            _lines(axes, box, theme)
+        _frame(axes, box, theme)
         bar = figure.add_axes((start / width, 20 / height, wide / width, 8 / height))
         _colour_bar(figure, bar, scale, theme)
 
@@ -136,7 +143,8 @@ def _field(axes: Any, panel: MapPanel, lon: Any, lat: Any, order: tuple[Any, Any
             )
 
 
-def _ground(axes: Any, box: coast.Box, theme: Theme) -> None:
+def _lines(axes: Any, box: coast.Box, theme: Theme) -> None:
+    """Draw coastlines, and borders where the area is no continent."""
     from matplotlib.collections import LineCollection
 
     wide = box.east - box.west > 100
@@ -145,6 +153,9 @@ def _ground(axes: Any, box: coast.Box, theme: Theme) -> None:
         axes.add_collection(
             LineCollection(coast.clipped("border", box), colors=theme.muted, linewidths=0.6, linestyles=(0, (4, 2)))
         )
+
+
+def _frame(axes: Any, box: coast.Box, theme: Theme) -> None:
     axes.set_xlim(box.west, box.east)
     axes.set_ylim(box.south, box.north)
     for spine in axes.spines.values():

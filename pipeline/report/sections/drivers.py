@@ -173,7 +173,7 @@ def _blocks(study: Study, explanation: Explanation) -> list[Block]:
     if len(explanation.channels) > _MOST_BARS:
         blocks.append(_table(explanation))
     if explanation.maps is not None and explanation.grid is not None:
-        blocks.append(_maps(explanation))
+        blocks.append(_maps(study, explanation))
     return blocks
 
 
@@ -222,7 +222,7 @@ def _bars(
     return bars.dots(rows, axis, alt, title, width=width, limits=limits)
 
 
-def _maps(explanation: Explanation) -> Figure:
+def _maps(study: Study, explanation: Explanation) -> Figure:
     fields, grid = explanation.maps, explanation.grid
     assert fields is not None
     assert grid is not None
@@ -243,6 +243,7 @@ def _maps(explanation: Explanation) -> Figure:
                 scale,
                 width=262,
                 highest=240,
+                earth=study.on_earth,
             )
         )
     more = len(explanation.channels) - len(order)

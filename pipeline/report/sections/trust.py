@@ -164,7 +164,7 @@ def _variances(study: Study, data: xr.Dataset, variable: str) -> list[Block]:
             f"The {kind} standard deviation is {numbers.with_units(numbers.number(means[kind]), unit)} on "
             "average over the area."
         )
-        pictures.append(maps.draw_map(maps.MapPanel(field, titles[kind], alt), grid, scale))
+        pictures.append(maps.draw_map(maps.MapPanel(field, titles[kind], alt), grid, scale, earth=study.on_earth))
     share = ""
     if len(means) == 2:
         part = means["epistemic"] ** 2 / (means["aleatoric"] ** 2 + means["epistemic"] ** 2)

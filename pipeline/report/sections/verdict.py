@@ -92,7 +92,9 @@ def skill_map(study: Study, data: xr.Dataset, variable: str, *, highest: int = 3
     panel = maps.MapPanel(
         field, f"RMSE reduction against {numbers.label(study.reference)}", alt, (low <= 0) & (high >= 0)
     )
-    return maps.draw_map(panel, Grid.of(data), maps.Scale.of("skill", "%", field), highest=highest)
+    return maps.draw_map(
+        panel, Grid.of(data), maps.Scale.of("skill", "%", field), highest=highest, earth=study.on_earth
+    )
 
 
 def bound(data: xr.Dataset, name: str) -> np.ndarray:

@@ -87,12 +87,12 @@ def _maps(study: Study, data: xr.Dataset, variable: str, cell: Cell | None) -> F
             f"the bias differs from zero beyond doubt in {numbers.percent(sure)} of the cells."
         )  # fmt: skip
         panel = maps.MapPanel(bias, "Bias", alt, (low <= 0) & (high >= 0))
-        pictures.append(maps.draw_map(panel, grid, maps.Scale.of("field", unit, bias)))
+        pictures.append(maps.draw_map(panel, grid, maps.Scale.of("field", unit, bias), earth=study.on_earth))
     lowest, highest = _corner(rmse, grid, np.nanargmin), _corner(rmse, grid, np.nanargmax)
     alt = f"The RMSE of {name} is lowest at {lowest} and highest at {highest}."
     ring = None if cell is None else (cell.lon, cell.lat)
     panel = maps.MapPanel(rmse, "RMSE", alt, ring=ring)
-    pictures.append(maps.draw_map(panel, grid, maps.Scale.of("spread", unit, rmse)))
+    pictures.append(maps.draw_map(panel, grid, maps.Scale.of("spread", unit, rmse), earth=study.on_earth))
     skill = skill_map(study, data, variable)
     pictures += [skill] if skill is not None else []
     caption = (
@@ -159,7 +159,7 @@ def _day_figures(study: Study, test: xr.Dataset, variable: str, days: tuple[Day,
         )
         parts = (("Truth", day.truth, field), ("Prediction", day.mean, field), ("Prediction less truth", gap, error))
         pictures = tuple(
-            maps.draw_map(maps.MapPanel(values, title, alt), grid, scale)
+            maps.draw_map(maps.MapPanel(values, title, alt), grid, scale, earth=study.on_earth)
             for (title, values, scale), alt in zip(parts, alts, strict=True)
         )
         caption = (

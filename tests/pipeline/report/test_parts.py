@@ -260,3 +260,12 @@ def test_a_warmer_test_period_is_said(make_run):
     text = " ".join(limits.build(study(load_run(run))).blocks[0].items)
     assert "is unlike the train split" in text
     assert "+4." in text or "+3." in text
+
+
+def test_a_made_region_has_no_coastlines():
+    lat, lon = np.linspace(36.0, 44.0, 9), np.linspace(-9.0, 3.0, 13)
+    panel = maps.MapPanel(np.zeros((9, 13)), "", ".")
+    scale = maps.Scale.of("sequential", "K", np.arange(4.0))
+    real = maps.draw_map(panel, Grid(lat, lon), scale)
+    made = maps.draw_map(panel, Grid(lat, lon), scale, earth=False)
+    assert len(made.light) < len(real.light)
