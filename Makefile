@@ -9,11 +9,14 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 demo: $(VENV)/.run
 	$(BIN)/finescale run quickstart
 
+# Tests run side by side, one thread each: what they train is small.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
+
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not slow and not gpu"
+	$(PYTEST) -m "not slow and not gpu"
 
 test-slow: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not gpu"
+	$(PYTEST) -m "not gpu"
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -21,7 +24,7 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 
 # What only a GPU can show; docs/gpu_status.md lists what has been shown, and where.
-gpu-proof: $(VENV)/.dev
+gpu-proof: $(VENV)/.gpu
 	$(BIN)/python -m pytest -m gpu
 
 # Every figure of the README and the documents, made anew: make figures DATA=path/to/mirror
@@ -38,6 +41,10 @@ $(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) -c constraints.txt -e ".[dev]"
 	touch $@ $(VENV)/.run
+
+$(VENV)/.gpu: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) -c constraints.txt -e ".[gpu,dev]"
+	touch $@ $(VENV)/.dev $(VENV)/.run
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

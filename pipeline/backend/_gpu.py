@@ -71,6 +71,7 @@ def build() -> Backend:
     """Return the gpu backend, its memory shared and its float32 exact."""
     import array_api_compat.cupy as xp
     import cudf
+    import torch
 
     share_memory()
     exact_float32()
@@ -81,6 +82,7 @@ def build() -> Backend:
         torch_device="cuda",
         cluster_class="dask_cuda.LocalCUDACluster",
         _to_host=_to_host,
+        device_names=tuple(torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())),
     )
 
 
