@@ -172,7 +172,15 @@ def test_a_killed_run_goes_on_where_it_stopped(tiny, tmp_path):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_the_run_with_its_code(tmp_path, number, code):
     words = [sys.executable, "-m", "flows.cli", "run", "tiny", "--out", str(tmp_path), "--no-server"]
-    process = subprocess.Popen(words, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    # A shell that starts this in the background has SIGINT ignored, and children inherit that.
+    process = subprocess.Popen(
+        words,
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob("tiny-*/stages/ingest.*")):
         assert time.monotonic() < deadline
