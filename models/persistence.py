@@ -20,7 +20,10 @@ class PersistenceConfig(ClimatologyConfig):
 
 @MODELS.register("persistence")
 class Persistence(ArrayModel):
-    """The truth of the step before, as a point forecast.
+    """The target of the step before, as a point forecast.
+
+    Where the target is an anomaly from the day of the year, it is the anomaly that persists, on top of
+    today's normal value; with ``prepare.target.anomaly`` ``mean`` or ``none`` the value itself.
 
     The first step of a season or a split, and cells without truth the step before, take the mean of
     the train split for that day of the year. It sees the truth of yesterday, which a downscaling

@@ -87,7 +87,8 @@ class Model(ABC):
     traits : frozenset of str
         What the model can do. ``baseline``: the report compares against it. ``seeded``: another
         seed gives another model, so ensembles make sense. ``differentiable``: has
-        :meth:`network`. ``probabilistic``: answers a distribution, not a point.
+        :meth:`network`. ``probabilistic``: answers a distribution, not a point, with its default options (a
+        network's loss may ask for a point); what a model answered says ``Prediction.family``.
 
     All arrays that go in and out live on the device of ``context.backend``, in the space of the
     samples (standardised, anomalies); the predict stage turns them back into units.

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.grid import Grid
+from pipeline.prepare.arrays import rows
 
 Array = Any  # NumPy or CuPy; functions follow the namespace of what they get.
 
@@ -63,7 +64,8 @@ class Samples:
         Transformed target (an anomaly, scaled); NaN where the truth is missing and outside the mask.
         None where a test set has no truth.
     previous : array of float32, like ``target``, or None
-        The target one step earlier, NaN where the step before lies across a gap or in another split.
+        The target one step earlier, an anomaly from that step's own day of the year where the target
+        is one; NaN where the step before lies across a gap or in another split.
     time : ndarray, shape (time,)
         Host array of ``datetime64[ns]`` or of cftime objects.
     day : ndarray of float64, shape (time,)
@@ -84,18 +86,19 @@ class Samples:
         return len(self.time)
 
     def take(self, index: np.ndarray | slice) -> Samples:
-        """Return the samples at ``index`` along time."""
+        """Return the samples at ``index`` along time: a slice, positions or a mask, on the host."""
+        chosen = np.arange(len(self))[index]
 
         def pick(array: Array | None) -> Array | None:
-            return None if array is None else array[index]
+            return None if array is None else rows(array, chosen)
 
         return replace(
             self,
-            inputs=self.inputs[index],
+            inputs=rows(self.inputs, chosen),
             target=pick(self.target),
             previous=pick(self.previous),
-            time=self.time[index],
-            day=self.day[index],
+            time=self.time[chosen],
+            day=self.day[chosen],
         )
 
     def with_inputs(self, inputs: Array) -> Samples:

@@ -11,7 +11,7 @@ from typing import Any
 from flows.workspace import FAILED, Workspace
 from pipeline.backend.cluster import ClusterSpec, cluster_spec, map_tasks
 from pipeline.errors import FinescaleError, TrainingError, UserError
-from pipeline.files import write_atomic
+from pipeline.files import remove, write_atomic
 from pipeline.stage import StageOutput
 
 log = logging.getLogger(__name__)
@@ -72,6 +72,7 @@ def fit_member(path: str, name: str, member: int) -> str:
         temporary.mkdir()
         model.save(temporary)
         _write_summary(space, temporary, {"seconds": round(seconds, 3), "member": member, **model.summary()})
+    remove(checkpoints)
     log.info("%s, member %d: fitted in %.1f s", name, member, seconds)
     return str(folder)
 

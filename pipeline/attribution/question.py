@@ -47,6 +47,8 @@ def regional_mean(
         values = getattr(grid, axis)
         if values.ndim == 1:
             values = np.broadcast_to(values[:, None] if axis == "lat" else values[None, :], grid.shape)
+        if axis == "lon":
+            values = low + (values - low) % 360.0  # whichever way both count longitudes
         inside &= (values >= low) & (values <= high)
     if not inside.any():
         raise ConfigError(f"explain: no cell of the target lies in the region {dict(region or {})!r}.")

@@ -26,8 +26,8 @@ class Blocks:
     Parameters
     ----------
     kind : {"years", "seasons", "runs"}
-        Meteorological years (December to November), seasons of a year, or contiguous runs of equal
-        length that never cross a gap.
+        Meteorological years (December to November), seasons of a year, or runs of about equal length
+        that never cross a gap longer than themselves.
     edges : ndarray of int, shape (block, 2)
         First time of each block and the one behind its last.
     decorrelation : float
@@ -72,7 +72,8 @@ def make_blocks(time: np.ndarray, series: np.ndarray) -> Blocks:
     """Return the blocks of a split.
 
     Whole years where there are eight or more and each is longer than a block must be, else whole
-    seasons by the same rule, else contiguous runs of three decorrelation times or more.
+    seasons by the same rule, else runs of three decorrelation times or more. Weather outlasts a few
+    missing days: only a gap longer than a block ends a run.
 
     Parameters
     ----------
@@ -91,8 +92,7 @@ def make_blocks(time: np.ndarray, series: np.ndarray) -> Blocks:
     if np.any(steps <= 0.0):
         first = int(np.flatnonzero(steps <= 0.0)[0])
         raise DataError(f"expected times that increase, got {time[first]!s} before {time[first + 1]!s}.")
-    run = _runs(steps)
-    decorrelation = decorrelation_time(series, run)
+    decorrelation = decorrelation_time(_evenly(series, steps))
     independent = float(np.isfinite(series).sum()) / decorrelation
     length = math.ceil(BLOCK_LENGTH * decorrelation)
     month, year = months(time), _part(time, "year")
@@ -101,26 +101,23 @@ def make_blocks(time: np.ndarray, series: np.ndarray) -> Blocks:
         edges = _edges(label)
         if len(edges) >= ENOUGH_BLOCKS and np.median(np.diff(edges, axis=1)) >= length:
             return Blocks(kind, edges, decorrelation, independent)
-    return Blocks("runs", _cut(_edges(run), length), decorrelation, independent)
+    return Blocks("runs", _cut(_edges(_runs(steps, length)), length), decorrelation, independent)
 
 
-def decorrelation_time(series: np.ndarray, run: np.ndarray) -> float:
+def decorrelation_time(series: np.ndarray) -> float:
     """Return ``1 + 2 sum r_k`` of the lag autocorrelations, in time steps, at least 1.
 
-    Pairs never cross from one run into another. The sum ends at the first r_k that is not positive
-    and at five decorrelation times at the latest, behind which it would add up noise (Sokal 1997,
-    doi:10.1007/978-1-4899-0319-8_6).
+    The sum ends at the first r_k that is not positive and at five decorrelation times at the latest,
+    behind which it would add up noise (Sokal 1997, doi:10.1007/978-1-4899-0319-8_6).
 
     Parameters
     ----------
     series : ndarray, shape (time,)
-        NaN where there is none.
-    run : ndarray of int, shape (time,)
-        Number of the run without a gap that a time belongs to.
+        At equal steps of time, NaN where there is none.
 
     Examples
     --------
-    >>> decorrelation_time(np.array([1.0, -1.0] * 50), np.zeros(100, int))
+    >>> decorrelation_time(np.array([1.0, -1.0] * 50))
     1.0
     """
     known = np.isfinite(series)
@@ -132,7 +129,7 @@ def decorrelation_time(series: np.ndarray, run: np.ndarray) -> float:
         return 1.0
     total = 1.0
     for lag in range(1, len(x)):
-        pairs = known[lag:] & known[:-lag] & (run[lag:] == run[:-lag])
+        pairs = known[lag:] & known[:-lag]
         count = int(pairs.sum())
         correlation = float((x[lag:] * x[:-lag])[pairs].sum() / count) / variance if count > 2 else 0.0
         if correlation <= 0.0 or lag > _WINDOW * total:
@@ -155,10 +152,26 @@ def _steps(time: np.ndarray) -> np.ndarray:
     return np.array([delta.total_seconds() for delta in step])
 
 
-def _runs(steps: np.ndarray) -> np.ndarray:
-    """Return the number of the run of every time; a run ends where a step is half as long again as usual."""
-    gap = steps > 1.5 * np.median(steps) if len(steps) else np.zeros(0, bool)
+def _usual(steps: np.ndarray) -> float:
+    """Return the step between two times with nothing missing: short among all, as up to nine in ten may be missing."""
+    return float(np.quantile(steps, 0.1, method="lower"))
+
+
+def _runs(steps: np.ndarray, longest: float) -> np.ndarray:
+    """Return the number of the run of every time; a run ends where a step is longer than ``longest`` usual ones."""
+    gap = steps > longest * _usual(steps) if len(steps) else np.zeros(0, bool)
     return np.concatenate([[0], np.cumsum(gap)]).astype(int)
+
+
+def _evenly(series: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """Return the series at equal steps of time, NaN in the gaps; months count as equal."""
+    if not len(steps):
+        return series
+    apart = np.maximum(1, np.round(steps / _usual(steps))).astype(int)
+    place = np.concatenate([[0], np.cumsum(apart)])
+    even = np.full(place[-1] + 1, np.nan)
+    even[place] = series
+    return even
 
 
 def _edges(label: np.ndarray) -> np.ndarray:

@@ -104,6 +104,19 @@ class Regridder:
         """Whether both grids are the same and nothing is done."""
         return self.along is None and self.gather is None
 
+    def matrix(self) -> np.ndarray:
+        """Return the weights on the host, shape (target cells, source cells), cells in row-major order.
+
+        Examples
+        --------
+        >>> coarse, fine = Grid(np.array([0.0, 2.0]), np.array([0.0, 4.0])), Grid(np.array([1.0]), np.array([1.0]))
+        >>> Regridder.between(coarse, fine, "bilinear").matrix()
+        array([[0.375, 0.125, 0.375, 0.125]])
+        """
+        units = np.eye(math.prod(self.source.shape)).reshape(-1, *self.source.shape)
+        carried: np.ndarray = units if self.identity else self._carry(units, self._weights_beside(units))
+        return carried.reshape(len(units), -1).T
+
     def __call__(self, values: Array) -> Array:
         """Return ``values`` of shape (..., lat, lon) on the target grid, in the same dtype.
 

@@ -98,7 +98,8 @@ def overlap(source: np.ndarray, target: np.ndarray, *, latitude: bool, periodic:
     """
     low, high = _edges(source, latitude)
     start, end = _edges(target, latitude)
-    shifts = (-CIRCLE, 0.0, CIRCLE) if periodic else (0.0,)
+    # Whichever way longitudes are counted; a region meets itself once, a globe on both sides of its seam.
+    shifts = (0.0,) if latitude else (-CIRCLE, 0.0, CIRCLE)
     parts = [
         np.clip(np.minimum(end[:, None], high + shift) - np.maximum(start[:, None], low + shift), 0, None)
         for shift in shifts
@@ -106,7 +107,8 @@ def overlap(source: np.ndarray, target: np.ndarray, *, latitude: bool, periodic:
     share = np.sum(parts, axis=0)
     total = share.sum(axis=1, keepdims=True)
     lonely = total[:, 0] <= 1e-9 * np.abs(end - start)
-    share[lonely] = bracket(source, target, periodic=periodic).nearest().matrix(len(source))[lonely]
+    near = target if latitude else same_branch(target, source)
+    share[lonely] = bracket(source, near, periodic=periodic).nearest().matrix(len(source))[lonely]
     normalised: np.ndarray = share / np.where(lonely[:, None], 1.0, total)
     return normalised
 

@@ -11,6 +11,8 @@ from pydantic import ValidationError
 
 from models.deepesd import DeepESD, DeepESDConfig
 from pipeline.errors import DataError, TrainingError
+from pipeline.metrics import METRICS, Case
+from pipeline.uncertainty.deep_ensemble import DeepEnsemble
 
 QUICK = {"epochs": 4, "batch_size": 32, "lr": 3e-3, "filters": (8, 4)}
 
@@ -163,3 +165,30 @@ def test_a_batch_norm_network_predicts_from_what_it_saved(fit, make_samples, con
     model.save(folder)
     for name, array in DeepESD.load(folder, context).predict(test, context).parameters.items():
         np.testing.assert_array_equal(array, model.predict(test, context).parameters[name])
+
+
+def test_point_members_make_an_ensemble_without_a_density(make_samples, context):
+    train, validation, test = (make_samples(60, seed=seed) for seed in (0, 1, 2))
+    members = [
+        DeepESD(DeepESDConfig(**QUICK, loss="mse")).fit(train, validation, replace(context, member=number))
+        for number in range(3)
+    ]
+    ensemble = DeepEnsemble().fit(lambda count: members, train, validation, context)
+    alone, together = members[0].predict(test, context), ensemble.predict(test, context)
+    assert (alone.family, together.family) == ("point", "members")
+    aleatoric, epistemic = together.variances()
+    assert aleatoric is None
+    inside = test.schema.mask
+    spread = np.stack([context.backend.to_host(member.predict(test, context).mean()) for member in members])
+    np.testing.assert_allclose(
+        context.backend.to_host(epistemic)[..., inside], spread[..., inside].var(axis=0), rtol=1e-3, atol=1e-7
+    )
+    applying = {}
+    for name, prediction in (("alone", alone), ("together", together)):
+        rows = prediction.map(lambda array: array[..., 0, :, :][..., inside])
+        case = Case(rows, test.target[:, 0][..., inside], rows)
+        applying[name] = {metric for metric in METRICS.names() if METRICS.get(metric)().applies(case, "degC")}
+    missing = applying["together"] - applying["alone"]
+    assert missing >= {"spread_skill", "coverage_90", "width_90", "crps_fair", "crpss"}
+    assert "nll" not in applying["together"] | applying["alone"]
+    assert {"rmse", "crps"} <= applying["alone"]

@@ -3,8 +3,7 @@ import pytest
 import torch
 from scipy.interpolate import RegularGridInterpolator
 
-from models._layers import Interpolation, bilinear, norm
-from pipeline.errors import ConfigError
+from models._layers import Interpolation, norm
 from pipeline.grid import Grid
 
 GAUSSIAN = np.array([35.24, 37.14, 39.05, 40.95, 42.86, 44.76])
@@ -33,10 +32,14 @@ def test_cells_outside_take_the_value_of_the_edge():
     torch.testing.assert_close(fine, coarse[:, :, [0, -1]][:, :, :, [0, -1]])
 
 
-def test_falling_latitudes_give_the_same():
-    falling = Grid(COARSE.lat[::-1], COARSE.lon)
-    coarse = fields(COARSE)
-    torch.testing.assert_close(Interpolation(falling, FINE)(coarse.flip(2)), Interpolation(COARSE, FINE)(coarse))
+def test_fields_are_carried_across_the_date_line():
+    globe, pacific = Grid(GAUSSIAN, np.arange(-180.0, 180.0, 2.0)), Grid(GAUSSIAN, np.arange(170.5, 190.0, 1.5))
+    wave = np.cos(np.deg2rad(3 * globe.lon))
+    given = torch.tensor(np.broadcast_to(wave, (1, 1, *globe.shape)).copy(), dtype=torch.float32)
+    found = Interpolation(globe, pacific)(given)[0, 0].numpy()
+    # Linear interpolation of a wave is off by at most an eighth of its curvature times the square of the step.
+    expected = np.cos(np.deg2rad(3 * pacific.lon))
+    assert np.abs(found - expected).max() < np.deg2rad(3 * 2.0) ** 2 / 8 + 1e-6
 
 
 def test_a_projected_target_is_met_cell_by_cell():
@@ -47,16 +50,20 @@ def test_a_projected_target_is_met_cell_by_cell():
 
 
 def test_weights_are_shares_and_exact_for_a_plane():
-    weights = bilinear(COARSE, FINE)
+    weights = Interpolation(COARSE, FINE).weights.numpy()
     assert (weights >= 0).all()
     assert weights.sum(1) == pytest.approx(1.0)
     plane = (2 * COARSE.lat[:, None] - COARSE.lon[None, :]).ravel()
-    assert weights @ plane == pytest.approx((2 * FINE.lat[:, None] - FINE.lon[None, :]).ravel())
+    assert weights @ plane == pytest.approx((2 * FINE.lat[:, None] - FINE.lon[None, :]).ravel(), abs=1e-4)
 
 
 def test_one_row_of_cells_is_carried_over_as_it_is():
     row = Grid(np.array([40.0]), COARSE.lon)
-    assert bilinear(row, FINE).sum(1) == pytest.approx(1.0)
+    fine = Interpolation(row, FINE)(fields(row))
+    torch.testing.assert_close(fine, fine[:, :, :1].expand_as(fine))
+    assert fine[0, 0, 0, 0].item() == pytest.approx(
+        float(np.interp(FINE.lon[0], COARSE.lon, fields(row)[0, 0, 0].numpy())), abs=1e-6
+    )
 
 
 def test_the_same_grid_needs_no_weights():
@@ -66,14 +73,13 @@ def test_the_same_grid_needs_no_weights():
     assert same(given) is given
 
 
-def test_projected_inputs_on_another_grid_are_refused():
+def test_projected_inputs_are_carried_over_by_their_coordinates():
     lat, lon = np.meshgrid(FINE.lat, FINE.lon, indexing="ij")
-    with pytest.raises(
-        ConfigError,
-        match=r"^expected inputs on a regular grid or on the target's own, got a projected one of \(19, 26\) cells\. "
-        r"Set prepare\.regrid\.to: target\.$",
-    ):
-        Interpolation(Grid(lat, lon, ("y", "x")), COARSE)
+    turned = Grid(lat + 0.1 * lon, lon - 0.1 * lat, ("y", "x"))
+    plane = torch.tensor(2 * turned.lat - turned.lon, dtype=torch.float32)[None, None]
+    inner = Grid(np.array([39.0, 40.0]), np.array([-6.5, -6.0]))
+    expected = torch.tensor(2 * inner.lat[:, None] - inner.lon[None, :], dtype=torch.float32)[None, None]
+    torch.testing.assert_close(Interpolation(turned, inner)(plane), expected, atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize(("channels", "groups"), [(16, 8), (12, 4), (6, 2), (5, 1)])

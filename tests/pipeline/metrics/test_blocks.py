@@ -24,26 +24,27 @@ def _winters(first, count):
 
 @pytest.mark.parametrize("phi", [0.0, 0.5, 0.8])
 def test_decorrelation_time_of_red_noise(phi):
-    found = np.mean([decorrelation_time(_red(3000, phi, seed), np.zeros(3000, int)) for seed in range(10)])
+    found = np.mean([decorrelation_time(_red(3000, phi, seed)) for seed in range(10)])
     assert found == pytest.approx((1 + phi) / (1 - phi), rel=0.12)
 
 
 def test_decorrelation_never_looks_across_a_gap():
-    # Runs of two: inside one the values are equal, across the gap they are opposite.
+    # Two days, then nine without any: inside a pair the values are equal, across the gap they are opposite.
     series = np.tile([1.0, 1.0, -1.0, -1.0], 50)
-    assert decorrelation_time(series, np.arange(200) // 2) == pytest.approx(3.0)
-    assert decorrelation_time(series, np.zeros(200, int)) < 1.1
+    time = np.datetime64("2000-01-01") + (np.arange(200) + np.arange(200) // 2 * 9).astype("timedelta64[D]")
+    assert make_blocks(time, series).decorrelation == pytest.approx(3.0)
+    assert decorrelation_time(series) < 1.1
 
 
 def test_decorrelation_of_what_does_not_vary_or_is_missing_is_one():
-    assert decorrelation_time(np.ones(50), np.zeros(50, int)) == 1.0
-    assert decorrelation_time(np.full(50, np.nan), np.zeros(50, int)) == 1.0
+    assert decorrelation_time(np.ones(50)) == 1.0
+    assert decorrelation_time(np.full(50, np.nan)) == 1.0
 
 
 def test_missing_values_do_not_make_memory():
     series = _red(4000, 0.8)
     series[::7] = np.nan
-    assert decorrelation_time(series, np.zeros(4000, int)) == pytest.approx(9.0, rel=0.3)
+    assert decorrelation_time(series) == pytest.approx(9.0, rel=0.3)
 
 
 def test_whole_years_where_there_are_eight():
@@ -78,6 +79,47 @@ def test_runs_are_longer_than_the_memory_and_stay_on_their_side_of_a_gap():
     assert (np.diff(blocks.edges, axis=1) >= 3.0 * blocks.decorrelation).all()
     for start, stop in blocks.edges:
         assert time[stop - 1] - time[start] == np.timedelta64(stop - start - 1, "D")
+
+
+def _with_missing_days(seed, share=0.3):
+    """Six seasons of days with a memory of nine days, a share of which is not there."""
+    time = _days("2000-12-01", "2002-06-01")
+    kept = np.random.default_rng([1, seed]).random(len(time)) >= share
+    return time[kept], _red(len(time) + 100, 0.8, seed)[100:][kept]
+
+
+def test_missing_days_do_not_cut_blocks_short():
+    time, series = _with_missing_days(0)
+    blocks = make_blocks(time, series)
+    assert blocks.kind == "runs"
+    assert len(blocks) >= 8
+    assert (np.diff(blocks.edges, axis=1) >= 3.0 * blocks.decorrelation).all()
+
+
+def test_memory_is_counted_in_steps_of_time_not_in_samples():
+    found = [make_blocks(*_with_missing_days(seed, share=0.5)).decorrelation for seed in range(40)]
+    assert np.mean(found) == pytest.approx(9.0, rel=0.15)
+    # Over days that are all there estimates scatter by three as well.
+    assert np.std(found) < 4.0
+
+
+def test_months_of_unequal_length_are_equal_steps():
+    time = np.arange("1990-01", "1994-01", dtype="datetime64[M]").astype("datetime64[D]")
+    series = _red(48, 0.5)
+    assert make_blocks(time, series).decorrelation == decorrelation_time(series)
+
+
+def test_the_bootstrap_of_the_mean_is_as_wide_as_means_scatter_where_days_are_missing():
+    means, errors = [], []
+    for seed in range(100):
+        time, series = _with_missing_days(seed)
+        edges = make_blocks(time, series).edges
+        counts = np.random.default_rng(seed).multinomial(len(edges), np.full(len(edges), 1 / len(edges)), size=200)
+        sums = np.add.reduceat(series, edges[:, 0])
+        errors.append((counts @ sums / (counts @ np.diff(edges, axis=1)[:, 0])).std())
+        means.append(series.mean())
+    # Blocks of three decorrelation times leave it a little short; blocks of single days would be at a third.
+    assert np.mean(errors) == pytest.approx(np.std(means), rel=0.25)
 
 
 def test_seasons_that_are_shorter_than_the_memory_are_no_blocks():

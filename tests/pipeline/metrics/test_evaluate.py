@@ -47,12 +47,15 @@ def test_values_are_the_scores_of_the_whole_series(make_case, score):
 
 def test_seasons_are_scored_on_their_own_times(make_case, score):
     cases = _models(make_case, len(YEAR), ("normal",))
-    found = _evaluate(cases, YEAR, metrics=("rmse", "bias_q98"))
+    names = ("rmse", "crps", "pearson_r", "sd_ratio", "nse", "acc", "spread_skill", "coverage_90")
+    found = _evaluate(cases, YEAR, metrics=(*names, "bias_q98"))
     summer = np.flatnonzero(np.isin(YEAR.astype("datetime64[M]").astype(int) % 12, [5, 6, 7]))
     part = cases["normal"]["tas"].select(summer, -2)
     row = _find(found.scores, group="season=JJA", metric="rmse")
     assert row.n == 92
-    assert row.value == pytest.approx(float(score("rmse", part, WEIGHTS)), rel=1e-12)
+    for name in names:
+        row = _find(found.scores, group="season=JJA", metric=name)
+        assert row.value == pytest.approx(float(score(name, part, WEIGHTS)), rel=1e-9)
     assert {row.group for row in found.scores} == {"all", *(f"season={name}" for name in ("DJF", "MAM", "JJA", "SON"))}
 
 
@@ -87,21 +90,21 @@ def test_intervals_are_percentiles_over_resampled_blocks(make_case, winters, sco
 def test_differences_are_paired(make_case, winters):
     truth = make_case("point", n=len(winters))
     better = Case(truth.prediction.map(lambda mean: mean + 0.0), truth.truth, truth.climatology)
-    worse = Case(truth.prediction.map(lambda mean: 2.0 * mean - truth.truth), truth.truth, truth.climatology)
+    worse = Case(truth.prediction.map(lambda mean: 4.0 * mean - 3.0 * truth.truth), truth.truth, truth.climatology)
     worse.mean[np.isnan(worse.mean)] = 0.0
     found = _evaluate({"ridge": {"tas": worse}, "unet": {"tas": better}}, winters, reference="ridge")
     row = _find(found.comparisons, group="all", metric="rmse")
     assert (row.model, row.reference) == ("unet", "ridge")
     scores = {model: _find(found.scores, model=model, group="all", metric="rmse") for model in ("unet", "ridge")}
-    # Errors of the one are twice those of the other, day by day: the difference is as sure as the score.
-    assert row.difference == pytest.approx(-scores["unet"].value, rel=1e-9)
-    assert row.low == pytest.approx(-scores["unet"].high, rel=1e-9)
-    assert row.high == pytest.approx(-scores["unet"].low, rel=1e-9)
-    assert row.relative == pytest.approx(-0.5, rel=1e-9)
+    # Errors of the one are four times those of the other, day by day: the difference is as sure as the score.
+    assert row.difference == pytest.approx(-3 * scores["unet"].value, rel=1e-9)
+    assert row.low == pytest.approx(-3 * scores["unet"].high, rel=1e-9)
+    assert row.high == pytest.approx(-3 * scores["unet"].low, rel=1e-9)
+    assert row.relative == pytest.approx(-0.75, rel=1e-9)
     assert np.isnan(_find(found.comparisons, group="all", metric="pearson_r").relative)
     maps = found.maps["unet"]["tas"]
-    np.testing.assert_allclose(maps.skill, 50.0, rtol=1e-9)
-    np.testing.assert_allclose(maps.skill_low, 50.0, rtol=1e-9)
+    for part in (maps.skill, maps.skill_low, maps.skill_high):
+        np.testing.assert_allclose(part, 75.0, rtol=1e-9)
     assert found.maps["ridge"]["tas"].skill is None
 
 

@@ -178,3 +178,23 @@ def test_conservative_needs_regular_grids():
 def test_descending_axes_are_refused():
     with pytest.raises(DataError, match="expected ascending lat and lon to regrid from, got "):
         Regridder.between(Grid(COARSE.lat[::-1], COARSE.lon), FINE, "bilinear")
+
+
+@pytest.mark.parametrize("method", ["bilinear", "nearest", "conservative"])
+def test_a_region_across_greenwich_meets_a_globe_counted_from_zero(method):
+    """Beyond the region the nearest value is taken; inside, whichever way longitudes are counted, the same."""
+    source = Grid(np.array([40.0, 42.0]), np.arange(-10.0, 11.0, 2.0))
+    values = np.stack([source.lon, 2 * source.lon])
+    found = Regridder.between(source, Grid(source.lat, np.arange(0.0, 360.0, 2.0)), method)(values)
+    for signed in (-10.0, -2.0, 0.0, 10.0, -20.0, 20.0):
+        held = np.clip(signed, -10, 10)
+        np.testing.assert_allclose(found[:, int(signed % 360 / 2)], [held, 2 * held])
+
+
+@pytest.mark.parametrize("source", [COARSE, curved(), FINE], ids=["regular", "curved", "same"])
+@pytest.mark.parametrize("method", ["bilinear", "nearest"])
+def test_the_matrix_does_what_the_regridder_does(source, method):
+    regridder = Regridder.between(source, FINE, method)
+    values = np.random.default_rng(0).normal(size=source.shape)
+    found = (regridder.matrix() @ values.ravel()).reshape(FINE.shape)
+    np.testing.assert_allclose(found, regridder(values), atol=1e-12)

@@ -81,6 +81,23 @@ def test_a_kill_between_checkpoints_goes_back_to_the_last(samples, small, tmp_pa
     assert same(straight, resumed)
 
 
+@pytest.mark.parametrize("changed", [{}, {"patience": 2, "lr": 0.3, "schedule": "constant"}], ids=["whole", "early"])
+def test_a_kill_after_the_last_epoch_leaves_nothing_to_do_but_to_take_the_best(samples, small, tmp_path, changed):
+    config = options(**changed, checkpoint_every=1)
+    straight, resumed = small(), small()
+    whole = train(straight, samples(), samples(seed=1), NLL, config, seed=1)
+    last = len(whole.history)
+    assert (last < config.epochs) == ("patience" in changed)
+    with pytest.raises(Killed):
+        train(small(), samples(), samples(seed=1), NLL, config, seed=1, folder=tmp_path, progress=killing_after(last))
+    rest = train(resumed, samples(), samples(seed=1), NLL, config, seed=1, folder=tmp_path)
+    assert rest.resumed_from == last
+    assert rest.best_epoch == whole.best_epoch
+    assert [epoch.validation_loss for epoch in rest.history] == [epoch.validation_loss for epoch in whole.history]
+    assert same(straight, resumed)
+    assert not resumed.training
+
+
 def test_a_finished_training_leaves_no_checkpoint(samples, small, tmp_path):
     train(small(), samples(), samples(seed=1), NLL, options(), seed=1, folder=tmp_path / "deep")
     assert list(tmp_path.rglob("*.*")) == []

@@ -1,0 +1,36 @@
+"""Explanations as netCDF."""
+
+import json
+
+import numpy as np
+import xarray as xr
+
+from pipeline.attribution import Attribution
+from pipeline.attribution.serial import write_attributions
+
+SHAPE = (3, 3, 4)  # channel, lat, lon
+
+
+def test_what_is_written_is_read_back(samples, tmp_path):
+    random = np.random.default_rng(0)
+    maps, importance = random.normal(size=SHAPE), random.random(3)
+    mapped = Attribution("ig", maps, importance, None, None, "mean [K]", {"gap": np.float32(0.5)}, True, "a note")
+    plain = Attribution("shuffle", None, importance, importance - 1, importance + 1, "rise [K]", {}, False, "")
+    write_attributions(tmp_path / "unet.nc", [mapped, plain], samples.schema)
+    with xr.open_dataset(tmp_path / "unet.nc") as found:
+        assert set(found.data_vars) == {
+            "ig_map",
+            "ig_importance",
+            "shuffle_importance",
+            "shuffle_low",
+            "shuffle_high",
+        }
+        assert found["ig_map"].dims == ("channel", "lat", "lon")
+        np.testing.assert_allclose(found["ig_map"], maps, rtol=1e-6)
+        np.testing.assert_allclose(found["shuffle_low"], importance - 1, rtol=1e-5, atol=1e-7)
+        assert tuple(found["channel"].values) == samples.schema.channels
+        np.testing.assert_array_equal(found["lat"], samples.schema.input_grid.lat)
+        attrs = found["ig_importance"].attrs
+        assert (attrs["measure"], attrs["note"]) == ("mean [K]", "a note")
+        assert (json.loads(attrs["checks"]), json.loads(attrs["trusted"])) == ({"gap": 0.5}, True)
+        assert json.loads(found["shuffle_importance"].attrs["trusted"]) is False
