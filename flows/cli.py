@@ -24,6 +24,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("report")(runs.report)
 app.command("doctor")(tools.doctor)
+app.command("check-leakage")(tools.check_leakage)
 app.add_typer(experiments.app, name="experiments")
 app.add_typer(data.app, name="data")
 app.add_typer(runs.app, name="runs")

@@ -48,7 +48,7 @@ def test_the_catalog_example_fits_the_schema(tmp_path):
 def test_every_command_named_is_a_command():
     for line in re.findall(r"^finescale .*$", README, flags=re.MULTILINE):
         words = line.partition("#")[0].replace("|", " ").split()[1:]
-        known = {"run", "runs", "report", "experiments", "data", "doctor"}
+        known = {"run", "runs", "report", "experiments", "data", "doctor", "check-leakage"}
         assert words[0] in known, line
         group = words[0] if words[0] in {"runs", "experiments", "data"} else None
         if group:

@@ -16,15 +16,16 @@ DataOption = Annotated[
 CatalogOption = Annotated[
     Path | None, typer.Option("--catalog", help="Data catalog; ./data_catalog.yaml, else the shipped one, by default.")
 ]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value, as models.unet.lr=1e-4.")
+]
 OutOption = Annotated[Path, typer.Option("--out", envvar="FINESCALE_RUNS", help="Folder that holds the runs.")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show tracebacks and debug messages.")]
 
 
 def run(
     experiment: Annotated[str | None, typer.Argument(help="Name of an experiment, or a YAML file.")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value, as models.unet.lr=1e-4.")
-    ] = None,
+    set_: SetOption = None,
     backend: Annotated[str | None, typer.Option("--backend", help="auto, cpu or gpu.")] = None,
     workers: Annotated[int | None, typer.Option("--workers", min=1, help="Processes on cpu, GPUs on gpu.")] = None,
     scheduler: Annotated[str | None, typer.Option("--scheduler", help="Address of a Dask scheduler.")] = None,

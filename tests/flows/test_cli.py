@@ -118,3 +118,20 @@ def test_experiments_are_listed_and_shown():
     assert "iberia-tas" in listed
     assert call("experiments", "show", "tiny").stdout.startswith("name: tiny")
     assert "harmonics: 2" in call("experiments", "show", "tiny", "--resolved").stdout
+
+
+def test_nothing_fitted_sees_past_the_train_span():
+    done = call("check-leakage", "tiny")
+    assert done.returncode == 0, done.stderr
+    assert "byte for byte the same whatever comes after the train span" in done.stdout
+
+
+def test_what_leaks_is_named(monkeypatch, capsys):
+    import flows.leakage
+    from flows.cli import run_command
+    from pipeline.prepare.leakage import LeakageReport
+
+    monkeypatch.setattr(flows.leakage, "check_leakage", lambda *_, **__: LeakageReport(("mean", "scale"), ("scale",)))
+    monkeypatch.setattr(sys, "argv", ["finescale", "check-leakage", "tiny"])
+    assert run_command() == 1
+    assert "error: moved by values after the train span: scale" in capsys.readouterr().err

@@ -1,0 +1,53 @@
+"""``finescale check-leakage``: the proof, on the user's own experiment and data, that training cannot see the future."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import xarray as xr
+
+from flows.load import load_experiment
+from flows.plan import make_plan
+from flows.sources import open_sources, used_entries, used_variables
+from pipeline.backend import get_backend
+from pipeline.data.load import load
+from pipeline.experiment import Source
+from pipeline.prepare.leakage import LeakageReport, check_leakage
+from pipeline.prepare.splits import TimeSplit
+from pipeline.progress import terminal
+
+
+def check(name: str, overrides: Sequence[str], catalog: Path | None, data: Path | None) -> LeakageReport:
+    """Prepare the experiment ``name`` twice, once with noise in place of all values after the train span.
+
+    Raises
+    ------
+    UserError
+        If the experiment, the catalog or the data are at fault.
+    """
+    loaded = load_experiment(name, overrides)
+    experiment = make_plan(loaded.experiment, where=str(loaded.source), base=loaded.source.parent).experiment
+    sources = open_sources(catalog, data)
+    backend = get_backend(experiment.compute.backend)
+    datasets = {
+        key: load(entry, sources.catalog, sources.places, backend, used_variables(experiment, key), terminal).data
+        for key, entry in used_entries(experiment, sources.catalog).items()
+    }
+
+    def chosen(source: Source) -> xr.Dataset:
+        dataset = datasets[source.dataset]
+        return dataset[source.variables] if source.variables else dataset
+
+    parts = experiment.data
+    return check_leakage(
+        [(source.dataset, chosen(source)) for source in parts.predictors],
+        chosen(parts.target),
+        [chosen(source) for source in parts.static],
+        config=experiment.prepare,
+        split=TimeSplit.from_config(experiment.split),
+        months=parts.months,
+        region=parts.region.bounds() if parts.region else None,
+        backend=backend,
+        seed=experiment.seed,
+    )
