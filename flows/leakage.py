@@ -1,4 +1,4 @@
-"""``finescale check-leakage``: the proof, on the user's own experiment and data, that training cannot see the future."""
+"""``finescale check-leakage``: the proof, on the user's own data, that what is fitted cannot see past the train span."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``scores.csv`` and ``comparisons.csv``: records in, the same bytes out."""
+"""``scores.csv`` and ``comparisons.csv``: the same records give the same bytes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
-
-from pipeline.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -87,22 +85,6 @@ def write_comparisons(path: Path, rows: Iterable[Comparison]) -> None:
     _write(path, Comparison, list(rows))
 
 
-def read_scores(path: Path) -> tuple[Score, ...]:
-    """Return the rows of a ``scores.csv``.
-
-    Raises
-    ------
-    DataError
-        If there is no such file, or its columns are others.
-    """
-    return _read(path, Score)
-
-
-def read_comparisons(path: Path) -> tuple[Comparison, ...]:
-    """Return the rows of a ``comparisons.csv``; errors as of :func:`read_scores`."""
-    return _read(path, Comparison)
-
-
 def _columns(kind: type[Any]) -> list[str]:
     return [field.name for field in dataclasses.fields(kind)]
 
@@ -119,23 +101,3 @@ def _text(value: str | float) -> str:
         # A minus sign before zero would tell apart what is the same to six digits; adding 0 takes it off.
         return "" if math.isnan(value) else f"{value + 0.0:.6g}"
     return str(value)
-
-
-def _read(path: Path, kind: type[Row]) -> tuple[Row, ...]:
-    if not path.is_file():
-        raise DataError(f"expected scores at {str(path)!r}, which is not there. Run the stage score first.")
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        if reader.fieldnames != _columns(kind):
-            raise DataError(f"expected the columns {_columns(kind)} in {str(path)!r}, got {reader.fieldnames!r}.")
-        return tuple(_row(kind, line) for line in reader)
-
-
-def _row(kind: type[Row], line: dict[str, str]) -> Row:
-    values: dict[str, Any] = dict(line)
-    for field in dataclasses.fields(kind):
-        if field.type == "float":
-            values[field.name] = float(line[field.name] or "nan")
-        elif field.type == "int":
-            values[field.name] = int(line[field.name])
-    return kind(**values)

@@ -82,7 +82,7 @@ def test_the_report_of_iberia_stands_alone(iberia):
     html = (iberia / "report.html").read_bytes()
     assert len(html) < 5e6
     assert b"http-equiv" in html
-    for word in (b"<link", b"src=\"http", b"href=\"//"):
+    for word in (b"<link", b'src="http', b'href="//'):
         assert word not in html
 
 

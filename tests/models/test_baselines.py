@@ -121,6 +121,15 @@ def test_interpolation_undoes_a_line_on_a_field_that_is_linear_in_space(splits, 
     assert model.summary()["channels"] == ["tas"]
 
 
+def test_the_spread_of_interpolation_is_its_train_error(splits, context):
+    train, validation = splits
+    model = Interpolation().fit(train, validation, context)
+    mean, sd = (context.backend.to_host(model.predict(train, context).parameters[name]) for name in ("mean", "sd"))
+    error = np.sqrt(np.mean((mean - context.backend.to_host(train.target)) ** 2, axis=0))
+    inside = train.schema.mask
+    np.testing.assert_allclose(sd[3, :, inside], error[:, inside].T, rtol=1e-4)
+
+
 def test_interpolation_takes_the_channel_it_is_told(splits, context):
     model = Interpolation(InterpolationConfig(variable="psl")).fit(*splits, context)
     assert model.summary()["channels"] == ["psl"]

@@ -107,6 +107,15 @@ def test_the_forest_predicts_nothing_outside_its_target_components(splits, conte
     assert model.summary()["target_components"] == 2
 
 
+@pytest.mark.parametrize("model", [RandomForest(RandomForestConfig(trees=10)), PcaRidge()], ids=["forest", "pca_ridge"])
+def test_the_spread_is_the_error_on_the_validation_split(model, splits, context):
+    train, validation = splits
+    prediction = model.fit(train, validation, context).predict(validation, context)
+    _, truth = tables(validation, context)
+    error = np.sqrt(np.mean((inside(prediction, validation, context) - truth) ** 2, axis=0))
+    np.testing.assert_allclose(inside(prediction, validation, context, "sd")[3], error, rtol=1e-4)
+
+
 def test_analogs_are_the_truth_of_the_nearest_days(splits, context):
     train, validation = splits
     model = Analogs(AnalogsConfig(components=60, neighbours=[4])).fit(train, validation, context)

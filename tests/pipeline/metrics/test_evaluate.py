@@ -66,6 +66,17 @@ def test_one_season_alone_is_all_times_under_another_name(make_case, winters):
     assert (first.value, first.low, first.high) == (second.value, second.low, second.high)
 
 
+def test_every_split_and_variable_has_resamples_of_its_own(winters):
+    series = np.sin(np.arange(len(winters)))
+
+    def counts(purpose):
+        return make_groups(winters, series, seed=4, purpose=purpose, resamples=20)[0].counts
+
+    np.testing.assert_array_equal(counts("test:tas"), counts("test:tas"))
+    assert (counts("test:tas") != counts("validation:tas")).any()
+    assert (counts("test:tas") != counts("test:pr")).any()
+
+
 def test_intervals_are_percentiles_over_resampled_blocks(make_case, winters, score):
     case = make_case("normal", n=len(winters))
     found = _evaluate({"m": {"tas": case}}, winters, metrics=("rmse", "bias_q02"), resamples=200)

@@ -57,6 +57,11 @@ def test_every_family_comes_back_bit_for_bit(family, tmp_path, make_forecast):
     assert found[1].truth is None
 
 
+def found_of(dataset, label):
+    """Return one statistic of both variables, shape (time, target, lat, lon)."""
+    return np.stack([dataset[f"{name}_{label}"].to_numpy() for name in ("tas", "pr")], axis=1)
+
+
 def test_the_file_holds_what_a_reader_without_this_code_needs(tmp_path, make_forecast):
     forecast = make_forecast("mixture")
     found = _file(tmp_path, forecast)
@@ -78,6 +83,11 @@ def test_the_file_holds_what_a_reader_without_this_code_needs(tmp_path, make_for
             np.testing.assert_array_equal(found[label], values[:, target])
         assert found[f"{name}_member"].dims == ("member", "time", "lat", "lon")
         np.testing.assert_array_equal(found[f"{name}_member"], p.parameters["mean"][:, :, target])
+    shares = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
+    for label, share in shares.items():
+        reached = forecast.prediction.cdf(found_of(found, label))
+        assert np.isfinite(reached).sum() > 10
+        np.testing.assert_allclose(reached[np.isfinite(reached)], share, atol=1e-5)
     assert found["tas"].attrs["standard_name"] == "air_temperature"
     assert found["tas"].attrs["units"] == "degC"
     assert found["tas_aleatoric"].attrs["units"] == "K2"

@@ -108,6 +108,17 @@ def test_the_deviation_follows_the_season(days, train_of):
     np.testing.assert_allclose(fitted.sd_at(ask).mean(axis=(1, 2, 3)), [1.5, 1.0, 0.5], rtol=0.06)
 
 
+def test_where_the_fit_to_the_squares_dips_below_zero_a_tenth_of_the_mean_variance_is_kept(days, train_of):
+    time = days("1990-01-01", "1999-12-31")
+    phase = phase_of_year(time)
+    # Noise in one month alone: two harmonics of its square overshoot to below zero on the other side.
+    loud = np.abs(phase - 0.5) < 0.04
+    values = (loud * np.random.default_rng(9).normal(0, 3, len(time))).astype("float32")[:, None, None, None]
+    fitted = Climatology.fit(values, train_of(time, len(time)), harmonics=2)
+    sd = fitted.sd_at(np.linspace(0, 1, 365, endpoint=False))
+    assert sd.min() ** 2 == pytest.approx(0.1 * values.var(), rel=0.01)
+
+
 def test_the_forecast_is_a_normal_one_that_covers_what_it_says(days, train_of):
     time = days("1990-01-01", "1999-12-31")
     values = noisy(time, np.random.default_rng(7))

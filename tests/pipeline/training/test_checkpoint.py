@@ -72,6 +72,20 @@ def test_three_and_kill_and_three_are_six(samples, small, tmp_path, changed):
         assert (one.train_loss, one.validation_loss, one.lr) == (other.train_loss, other.validation_loss, other.lr)
 
 
+def test_a_plateau_goes_on_with_the_rate_it_had_come_down_to(samples, small, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.training.schedules.PLATEAU_PATIENCE", 0)  # down after any epoch that is no better
+    config = options(schedule="plateau", optimizer="adam", lr=0.3, epochs=10, checkpoint_every=1)
+    straight, resumed = small(), small()
+    whole = train(straight, samples(), samples(seed=1), NLL, config, seed=1)
+    down = next(epoch.epoch for epoch in whole.history if epoch.lr < config.lr)
+    assert down < config.epochs
+    with pytest.raises(Killed):
+        train(small(), samples(), samples(seed=1), NLL, config, seed=1, folder=tmp_path, progress=killing_after(down))
+    rest = train(resumed, samples(), samples(seed=1), NLL, config, seed=1, folder=tmp_path)
+    assert [epoch.lr for epoch in rest.history] == [epoch.lr for epoch in whole.history]
+    assert same(straight, resumed)
+
+
 def test_a_kill_between_checkpoints_goes_back_to_the_last(samples, small, tmp_path):
     straight, resumed = small(), small()
     train(straight, samples(), samples(seed=1), NLL, options(), seed=1)

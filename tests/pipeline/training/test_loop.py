@@ -57,6 +57,19 @@ def test_evaluate_is_the_brute_force_mean_over_finite_cells(samples, small, loss
     assert evaluate(network, data, loss, config(batch_size=5)) == pytest.approx(expected, rel=1e-6)
 
 
+def test_every_epoch_sees_all_samples_in_an_order_of_its_own(samples, small):
+    data, seen = samples(), []
+    network = small()
+    # Batches in training mode alone: the validation split is looked at in eval mode.
+    network.register_forward_pre_hook(lambda module, given: seen.append(given[0]) if module.training else None)
+    train(network, data, samples(seed=1), NLL, config(epochs=3), seed=1)
+    rows = {tuple(row.tolist()): number for number, row in enumerate(data.inputs.flatten(1))}
+    order = np.array([rows[tuple(row.tolist())] for batch in seen for row in batch.flatten(1)]).reshape(3, 40)
+    np.testing.assert_array_equal(np.sort(order, axis=1), np.tile(np.arange(40), (3, 1)))
+    for one, other in ((0, 1), (1, 2), (0, 2)):
+        assert (order[one] != order[other]).mean() > 0.8
+
+
 def test_missing_cells_teach_nothing(samples, small):
     full = samples()
     hidden = torch.rand(full.target.shape, generator=torch.Generator().manual_seed(3)) < 0.3
