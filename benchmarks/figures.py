@@ -57,7 +57,10 @@ def table(run: RunFolder) -> list[str]:
     by = {(row.model, row.metric): row for row in scores.itertuples()}
     units = scores[scores.metric == "rmse"].units.iloc[0]
     order = scores[scores.metric == "rmse"].sort_values("value").model
-    lines = [f"| model | RMSE [{units}] (95 %) | CRPS [{units}] | coverage of 90 % | spread / skill |", "|---|---|---|---|---|"]
+    lines = [
+        f"| model | RMSE [{units}] (95 %) | CRPS [{units}] | coverage of 90 % | spread / skill |",
+        "|---|---|---|---|---|",
+    ]
     for model in order:
         error = by[model, "rmse"]
         rest = [f"{by[model, metric].value:.3f}" if (model, metric) in by else "" for metric in SHOWN[1:]]
@@ -114,7 +117,12 @@ def main() -> None:
         sys.exit(f"expected a mirror with the folder iberia-downscaling, got {data}: the figures cannot be made.")
     with tempfile.TemporaryDirectory() as folder:
         parts = [*quickstart(Path(folder)), *iberia(Path(folder), data)]
-    head = ["# Results", "", "Made by `make figures DATA=MIRROR`, which runs the commands below; do not edit by hand.", ""]
+    head = [
+        "# Results",
+        "",
+        "Made by `make figures DATA=MIRROR`, which runs the commands below; do not edit by hand.",
+        "",
+    ]
     (ROOT / "docs/results.md").write_text("\n".join([*head, *parts]), encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""``finescale check-leakage``: the proof, on the user's own data, that what is fitted cannot see past the train span."""
+"""``finescale check-leakage``: the proof on the user's data that nothing fitted sees past the train span."""
 
 from __future__ import annotations
 

@@ -70,5 +70,5 @@ class Grid:
     def same(self, other: Grid) -> bool:
         """Whether both grids have the same cells to a ten-thousandth of a degree."""
         return self.shape == other.shape and all(
-            np.allclose(a, b, atol=1e-4) for a, b in ((self.lat, other.lat), (self.lon, other.lon))
+            np.allclose(a, b, rtol=0.0, atol=1e-4) for a, b in ((self.lat, other.lat), (self.lon, other.lon))
         )

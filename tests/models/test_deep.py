@@ -74,6 +74,14 @@ def test_two_targets_are_kept_apart(make_samples, context):
         assert own < 0.5 * other
 
 
+def test_cells_count_by_their_area_in_the_loss(fit, make_samples, context):
+    test = make_samples(5, seed=2)
+    area = fit(epochs=1)._tensors(test, context).area.cpu().numpy()
+    lat = np.broadcast_to(test.schema.target_grid.lat[:, None], test.schema.mask.shape)[test.schema.mask]
+    np.testing.assert_allclose(area / area[0], np.cos(np.deg2rad(lat)) / np.cos(np.deg2rad(lat[0])), rtol=1e-5)
+    assert area.mean() == pytest.approx(1.0, rel=1e-5)
+
+
 def test_members_differ_and_repeat(fit, make_samples, context):
     test = make_samples(5, seed=2)
     train, validation = make_samples(120), make_samples(60, seed=1)
