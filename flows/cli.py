@@ -7,10 +7,12 @@ import signal
 import sys
 import traceback
 from types import FrameType
+from typing import Annotated
 
 import typer
 
 from flows.commands import data, experiments, run, runs, tools
+from pipeline import __version__
 from pipeline.errors import FinescaleError
 
 app = typer.Typer(
@@ -21,6 +23,14 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="From climate archives to trained, explained, uncertainty-aware models and one report.",
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"finescale {__version__}")
+        raise typer.Exit
+
+
 app.command("run")(run.run)
 app.command("report")(runs.report)
 app.command("doctor")(tools.doctor)
@@ -30,18 +40,37 @@ app.add_typer(data.app, name="data")
 app.add_typer(runs.app, name="runs")
 
 
-class Terminated(BaseException):
-    """SIGTERM came; not an Exception, so that nothing on the way up takes it for a fault."""
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """From climate archives to trained, explained, uncertainty-aware models and one report."""
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise Terminated
+class Stopped(BaseException):
+    """A signal came; not an Exception, so that nothing on the way up takes it for a fault.
+
+    Nor a KeyboardInterrupt: where one passes through an ``exec`` of text, as libraries do on import,
+    CPython ends by the signal itself, whatever exit code was asked for.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.exit_code = 128 + number
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise Stopped(number)
 
 
 def main() -> None:
     """Run the command line and exit: 0 success, 2 the user's input, 1 anything else, 130 and 143 signals."""
     os.environ.setdefault("DO_NOT_TRACK", "1")
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, _stop)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else the shell wants it ignored
+        signal.signal(signal.SIGINT, _stop)
     sys.exit(run_command())
 
 
@@ -55,8 +84,9 @@ def run_command() -> int:
             traceback.print_exc()
         _say(f"error: {error}")
         return error.exit_code
-    except (KeyboardInterrupt, Terminated) as signalled:
-        return _stopped(143 if isinstance(signalled, Terminated) else 130)
+    except (KeyboardInterrupt, Stopped) as signalled:
+        _say("stopped.")
+        return signalled.exit_code if isinstance(signalled, Stopped) else 130
     except (OSError, MemoryError) as error:
         if debug:
             traceback.print_exc()
@@ -64,13 +94,7 @@ def run_command() -> int:
         return 1
     except Exception as error:
         return _click_or_bug(error, debug)
-    # Typer makes 130 of a KeyboardInterrupt by itself.
-    return _stopped(130) if result == 130 else result if isinstance(result, int) else 0
-
-
-def _stopped(code: int) -> int:
-    _say("stopped; `finescale run --resume RUN` goes on where it was.")
-    return code
+    return result if isinstance(result, int) else 0
 
 
 def _click_or_bug(error: Exception, debug: bool) -> int:

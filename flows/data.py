@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,11 +13,11 @@ import yaml
 from flows.sources import Sources
 from pipeline.backend import get_backend
 from pipeline.data.catalog import Catalog, FileSpec
-from pipeline.data.checks import VariableCheck, faults, inspect, overlap_faults
+from pipeline.data.checks import Gap, VariableCheck, faults, inspect, overlap_remarks
 from pipeline.data.describe import draft_entry
 from pipeline.data.files import locate, resolve
 from pipeline.data.load import load
-from pipeline.errors import CatalogError, DataError
+from pipeline.errors import CatalogError, DataError, UserError
 from pipeline.files import write_atomic
 from pipeline.progress import terminal
 
@@ -32,16 +33,23 @@ class Checked:
 
 
 def listed(sources: Sources) -> str:
-    """Return one line a dataset: name, format, variables with units, where the files are."""
+    """Return one line a dataset below the catalog's path: name, format, variables with units, where the files are."""
     catalog = sources.catalog
     width = max(map(len, catalog), default=0)
-    lines = [f"{catalog.path}"]
+    lines: dict[Path, list[str]] = {catalog.path: []}
     for name in catalog:
-        entry = catalog[name]
-        variables = ", ".join(f"{v} [{spec.units}]" for v, spec in entry.variables.items())
-        where = {_place(spec, sources) for spec in entry.files} or {"made on the spot"}
-        lines.append(f"{name:<{width}}  {entry.format:<9}  {variables}  ({', '.join(sorted(where))})")
-    return "\n".join(lines)
+        lines.setdefault(catalog.origin(name), []).append(f"{name:<{width}}  {_summary(name, sources)}")
+    return "\n".join(line for path, block in lines.items() for line in (str(path), *block))
+
+
+def _summary(name: str, sources: Sources) -> str:
+    try:
+        entry = sources.catalog[name]
+    except UserError as error:
+        return f"FAULTY: {error}"
+    variables = ", ".join(f"{v} [{spec.units}]" for v, spec in entry.variables.items())
+    where = {_place(spec, sources) for spec in entry.files} or {"made on the spot"}
+    return f"{entry.format:<9}  {variables}  ({', '.join(sorted(where))})"
 
 
 def shown(sources: Sources, name: str) -> str:
@@ -73,15 +81,38 @@ def checked(sources: Sources, names: Sequence[str]) -> Checked:
         lines += [_variable(check) for check in inspect(loaded.data)]
         lines += [f"  repaired: {repair.text}" for repair in loaded.repairs]
         wrong += [f"{name}: {fault.text}" for fault in faults(loaded.data)]
-    wrong += [fault.text for fault in overlap_faults(datasets)]
+    lines += overlap_remarks(datasets)
     return Checked("\n".join(lines), tuple(wrong))
 
 
-def drafted(path: str, name: str | None) -> str:
-    """Return an entry for ``path``; without a name it takes the file's."""
+def drafted(paths: Sequence[str], name: str | None) -> str:
+    """Return an entry for ``paths``; without a name it takes the file's, or what the files' names begin with.
+
+    Raises
+    ------
+    CatalogError
+        If the name is none that a command line takes without quotes.
+    DataError
+        If the files are not there or cannot be read.
+    """
     if name is None:
-        name = re.sub(r"[^a-z0-9]+", "-", Path(path).name.split(".")[0].lower()).strip("-") or "dataset"
-    return draft_entry(path, name)
+        name = _slug(_common(paths)) or "dataset"
+    elif not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) or name == "schema_version":
+        raise CatalogError(
+            f"--name: expected letters, digits, '-', '_' and '.', the first a letter or digit, got {name!r}. Take, "
+            f"for example, --name {_slug(name) or 'dataset'}"
+        )
+    return draft_entry(paths, name)
+
+
+def _common(paths: Sequence[str]) -> str:
+    """Return what the names of ``paths`` begin with, without a year or number that is cut in two."""
+    stems = [Path(path).name.split(".")[0] for path in paths]
+    return stems[0] if len(stems) == 1 else os.path.commonprefix(stems).rstrip("0123456789")
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
 def added(text: str, path: Path) -> str:
@@ -98,18 +129,31 @@ def added(text: str, path: Path) -> str:
         raise CatalogError(f"{path} already has an entry {name!r}; choose another with --name.")
     with write_atomic(path) as temporary:
         temporary.write_text(f"{before.rstrip()}\n\n{text}", encoding="utf-8")
-        Catalog.load(temporary)
-    return f"added {name} to {path}; fill in its licence, then: finescale data check {name} --catalog {path}"
+        Catalog.load(temporary)[name]  # refuses what cannot be used
+    left_out = [line.strip(" #") for line in text.splitlines() if re.match(r"  # .* is left out: ", line)]
+    then = f"added {name} to {path}; fill in its licence, then: finescale data check {name} --catalog {path}"
+    return "\n".join([*left_out, then])
 
 
 def _variable(check: VariableCheck) -> str:
     dims = ", ".join(f"{dim}={size}" for dim, size in check.dims.items())
     parts = [f"  {check.name} [{check.units}] ({dims})"]
     if check.start is not None:
-        gaps = f", {len(check.gaps)} gaps" if check.gaps else ", no gaps"
-        parts.append(f"{check.start} to {check.end}, step {check.step}{gaps}")
+        parts.append(f"{check.start} to {check.end}, step {check.step}, {_gaps(check.gaps)}")
     parts.append(f"missing {100 * check.missing:.2f} %, {check.minimum:.4g} to {check.maximum:.4g}")
     return "; ".join(parts) + ("; CONSTANT" if check.constant else "")
+
+
+def _gaps(gaps: Sequence[Gap]) -> str:
+    if not gaps:
+        return "no gaps"
+    if len(gaps) == 1:
+        return f"1 gap, {gaps[0].before} to {gaps[0].after}"
+    longest = max(gaps, key=lambda gap: gap.steps)
+    return (
+        f"{len(gaps)} gaps, the first {gaps[0].before} to {gaps[0].after}, "
+        f"the longest {longest.before} to {longest.after}"
+    )
 
 
 def _place(spec: FileSpec, sources: Sources) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -85,6 +86,15 @@ def start(request: Request, say: Callable[[str], None] = lambda text: None) -> R
         If the request, the experiment, the catalog or the data are at fault.
     """
     run = create_or_find(request)
+    try:
+        return _work(run, request, say)
+    except BaseException as error:
+        if not isinstance(error, Exception):  # a signal
+            say(f"stopped; `finescale run --resume {shlex.quote(str(run.path))}` goes on where it was.")
+        raise
+
+
+def _work(run: RunFolder, request: Request, say: Callable[[str], None]) -> Result:
     server = server_that_answers() if request.use_server else None
     if server is None:
         say("stages are called directly: " + ("--no-server" if not request.use_server else "no Prefect server answers"))
@@ -110,7 +120,7 @@ def direct(path: str, name: str) -> StageRecord:
 
 def execute(run: RunFolder, call: Call, *, debug: bool = False) -> Result:
     """Do every stage of ``run`` that is not done, in order, each by ``call``."""
-    with log_to(run, "DEBUG" if debug else "INFO"), _nothing_left_of_a_false_start(run):
+    with run.lock(), log_to(run, "DEBUG" if debug else "INFO"), _nothing_left_of_a_false_start(run):
         for stage in stages.ALL:
             call(str(run.path), stage.name)
     return result_of(run)
@@ -162,7 +172,8 @@ def dry_run_text(request: Request) -> str:
         run = RunFolder.find(request.out, request.resume)
         space = Workspace.open(run.path)
         settings = run.read_json("work/settings.json")
-        sources = open_sources(_path(settings["catalog"]), request.data or _path(settings["data"]))
+        below = _path(settings.get("catalog_below"))
+        sources = open_sources(_path(settings["catalog"]), request.data or _path(settings["data"]), below)
         return describe(space.plan, sources, space.backend.name, run)
     plan, sources = _checked(request)[:2]
     return describe(plan, sources, get_backend(plan.experiment.compute.backend).name, None)
@@ -188,6 +199,7 @@ def _created(request: Request) -> RunFolder:
             "backend": backend.name,
             "base": source.parent.resolve(),
             "catalog": sources.catalog.path.resolve(),
+            "catalog_below": below.path.resolve() if (below := sources.catalog.below) is not None else None,
             "data": request.data.resolve() if request.data else None,
             "entries": {
                 name: entry.model_dump(mode="json")

@@ -91,7 +91,8 @@ def validate_tree(source: Path, overrides: Sequence[str] = ()) -> Experiment:
         raise ConfigError(f"{source}: expected a mapping of keys such as name, data and models, got {tree!r}.")
     for text in overrides:
         override(tree, text)
-    return validate(Experiment, tree, where=str(source))
+    where = f"{source} with {' '.join(f'--set {text}' for text in overrides)}" if overrides else str(source)
+    return validate(Experiment, tree, where=where)
 
 
 def override(tree: dict[str, Any], text: str) -> None:
@@ -106,10 +107,27 @@ def override(tree: dict[str, Any], text: str) -> None:
     keys = path.strip().split(".")
     if not equals or not all(keys):
         raise ConfigError(f"--set: expected KEY.KEY=VALUE such as models.unet.lr=1e-4, got {text!r}.")
+    _known_model(tree, keys, text)
     node: Any = tree
     for position, key in enumerate(keys[:-1]):
         node = _step(node, key, text, ".".join(keys[:position]))
     _assign(node, keys[-1], _parse(value, text), text, ".".join(keys[:-1]))
+
+
+def _known_model(tree: dict[str, Any], keys: list[str], text: str) -> None:
+    """Refuse an option of a model that is not there; only `kind` begins a new one."""
+    models = tree.get("models")
+    if (
+        keys[0] == "models"
+        and len(keys) > 2
+        and isinstance(models, dict)
+        and keys[1] not in models
+        and keys[2] != "kind"
+    ):
+        raise ConfigError(
+            f"--set {text!r}: no model {keys[1]!r}.{suggest(keys[1], models)} Known: {', '.join(models)}; "
+            f"a new one begins with --set models.{keys[1]}.kind=KIND."
+        )
 
 
 def _parse(value: str, text: str) -> Any:

@@ -21,6 +21,8 @@ def describe_run(run: RunFolder) -> str:
             lines.append(f"{name:<9}    to do")
     if (run / "scores.csv").is_file():
         lines += ["", *_scores(run / "scores.csv")]
+    else:
+        lines += ["", f"scores.csv is not there; finescale run --resume {run.path} makes it"]
     if (run / "report.html").is_file():
         lines += ["", f"report: {run / 'report.html'}"]
     return "\n".join(lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.data.catalog import Catalog, Entry, find_catalog
+from pipeline.data.catalog import Catalog, Entry, open_catalog
 from pipeline.data.files import Places
 from pipeline.errors import ConfigError
 from pipeline.experiment import Experiment, Source
@@ -20,15 +20,17 @@ class Sources:
     places: Places
 
 
-def open_sources(catalog: Path | None = None, mirror: Path | None = None) -> Sources:
+def open_sources(catalog: Path | None = None, mirror: Path | None = None, below: Path | None = None) -> Sources:
     """Return the catalog and the places; ``mirror`` is a local folder that is looked at first.
+
+    ``below`` is a catalog for the names that ``catalog`` lacks; without either, that is the shipped one.
 
     Raises
     ------
     UserError
         If the catalog or the mirror is not there.
     """
-    opened = Catalog.load(find_catalog(catalog))
+    opened = open_catalog(catalog, below)
     places = Places.of(opened, mirror)
     if places.mirror is not None and not places.mirror.is_dir():
         raise ConfigError(
@@ -52,16 +54,46 @@ def used_entries(experiment: Experiment, catalog: Catalog) -> dict[str, Entry]:
     UserError
         If an entry, or a variable asked of it, is not in the catalog.
     """
-    used = {}
+    used: dict[str, Entry] = {}
     for source in used_sources(experiment):
         used[source.dataset] = entry = catalog[source.dataset]
         for name in source.variables or ():
             if name not in entry.variables:
                 raise ConfigError(
-                    f"data: dataset {source.dataset!r} has no variable {name!r} in {catalog.path}."
+                    f"data: dataset {source.dataset!r} has no variable {name!r} in {catalog.origin(source.dataset)}."
                     f"{suggest(name, entry.variables)} Known: {', '.join(entry.variables)}."
                 )
+    _refuse_the_answer(experiment, used)
+    _check_regridding(experiment, used)
     return used
+
+
+def _names(source: Source, used: dict[str, Entry]) -> list[str]:
+    return list(used[source.dataset].variables) if source.variables is None else source.variables
+
+
+def _refuse_the_answer(experiment: Experiment, used: dict[str, Entry]) -> None:
+    """Refuse a predictor that is the target of the same day: every score would be perfect and mean nothing."""
+    target = experiment.data.target
+    if 0 not in experiment.prepare.inputs.lags:
+        return
+    for source in experiment.data.predictors:
+        same = set(_names(source, used)) & set(_names(target, used)) if source.dataset == target.dataset else set()
+        if same:
+            raise ConfigError(
+                f"data.predictors: {source.dataset!r} gives {', '.join(sorted(same))} of the same day, which is the "
+                "target itself. Leave it out, or give earlier days only: prepare.inputs.lags without 0."
+            )
+
+
+def _check_regridding(experiment: Experiment, used: dict[str, Entry]) -> None:
+    to = experiment.prepare.regrid.to
+    known = [f"{s.dataset}/{name}" for s in experiment.data.predictors for name in _names(s, used)]
+    if to is not None and to not in ("target", *known):
+        raise ConfigError(
+            f"prepare.regrid.to: expected 'target' or a predictor as dataset/variable, got {to!r}."
+            f"{suggest(to, known)} Known: target, {', '.join(known)}."
+        )
 
 
 def used_variables(experiment: Experiment, dataset: str) -> list[str] | None:

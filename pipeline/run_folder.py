@@ -6,9 +6,13 @@ and what a killed process leaves behind is known by its name and swept away by t
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import re
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +26,7 @@ __all__ = ["STAGES", "RunFolder", "RunRecord", "file_digest", "is_run", "json_di
 
 STAGES = ("ingest", "prepare", "fit", "predict", "score", "explain", "report")
 
+LOCK = ".lock"
 _UNFINISHED = ".unfinished"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _TIME = "%Y%m%dT%H%M%SZ"
@@ -65,7 +70,7 @@ class RunFolder:
             try:
                 parent.mkdir(parents=True, exist_ok=True)
                 path.mkdir()
-            except (NotADirectoryError, PermissionError) as error:
+            except (NotADirectoryError, PermissionError, FileNotFoundError) as error:
                 raise RunFolderError(_no_parent(parent, error)) from error
             except FileExistsError as error:
                 if not parent.is_dir():
@@ -134,6 +139,29 @@ class RunFolder:
     def unfinished_file(self, stage: str) -> Path:
         """Return where ``stage`` says that it has begun and is not done, and with which error if it failed."""
         return self / "stages" / f"{stage}{_UNFINISHED}"
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep every other process from writing to this run while the block lasts; a killed one lets go.
+
+        Raises
+        ------
+        RunFolderError
+            If another process is at work on it.
+        """
+        with (self / LOCK).open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                file.seek(0)
+                raise RunFolderError(
+                    f"expected a run that nobody works on, got {self.name!r}, on which process {file.read().strip()} "
+                    "is at work. Wait for it, or stop it."
+                ) from error
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
 
     def sweep(self) -> tuple[str, ...]:
         """Delete what writers that were killed left half-written; return those paths, relative."""

@@ -111,6 +111,11 @@ def _describe(fault: Any, schema: type[BaseModel], prefix: str) -> str:
         return f"{path}: unknown key.{suggest(location[-1], known)} Known: {', '.join(sorted(known))}."
     if fault["type"] == "missing":
         return f"{path}: this key is required and missing."
+    if fault["type"] == "model_type":
+        keys = ", ".join(sorted(_fields_at(schema, fault["loc"])))
+        return f"{path}: expected a mapping with keys among {keys}, got {fault['input']!r}."
+    if fault["type"] == "string_type":
+        return f"{path}: expected text, in quotes where it looks like a number, got {fault['input']!r}."
     message = fault["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     got = "" if isinstance(fault["input"], (dict, list)) or "got" in message else f", got {fault['input']!r}"

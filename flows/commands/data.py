@@ -3,62 +3,77 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.commands.run import CatalogOption, DataOption, DebugOption
 
+if TYPE_CHECKING:
+    from flows.sources import Sources
+
 app = typer.Typer(no_args_is_help=True, help="The data catalog.")
 NameArgument = Annotated[str, typer.Argument(metavar="DATASET", help="Name of an entry of the catalog.")]
+NamesArgument = Annotated[list[str], typer.Argument(metavar="DATASET...", help="Names of entries of the catalog.")]
+PluginOption = Annotated[
+    list[Path] | None, typer.Option("--plugin", metavar="FILE", help="Python file with a reader; may be repeated.")
+]
+
+
+def _open(catalog: Path | None, data: Path | None, plugins: list[Path] | None) -> Sources:
+    from flows.sources import open_sources
+    from pipeline.registry import load_plugins
+
+    load_plugins(plugins or ())
+    return open_sources(catalog, data)
 
 
 @app.command("list")
-def list_(catalog: CatalogOption = None, data: DataOption = None) -> None:
+def list_(catalog: CatalogOption = None, data: DataOption = None, plugin: PluginOption = None) -> None:
     """List the datasets of the catalog and where their files are."""
     from flows.data import listed
-    from flows.sources import open_sources
 
-    typer.echo(listed(open_sources(catalog, data)))
+    typer.echo(listed(_open(catalog, data, plugin)))
 
 
 @app.command()
-def show(name: NameArgument, catalog: CatalogOption = None, data: DataOption = None) -> None:
+def show(
+    name: NameArgument, catalog: CatalogOption = None, data: DataOption = None, plugin: PluginOption = None
+) -> None:
     """Show an entry: variables, files and where they are, licence, citation."""
     from flows.data import shown
-    from flows.sources import open_sources
 
-    typer.echo(shown(open_sources(catalog, data), name))
+    typer.echo(shown(_open(catalog, data, plugin), name))
 
 
 @app.command()
 def fetch(
-    names: Annotated[list[str], typer.Argument(metavar="DATASET...", help="Names of entries of the catalog.")],
+    names: NamesArgument,
     catalog: CatalogOption = None,
     data: DataOption = None,
+    plugin: PluginOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Download what is not here yet, with retries, and check every file's sha256."""
     from flows.data import fetched
-    from flows.sources import open_sources
 
-    sources = open_sources(catalog, data)
+    sources = _open(catalog, data, plugin)
     for name in names:
         typer.echo(fetched(sources, name))
 
 
 @app.command()
 def check(
-    names: Annotated[list[str], typer.Argument(metavar="DATASET...", help="Names of entries of the catalog.")],
+    names: NamesArgument,
     catalog: CatalogOption = None,
     data: DataOption = None,
+    plugin: PluginOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Print what every variable holds; fail on what a run would trip over."""
     from flows.data import checked
-    from flows.sources import open_sources
 
-    result = checked(open_sources(catalog, data), names)
+    result = checked(_open(catalog, data, plugin), names)
     typer.echo(result.text)
     if result.faults:
         for fault in result.faults:
@@ -68,7 +83,10 @@ def check(
 
 @app.command()
 def add(
-    path: Annotated[str, typer.Argument(help="A file, a folder (Zarr) or a glob in quotes.")],
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH...", help="Files or Zarr folders of one dataset, or a glob in quotes."),
+    ],
     name: Annotated[str | None, typer.Option("--name", help="The entry's name; the file's name by default.")] = None,
     catalog: Annotated[Path, typer.Option("--catalog", help="Catalog to append to; made if it is not there.")] = Path(
         "data_catalog.yaml"
@@ -76,10 +94,10 @@ def add(
     print_only: Annotated[bool, typer.Option("--print", help="Print the entry and change nothing.")] = False,
     debug: DebugOption = False,
 ) -> None:
-    """Write a catalog entry by looking at a file."""
+    """Write a catalog entry by looking at the files of a dataset."""
     from flows.data import added, drafted
 
-    text = drafted(path, name)
+    text = drafted(paths, name)
     if print_only:
         typer.echo(text, nl=False)
     else:

@@ -32,3 +32,11 @@ def show(
         typer.echo(dump(load_experiment(name).experiment), nl=False)
     else:
         typer.echo(find_experiment(name).read_text(encoding="utf-8"), nl=False)
+
+
+@app.command()
+def keys() -> None:
+    """Print every key of an experiment and of a catalog entry, with defaults, as Markdown."""
+    from flows.reference import reference
+
+    typer.echo(reference(), nl=False)

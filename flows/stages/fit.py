@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import nullcontext
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from flows.workspace import FAILED, Workspace
 from pipeline.backend.cluster import ClusterSpec, cluster_spec, map_tasks
 from pipeline.errors import FinescaleError, TrainingError, UserError
 from pipeline.files import remove, write_atomic
+from pipeline.run_log import log_to
 from pipeline.stage import StageOutput
 
 log = logging.getLogger(__name__)
@@ -60,6 +62,12 @@ def _open(path: str) -> Workspace:
 def fit_member(path: str, name: str, member: int) -> str:
     """Fit one member of the run at ``path`` and keep it; return its folder. Runs on a worker."""
     space = _open(path)
+    # A worker is a process of its own and logs for itself; here the run's log is already open.
+    with nullcontext() if logging.getLogger().hasHandlers() else log_to(space.run):
+        return _fit_member(space, name, member)
+
+
+def _fit_member(space: Workspace, name: str, member: int) -> str:
     folder = space.member_folder(name, member)
     checkpoints = space.run / f"work/checkpoints/{name}/member-{member:02d}"
     checkpoints.mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,8 @@ from pipeline.stage import StageOutput
 def ingest(space: Workspace) -> StageOutput:
     """Write ``work/ingest/<dataset>.nc`` for every dataset of the experiment, and ``summary.json``."""
     settings = space.run.read_json("work/settings.json")
-    sources = open_sources(Path(settings["catalog"]), Path(settings["data"]) if settings["data"] else None)
+    data, below = (Path(path) if path else None for path in (settings["data"], settings.get("catalog_below")))
+    sources = open_sources(Path(settings["catalog"]), data, below)
     experiment = space.plan.experiment
     entries = used_entries(experiment, sources.catalog)
     datasets: dict[str, Any] = {}

@@ -17,6 +17,7 @@ from pydantic import Field, model_validator
 from pipeline.backend import Backend
 from pipeline.data import Reader, ReaderOptions
 from pipeline.data._combine import combine
+from pipeline.data.axes import LAT_NAMES, LON_NAMES
 from pipeline.data.catalog import Entry
 from pipeline.errors import DataError
 from pipeline.registry import suggest
@@ -165,6 +166,8 @@ def _long(
         _need(frame, [options.station], path)
         index["station"] = [_plain_id(value) for value in frame[options.station]]
         used = [*used, options.station]
+    if options.station is not None and options.stations is None:
+        options = options.model_copy(update={"stations": _own_places(frame, options.station, sources)})
     if not index:
         raise DataError(f"{path}: expected a time or a station column in the options, got neither.")
     values = {
@@ -221,7 +224,7 @@ def _numbers(column: pd.Series, path: Path) -> np.ndarray:
     if len(bad):
         raise DataError(
             f"{path}: column {column.name!r}: expected numbers, got {column.iloc[bad[0]]!r} in row {bad[0] + 1}. If "
-            "that stands for a missing value, write it under missing in the options."
+            f"that stands for a missing value, write options: {{missing: [{str(column.iloc[bad[0]])!r}]}} in the catalog."
         )
     return np.asarray(numbers.to_numpy(dtype=np.float64, na_value=np.nan))
 
@@ -242,6 +245,7 @@ def _place(
             frame.assign(**{options.station: [_plain_id(v) for v in frame[options.station]]}),
             options.station,
         )
+        _refuse_moves(places, spec, column, path)
     table = places.drop_duplicates(column).set_index(column)
     ids = [str(value) for value in data["station"].values]
     lacking = [name for name in ids if name not in table.index]
@@ -255,6 +259,25 @@ def _place(
     names: dict[str, str | None] = {"lat": spec.lat, "lon": spec.lon, "altitude": spec.altitude}
     coords = {name: ("station", rows[key].to_numpy(float)) for name, key in names.items() if key is not None}
     return data.drop_vars([key for key in (spec.lat, spec.lon, spec.altitude) if key in data]).assign_coords(coords)
+
+
+def _own_places(frame: pd.DataFrame, station: str, sources: set[str]) -> StationPlaces | None:
+    """Return the columns that say where a long table's stations lie, by their usual names."""
+    free = [str(column) for column in frame.columns if column not in sources]
+    lat = next((name for name in free if name.lower() in LAT_NAMES), None)
+    lon = next((name for name in free if name.lower() in LON_NAMES), None)
+    return None if lat is None or lon is None else StationPlaces(id=station, lat=lat, lon=lon)
+
+
+def _refuse_moves(table: pd.DataFrame, spec: StationPlaces, station: str, path: Path) -> None:
+    for column in filter(None, (spec.lat, spec.lon, spec.altitude)):
+        values = table.groupby(station)[column].unique()
+        moved = values[values.map(len) > 1]
+        if len(moved):
+            raise DataError(
+                f"{path}: column {column!r}: expected one value a station, got {moved.iloc[0][0]!s} and "
+                f"{moved.iloc[0][1]!s} for station {moved.index[0]!r}. Give stations that moved ids of their own."
+            )
 
 
 def _plain_id(value: object) -> str:

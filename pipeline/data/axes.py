@@ -11,8 +11,8 @@ from pipeline.data.records import Repair
 from pipeline.errors import DataError
 
 _TIME_NAMES = ("time", "valid_time", "times", "datetime", "date", "t", "day")
-_LAT_NAMES = ("lat", "latitude", "lats", "nav_lat", "xlat", "gauge_lat")
-_LON_NAMES = ("lon", "longitude", "lons", "long", "nav_lon", "xlong", "gauge_lon")
+LAT_NAMES = ("lat", "latitude", "lats", "nav_lat", "xlat", "gauge_lat")
+LON_NAMES = ("lon", "longitude", "lons", "long", "nav_lon", "xlong", "gauge_lon")
 _LAT_UNITS = {"degrees_north", "degree_north", "degree_n", "degrees_n", "degreen", "degreesn"}
 _LON_UNITS = {"degrees_east", "degree_east", "degree_e", "degrees_e", "degreee", "degreese"}
 _STATION_NAMES = ("station", "station_id", "stations", "location", "site", "basin", "gauge_id", "station_name", "name")
@@ -63,15 +63,17 @@ def name_axes(data: xr.Dataset) -> tuple[xr.Dataset, tuple[Repair, ...]]:
     Raises
     ------
     DataError
-        If a variable has a further dim of several values, or horizontal dims without coordinates.
+        If a variable has a further dim of several values, or horizontal dims without coordinates, or if
+        latitudes or longitudes change with time.
     """
     found = _Found(find_time(data), _find(data, "latitude"), _find(data, "longitude"))
+    data, still = _fixed(data, found)
     before = {str(name) for name in (*data.coords, *data.dims)}
     renamed = {old: new for old, new in _new_names(data, found).items() if old != new}
     data = data.drop_vars([new for new in renamed.values() if new in data.variables]).rename(renamed)
     repairs = [Repair("renamed", None, 0, f"{old} is called {new}") for old, new in renamed.items() if old in before]
     data, squeezed = _squeeze(data)
-    repairs += squeezed
+    repairs += [*still, *squeezed]
     data = _station_ids(data)
     if "time" in data.coords and "time" not in data.dims:
         data = data.expand_dims("time")
@@ -100,7 +102,7 @@ def find_time(data: xr.Dataset) -> str | None:
 
 
 def _find(data: xr.Dataset, kind: str) -> str | None:
-    units, names = (_LAT_UNITS, _LAT_NAMES) if kind == "latitude" else (_LON_UNITS, _LON_NAMES)
+    units, names = (_LAT_UNITS, LAT_NAMES) if kind == "latitude" else (_LON_UNITS, LON_NAMES)
 
     def rank(name: str) -> int | None:
         attrs = data.variables[name].attrs
@@ -116,6 +118,26 @@ def _find(data: xr.Dataset, kind: str) -> str | None:
 
     ranked = [(place, str(name)) for name in data.coords if (place := rank(str(name))) is not None]
     return min(ranked)[1] if ranked else None
+
+
+def _fixed(data: xr.Dataset, found: _Found) -> tuple[xr.Dataset, list[Repair]]:
+    """Take latitudes and longitudes that are written at every time once, or the time dim would pass for a place."""
+    along = data.variables[found.time].dims if found.time is not None else ()
+    repairs = []
+    for name in (found.lat, found.lon):
+        if name is None or not set(along) & set(data.variables[name].dims):
+            continue
+        values = data[name].values.astype(np.float64)
+        axis = data.variables[name].dims.index(along[0])
+        first = np.take(values, [0], axis=axis)
+        if not np.array_equal(np.broadcast_to(first, values.shape), values, equal_nan=True):
+            raise DataError(
+                f"expected {name} to stay the same at all times, got {np.nanmin(values):g} to {np.nanmax(values):g}: "
+                "data of moving places cannot be used."
+            )
+        data = data.assign_coords({name: data[name].isel({along[0]: 0}, drop=True)})
+        repairs.append(Repair("places", None, values.size, f"{name}, written at every time, is taken once"))
+    return data, repairs
 
 
 def _new_names(data: xr.Dataset, found: _Found) -> dict[str, str]:

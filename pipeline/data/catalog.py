@@ -25,12 +25,18 @@ class _Part(BaseModel):
 class FileSpec(_Part):
     """One file, or a glob of them."""
 
+    _base: Path | None = PrivateAttr(default=None)
     path: str = Field(
         min_length=1, description="Absolute, or relative to the mirror, the cache or the catalog; may be a glob."
     )
     url: str | None = Field(default=None, description="Where it is downloaded from if it is nowhere here.")
     sha256: str | None = Field(default=None, description="Required with a URL.")
     archive: str | None = Field(default=None, description="Member of the zip or tar that `path` is.")
+
+    @property
+    def base(self) -> Path | None:
+        """Folder of the catalog that it stands in, where that is another one than the working catalog."""
+        return self._base
 
     @property
     def is_glob(self) -> bool:
@@ -113,22 +119,25 @@ class Entry(_Part):
 
 
 class Catalog(Mapping[str, Entry]):
-    """Entries by name.
+    """Entries by name; each is checked when it is looked up, so that a faulty one is in nobody's way.
 
     Parameters
     ----------
     path : Path
         The file; relative paths in it are also looked up in its folder.
-    entries : dict
-        Entries by name.
+    entries : mapping
+        Entries by name, or what YAML says of them.
+    below : Catalog, optional
+        Asked for names that ``entries`` lacks.
     """
 
-    def __init__(self, path: Path, entries: dict[str, Entry]) -> None:
+    def __init__(self, path: Path, entries: Mapping[str, Any], below: Catalog | None = None) -> None:
         self.path = path
+        self.below = below
         self._entries = entries
 
     @classmethod
-    def load(cls, path: Path) -> Catalog:
+    def load(cls, path: Path, below: Catalog | None = None) -> Catalog:
         """Return the catalog in the YAML file ``path``.
 
         Top-level keys are entries, but for ``schema_version`` and keys that start with ``_``,
@@ -137,8 +146,7 @@ class Catalog(Mapping[str, Entry]):
         Raises
         ------
         CatalogError
-            If the file is not there, is no YAML, or does not fit the schema. The message names the
-            file, the entry and the key.
+            If the file is not there, is no YAML, or has no entries by name of this schema version.
         """
         tree = read_yaml(Path(path), CatalogError)
         if not isinstance(tree, dict):
@@ -147,31 +155,42 @@ class Catalog(Mapping[str, Entry]):
         if version != SCHEMA_VERSION:
             raise CatalogError(f"{path}: expected schema_version: {SCHEMA_VERSION} at the top, got {version!r}.")
         raw = {str(name): value for name, value in tree.items() if not str(name).startswith("_")}
-        return cls(Path(path), {name: make_entry(name, value, str(path)) for name, value in raw.items()})
+        return cls(Path(path), raw, below)
 
     def __getitem__(self, name: str) -> Entry:
-        """Return the entry ``name``, its format and options checked against the reader.
+        """Return the entry ``name``, checked against the schema, and its format and options against the reader.
 
         Raises
         ------
         CatalogError
-            If there is no such entry (the message names the nearest), or it does not fit its reader.
+            If there is no such entry (the message names the nearest), or it does not fit the schema or
+            its reader; the message names the file, the entry and the key.
         """
-        if name not in self._entries:
-            known = ", ".join(sorted(self._entries)) or "none"
-            raise CatalogError(f"{self.path}: no dataset {name!r}.{suggest(name, self._entries)} Known: {known}.")
-        entry = self._entries[name]
+        if name not in self:
+            known = ", ".join(sorted(self)) or "none"
+            raise CatalogError(f"{self.path}: no dataset {name!r}.{suggest(name, self)} Known: {known}.")
+        if self.below is not None and name not in self._entries:
+            entry = self.below[name]
+            for file in entry.files:
+                file._base = self.below.path.resolve().parent
+            return entry
+        raw = self._entries[name]
+        entry = raw if isinstance(raw, Entry) else make_entry(name, raw, str(self.path))
         check_reader(entry, str(self.path))
         return entry
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._entries)
+        return iter([*self._entries, *(name for name in self.below or () if name not in self._entries)])
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(list(iter(self)))
 
     def __contains__(self, name: object) -> bool:
-        return name in self._entries
+        return name in self._entries or (self.below is not None and name in self.below)
+
+    def origin(self, name: str) -> Path:
+        """Return the file that the entry ``name`` stands in."""
+        return self.path if self.below is None or name in self._entries else self.below.origin(name)
 
 
 def find_catalog(explicit: Path | None = None) -> Path:
@@ -186,12 +205,33 @@ def find_catalog(explicit: Path | None = None) -> Path:
         if not Path(explicit).is_file():
             raise CatalogError(f"expected a catalog file, got {str(explicit)!r}, which is not there.")
         return Path(explicit)
-    here = Path(__file__).parent
-    # In a wheel it lies beside this module; in a checkout at the root of the tree.
-    for path in (Path.cwd() / FILE_NAME, here / FILE_NAME, here.parents[1] / FILE_NAME):
+    for path in (Path.cwd() / FILE_NAME, *_packaged()):
         if path.is_file():
             return path
     raise CatalogError(f"expected {FILE_NAME} in {Path.cwd()} or in the package, found none. Pass --catalog FILE.")
+
+
+def open_catalog(explicit: Path | None = None, below: Path | None = None) -> Catalog:
+    """Return the catalog of :func:`find_catalog`; below that of the working folder lies the packaged one.
+
+    Below an ``explicit`` one lies only what is asked for by ``below``.
+
+    Raises
+    ------
+    CatalogError
+        If the one asked for is not there, or one of them is no catalog.
+    """
+    path = find_catalog(explicit)
+    if explicit is not None:
+        return Catalog.load(path, None if below is None else Catalog.load(below))
+    packaged = next((other for other in _packaged() if other.is_file()), path)
+    return Catalog.load(path, None if path.resolve() == packaged.resolve() else Catalog.load(packaged))
+
+
+def _packaged() -> tuple[Path, ...]:
+    # In a wheel it lies beside this module; in a checkout at the root of the tree.
+    here = Path(__file__).parent
+    return here / FILE_NAME, here.parents[1] / FILE_NAME
 
 
 def make_entry(name: str, raw: Any, where: str) -> Entry:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import datetime
 import itertools
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from pipeline.data.calendars import date_text
-from pipeline.data.units import conversion, has_offset
+from pipeline.data.units import conversion, has_offset, spell
 from pipeline.errors import DataError
 
 _LIMITS = {
@@ -33,6 +35,18 @@ _LIMITS = {
     "water_volume_transport_in_river_channel": ("m3 s-1", -1.0, 5e5),
 }
 """Units, least and greatest value that a real field of the standard name has, with room to spare."""
+
+_NAMES = (
+    (r"tas(max|min)?|ta\d+", "air_temperature"),
+    (r"psl", "air_pressure_at_mean_sea_level"),
+    (r"ps", "surface_air_pressure"),
+    (r"pr", "precipitation_flux"),
+    (r"hus\d+", "specific_humidity"),
+)
+"""Whole variable names, as CMIP has them, and their standard names, for files that say none."""
+
+_DIFFERENCES = re.compile("anom|change|difference|deviation|trend|bias")
+"""Words of names whose kelvins count from no absolute zero."""
 
 
 @dataclass(frozen=True)
@@ -156,20 +170,30 @@ def check(data: xr.Dataset, name: str) -> None:
         raise DataError(f"{name}: not fit for a run: " + "; ".join(fault.text for fault in found) + ".")
 
 
-def overlap_faults(datasets: Sequence[tuple[str, xr.Dataset]]) -> tuple[Fault, ...]:
-    """Return a fault for every two of the named datasets that have no time, or no calendar, in common."""
+def overlap_remarks(datasets: Sequence[tuple[str, xr.Dataset]]) -> tuple[str, ...]:
+    """Return a line for every calendar of the named datasets, where they have several or no time in common.
+
+    Neither is a fault of a dataset: whether they meet in one experiment is not known here.
+    """
+    groups: dict[str, list[tuple[str, np.ndarray]]] = {}
+    for name, data in datasets:
+        if "time" in data.dims and data.sizes["time"]:
+            times = data["time"].values
+            groups.setdefault(_calendar(times), []).append((name, times))
     found = []
-    timed = [(name, data["time"].values) for name, data in datasets if "time" in data.dims and data.sizes["time"]]
-    for (one, first), (other, second) in itertools.combinations(timed, 2):
-        calendars = {_calendar(first), _calendar(second)}
-        if len(calendars) > 1:
-            text = f"{one} has the calendar {_calendar(first)}, {other} has {_calendar(second)}"
-            found.append(Fault("calendars", None, text))
-        elif not len(np.intersect1d(first, second)):
-            spans = (
-                f"{date_text(first[0])} to {date_text(first[-1])} and {date_text(second[0])} to {date_text(second[-1])}"
-            )
-            found.append(Fault("no overlap", None, f"{one} and {other} have no time in common: {spans}"))
+    for calendar, members in groups.items():
+        apart = [
+            f"{one} and {other}"
+            for (one, first), (other, second) in itertools.combinations(members, 2)
+            if not len(np.intersect1d(first, second))
+        ]
+        if len(groups) == 1 and not apart:
+            continue
+        spans = ", ".join(f"{name} {date_text(times[0])} to {date_text(times[-1])}" for name, times in members)
+        more = f", and {len(apart) - 3} pairs more" if len(apart) > 3 else ""
+        found.append(
+            f"calendar {calendar}: {spans}" + (f"; no time in common: {', '.join(apart[:3])}{more}" if apart else "")
+        )
     return tuple(found)
 
 
@@ -182,22 +206,32 @@ def _value_faults(name: str, array: xr.DataArray) -> list[Fault]:
         return [Fault("infinite", name, f"{name} has {infinite} infinite values")]
     _, low, high = _range(values)
     units = str(array.attrs.get("units", "1"))
-    limits = _limits(str(array.attrs.get("standard_name", "")), units)
+    limits = _limits(name, array.attrs, units)
     if limits is None or (low >= limits[0] and high <= limits[1]):
         return []
     text = (
         f"{name} has values from {low:g} to {high:g} {units}, expected {limits[0]:g} to {limits[1]:g} (are the units "
-        "right, is a missing value not marked, or is it an anomaly, which needs another standard_name?)"
+        "right; does a value such as -9999 stand for none, which missing: [-9999] beside its units in the catalog "
+        "says; or is it an anomaly, which needs a standard_name of its own, such as air_temperature_anomaly?)"
     )
     return [Fault("range", name, text)]
 
 
-def _limits(standard_name: str, units: str) -> tuple[float, float] | None:
-    if standard_name in _LIMITS:
-        source, low, high = _LIMITS[standard_name]
-        turn = conversion(source, units)
-        return float(turn(low)), float(turn(high))
-    if has_offset(units):
+def _limits(name: str, attrs: Mapping[Any, Any], units: str) -> tuple[float, float] | None:
+    said = str(attrs.get("standard_name", ""))
+    usual = said or next((standard for pattern, standard in _NAMES if re.fullmatch(pattern, name)), "")
+    if usual in _LIMITS:
+        source, low, high = _LIMITS[usual]
+        try:
+            turn = conversion(source, units)
+        except DataError:
+            # A name alone is no promise of what is measured: `pr` may be a sum in mm.
+            if said:
+                raise
+        else:
+            return float(turn(low)), float(turn(high))
+    words = f"{name} {said} {attrs.get('long_name', '')}".lower()
+    if has_offset(units) or (spell(units) == "K" and not _DIFFERENCES.search(words)):
         return conversion("K", units).offset, float("inf")
     return None
 

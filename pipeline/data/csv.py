@@ -73,8 +73,18 @@ def read_text(path: Path, layout: Layout, text: Sequence[str], missing: Sequence
                 na_values=list(missing) or None,
                 index_col=False,
             )
+    except UnicodeDecodeError as error:
+        raise not_utf8(path, error) from error
     except (OSError, ValueError, RuntimeError, ParserWarning) as error:
         raise DataError(f"{path}: expected a table separated by {layout.separator!r}, got: {error}.") from error
+
+
+def not_utf8(path: Path, error: UnicodeDecodeError) -> DataError:
+    """Return the error for a text file in another encoding."""
+    return DataError(
+        f"{path}: expected text in UTF-8, got another encoding (byte 0x{error.object[error.start]:02x} is none of it). "
+        "Convert it, such as with: iconv -f latin1 -t utf-8"
+    )
 
 
 def _single_blanks(text: str) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import glob
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ import yaml
 
 from pipeline.backend import Backend, get_backend
 from pipeline.data import READERS
+from pipeline.data._guess import marked_columns, table_options
+from pipeline.data._table import TableReader
 from pipeline.data.axes import coordinate_names, drop_bounds
 from pipeline.data.catalog import Entry, make_entry
 from pipeline.data.files import sha256_of
@@ -19,8 +21,7 @@ from pipeline.data.regular import regularise
 from pipeline.data.units import is_unit
 from pipeline.errors import DataError
 
-_TIME_COLUMNS = ("time", "date", "datetime", "timestamp", "valid_time", "day", "t")
-_STATION_COLUMNS = ("station", "station_id", "site", "location", "basin", "gauge_id", "id")
+_ZARR_FILES = ("zarr.json", ".zgroup", ".zarray", ".zmetadata")
 _MAGIC = {b"CDF": "netcdf", b"\x89HDF": "netcdf", b"PAR1": "parquet", b"RDX2": "rda", b"RDX3": "rda"}
 
 
@@ -32,8 +33,8 @@ class _Draft:
     standard_names: dict[str, str] = field(default_factory=dict)
 
 
-def draft_entry(path: str | Path, name: str, backend: Backend | None = None) -> str:
-    """Return the YAML text of an entry for the file or glob ``path``, ready to be appended to a catalog.
+def draft_entry(path: str | Path | Sequence[str | Path], name: str, backend: Backend | None = None) -> str:
+    """Return the YAML text of an entry for the files ``path``, ready to be appended to a catalog.
 
     The format is told from the suffix or the first bytes. Every variable that can be loaded is in
     it, with the units that the file says; others are named in comments with the reason. The licence
@@ -41,8 +42,8 @@ def draft_entry(path: str | Path, name: str, backend: Backend | None = None) -> 
 
     Parameters
     ----------
-    path : str or Path
-        A file, a Zarr store or a glob.
+    path : str or Path, or a sequence of them
+        Files, Zarr stores or globs of one dataset.
     name : str
         The entry's key.
     backend : Backend, optional
@@ -53,19 +54,15 @@ def draft_entry(path: str | Path, name: str, backend: Backend | None = None) -> 
     DataError
         If nothing is there, the format is not known, or no variable can be loaded.
     """
-    paths = [Path(hit) for hit in sorted(glob.glob(str(path)))] or [Path(path)]
-    if not paths[0].exists():
-        raise DataError(f"expected a file or a glob that matches some, got {str(path)!r}, which matches none.")
+    words = [path] if isinstance(path, str | Path) else list(path)
+    paths = [hit for word in words for hit in _hits(word)]
     backend = backend or get_backend("cpu")
     draft = _look(paths, name, backend)
-    text = str(Path(path).absolute())
-    # A glob may come to match other files, so it has no digest.
-    is_glob = any(sign in text for sign in "*?[")
-    file = {"path": text} | ({} if is_glob else {"sha256": sha256_of(paths[0])})
-    kept, refused = _loadable(draft, name, file, paths, backend)
+    files = [_file(word) for word in words]
+    kept, refused = _loadable(draft, name, files, paths, backend)
     entry: dict[str, Any] = {"format": draft.format}
     entry |= {"options": draft.options} if draft.options else {}
-    entry |= {"files": [file], "variables": kept, "licence": "unknown"}
+    entry |= {"files": files, "variables": kept, "licence": "unknown"}
     lines = yaml.safe_dump({name: entry}, sort_keys=False, allow_unicode=True, width=120).splitlines()
     comments = [f"  # {variable} is left out: {reason}" for variable, reason in refused.items()]
     unsaid = [key for key, spec in kept.items() if "source_units" in spec]
@@ -75,12 +72,34 @@ def draft_entry(path: str | Path, name: str, backend: Backend | None = None) -> 
     return "\n".join([*lines[:licence], *comments, *lines[licence:]]) + "\n"
 
 
+def _hits(word: str | Path) -> list[Path]:
+    """Return the files that one word stands for."""
+    hits = [Path(word)] if Path(word).exists() else [Path(hit) for hit in sorted(glob.glob(str(word)))]
+    if not hits:
+        raise DataError(f"expected a file or a glob that matches some, got {str(word)!r}, which matches none.")
+    for hit in hits:
+        if hit.is_file() and not hit.stat().st_size:
+            raise DataError(f"{hit}: expected data, got an empty file of 0 bytes. Copy or download it again.")
+    return hits
+
+
+def _file(word: str | Path) -> dict[str, str]:
+    """Return the catalog's record of one word; a glob may come to match other files, so it has no digest."""
+    text = str(Path(word).absolute())
+    if not any(sign in text for sign in "*?["):
+        return {"path": text, "sha256": sha256_of(Path(word))}
+    return {"path": glob.escape(text) if Path(word).exists() else text}
+
+
 def _look(paths: list[Path], name: str, backend: Backend) -> _Draft:
     """Open the files and list the variables with their units."""
     draft = _Draft(_format(paths[0]))
     reader = READERS.get(draft.format)()
-    if reader.tabular:
-        draft.options = _table_options(paths[0], draft.format, backend)
+    if isinstance(reader, TableReader):
+        draft.options = table_options(paths, reader, backend)
+        if "wide" not in draft.options:
+            marked = marked_columns(paths[0], reader, draft.options, backend)
+            draft.sources |= dict.fromkeys(marked)
     probe = make_entry(name, {"format": draft.format, "options": draft.options, "files": [{"path": "x"}],
                                  "variables": {"probe": {"units": "1"}}, "licence": "unknown"}, "draft")  # fmt: skip
     data = drop_bounds(reader.read(probe, tuple(paths), backend))
@@ -96,7 +115,7 @@ def _look(paths: list[Path], name: str, backend: Backend) -> _Draft:
 
 
 def _loadable(
-    draft: _Draft, name: str, file: dict[str, str], paths: list[Path], backend: Backend
+    draft: _Draft, name: str, files: list[dict[str, str]], paths: list[Path], backend: Backend
 ) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
     """Try every variable by itself; return what loads, and why the rest does not."""
     kept: dict[str, dict[str, Any]] = {}
@@ -111,7 +130,7 @@ def _loadable(
         raw = {
             "format": draft.format,
             "options": draft.options,
-            "files": [file],
+            "files": files,
             "variables": {key: spec},
             "licence": "unknown",
         }
@@ -132,6 +151,13 @@ def _loadable(
 
 
 def _format(path: Path) -> str:
+    if path.is_dir():
+        if any((path / name).is_file() for name in _ZARR_FILES):
+            return "zarr"
+        raise DataError(
+            f"{path}: expected a file or a Zarr store, got a folder without {', '.join(_ZARR_FILES)}. For the files in "
+            f"it, pass them all: {path}/*.nc"
+        )
     lowered = path.name.lower()
     for name in READERS:
         if any(lowered.endswith(suffix) for suffix in READERS.get(name).suffixes):
@@ -145,35 +171,6 @@ def _format(path: Path) -> str:
     raise DataError(
         f"{path}: expected a file of a known format ({suffixes}), got {path.suffix!r}. Write the entry by hand."
     )
-
-
-def _table_options(path: Path, format_: str, backend: Backend) -> dict[str, Any]:
-    """Guess what a table's columns mean from their names."""
-    options: dict[str, Any] = {}
-    if format_ == "parquet":
-        frame = backend.to_host_frame(backend.xdf.read_parquet(path)).reset_index()
-        columns = [str(column) for column in frame.columns if column != "index"]
-    else:
-        with path.open(encoding="utf-8", newline="") as file:
-            first = file.readline()
-        counts = {sign: first.count(sign) for sign in ",;\t"}
-        separator = max(counts, key=lambda sign: counts[sign])
-        options |= {"separator": separator} if separator != "," and counts[separator] else {}
-        columns = next(csv.reader([first.strip()], delimiter=separator)) if counts[separator] else first.split()
-        options |= {} if counts[separator] else {"separator": "blank"}
-    times = [column for column in columns if column.lower() in _TIME_COLUMNS]
-    stations = [column for column in columns if column.lower() in _STATION_COLUMNS]
-    if not times:
-        raise DataError(
-            f"{path}: expected a column called {', '.join(_TIME_COLUMNS)}, got {', '.join(columns[:20])}. Write the "
-            "entry by hand: options: time names the column, start and step replace it."
-        )
-    options |= {"time": times[0]} if times[0] != "time" else {}
-    options |= {"station": stations[0]} if stations else {}
-    rest = [column for column in columns if column not in {*times, *stations}]
-    if not stations and len(rest) > 1 and all(column.isdigit() for column in rest):
-        options["wide"] = {"value": path.name}
-    return options
 
 
 def _identifier(source: str) -> str:

@@ -46,10 +46,10 @@ class Places:
         cache = os.environ.get("FINESCALE_CACHE") or platformdirs.user_cache_dir("finescale")
         return cls(Path(named) if named else None, Path(cache), catalog.path.resolve().parent)
 
-    def folders(self) -> tuple[tuple[Place, Path], ...]:
-        """Return the folders by the name of the place, in the order in which they are searched."""
+    def folders(self, base: Path | None = None) -> tuple[tuple[Place, Path], ...]:
+        """Return the folders by the name of the place, in the order of the search; ``base`` replaces the catalog's."""
         mirror: tuple[tuple[Place, Path], ...] = () if self.mirror is None else (("mirror", self.mirror),)
-        return (*mirror, ("cache", self.cache), ("catalog", self.base))
+        return (*mirror, ("cache", self.cache), ("catalog", base or self.base))
 
 
 def locate(spec: FileSpec, places: Places) -> tuple[Place, tuple[Path, ...]] | None:
@@ -57,7 +57,7 @@ def locate(spec: FileSpec, places: Places) -> tuple[Place, tuple[Path, ...]] | N
     if Path(spec.path).is_absolute():
         hits = _matches(Path(spec.path).anchor, spec)
         return ("absolute", hits) if hits else None
-    for place, folder in places.folders():
+    for place, folder in places.folders(spec.base):
         hits = _matches(str(folder), spec)
         if hits:
             return place, hits
@@ -146,7 +146,7 @@ def _checked(entry: Entry, spec: FileSpec, path: Path, place: Place) -> Found:
 def _nowhere(entry: Entry, spec: FileSpec, places: Places) -> str:
     if Path(spec.path).is_absolute():
         return f"{entry.name}: expected the file {spec.path}, which is not there. Correct its path in the catalog."
-    looked = ", ".join(f"{folder} ({place})" for place, folder in places.folders())
+    looked = ", ".join(f"{folder} ({place})" for place, folder in places.folders(spec.base))
     return (
         f"{entry.name}: expected the file {spec.path}, found in none of {looked}; it has no url. Put it into one of "
         "them, or pass --data DIR, the folder that holds it."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import xarray as xr
@@ -15,6 +16,10 @@ from pipeline.prepare.splits import TimeSplit
 from pipeline.prepare.windows import TOLERANCE, usual_step
 
 Predictors = Sequence[tuple[str, xr.Dataset]]
+Calendars = Literal["same", "match_dates"]
+
+_SAME = frozenset({"standard", "gregorian", "proleptic_gregorian"})
+"""Names of one calendar for all dates that data are of; the Julian days before 1582 are none."""
 
 # Least step [us], what two stamps must share, and how many of year, month, day, second that is.
 _MATCHES = ((300 * DAY, "year", 1), (27 * DAY, "month", 2), (DAY // 2 + 1, "date", 3), (0, "time", 4))
@@ -60,18 +65,27 @@ class Axis:
     notes: tuple[str, ...]
 
 
-def align(predictors: Predictors, target: xr.Dataset, split: TimeSplit, months: Sequence[int] | None) -> Axis:
+def align(
+    predictors: Predictors,
+    target: xr.Dataset,
+    split: TimeSplit,
+    months: Sequence[int] | None,
+    calendars: Calendars = "same",
+) -> Axis:
     """Return the axis of the dates that all predictors have, inside the splits and ``months``.
 
     Raises
     ------
     DataError
-        If times are missing, out of order or doubled, or the steps of two datasets differ.
+        If times are missing, out of order or doubled, the steps of two datasets differ, or their calendars
+        do and ``calendars`` is ``"same"``.
     SplitError
         If the splits do not suit the calendar, or one of them is left without data.
     """
     sources = [*_named(predictors), ("target", target)]
     keys = _Keys.of(sources)
+    if calendars == "same":
+        _refuse_calendars(keys)
     common = keys.shared(len(predictors))
     notes = _notes(keys, common)
     time = keys.times[0][_where(keys.keys[0], common)]
@@ -97,6 +111,8 @@ def align(predictors: Predictors, target: xr.Dataset, split: TimeSplit, months: 
 
 def shared_dates(predictors: Predictors) -> tuple[np.ndarray, list[np.ndarray]]:
     """Return the dates that all predictors have, as stamps of the first, and each one's steps there.
+
+    Calendars may differ: that they do was refused or asked for where the models were trained.
 
     Raises
     ------
@@ -193,6 +209,18 @@ class _Keys:
             )
             raise DataError(f"expected two or more dates that all predictors have, got {len(common)}: {spans}.")
         return common
+
+
+def _refuse_calendars(keys: _Keys) -> None:
+    first, other = keys.names[0], calendar_of(keys.times[0])
+    for name, time in zip(keys.names, keys.times, strict=True):
+        calendar = calendar_of(time)
+        if calendar != other and not {calendar, other} <= _SAME:
+            raise DataError(
+                f"expected all datasets in one calendar, got {other} in {first} and {calendar} in {name}: the same date "
+                "is another day of the season in each, and some dates are in one alone. Convert one of them, or write "
+                "calendars: match_dates under prepare to pair them by year, month and day."
+            )
 
 
 def _key(time: np.ndarray, parts: int, what: str, matched_by: str) -> np.ndarray:

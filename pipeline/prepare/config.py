@@ -73,6 +73,11 @@ class TargetConfig(_Section):
 class PrepareConfig(_Section):
     """From datasets to samples; everything fitted here is fitted on the train split alone."""
 
+    calendars: Literal["same", "match_dates"] = Field(
+        default="same",
+        description="'same': all datasets count in one calendar; 'match_dates': those that do not meet by year, month "
+        "and day, and days that only one of them has are left out.",
+    )
     regrid: RegridConfig = Field(default_factory=RegridConfig)
     inputs: InputsConfig = Field(default_factory=InputsConfig)
     target: TargetConfig = Field(default_factory=TargetConfig)

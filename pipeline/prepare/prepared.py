@@ -166,7 +166,7 @@ def prepare(
         If ``config.regrid`` asks for what is not there.
     """
     target = crop(target, region)
-    axis = align(predictors, target, split, months)
+    axis = align(predictors, target, split, months, config.calendars)
     train = axis.split.train_split(axis.time)
     truth = build_truth(target, axis, config.target, train, backend)
     inputs = build_inputs(predictors, truth.grid, axis, config, train, backend)

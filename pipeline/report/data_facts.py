@@ -67,7 +67,9 @@ def table(found: tuple[Dataset, ...]) -> tables.Table | None:
         tables.Column("Missing"),
         tables.Column("Range"),
     )
-    return tables.Table("data", "What was read, after the repairs named below.", columns, tuple(rows)) if rows else None
+    repaired = any(dataset.repairs for dataset in found)
+    caption = f"What was read{', after the repairs named below' if repaired else ''}."
+    return tables.Table("data", caption, columns, tuple(rows)) if rows else None
 
 
 def _dataset(name: str, facts: Mapping[str, Any]) -> Dataset:

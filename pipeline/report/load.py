@@ -14,6 +14,7 @@ import xarray as xr
 import yaml
 
 from pipeline.errors import RunFolderError
+from pipeline.run_folder import STAGES
 
 SCORES = ("model", "split", "variable", "group", "metric", "value", "units", "low", "high", "n")
 COMPARISONS = (
@@ -51,7 +52,6 @@ class Stage:
     memory: float
     summary: Mapping[str, Any]
     outputs: tuple[Mapping[str, Any], ...]
-    started: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ class Run:
     scores, comparisons : DataFrame
         ``scores.csv`` and ``comparisons.csv``; the latter may be empty.
     stages : tuple of Stage
-        In the order they were run.
+        In the order of the pipeline, those of another name last.
     members : tuple of Member
         Of all models, sorted by model and number.
     methods : mapping of str to mapping
@@ -204,10 +204,10 @@ def _stages(run: Path) -> tuple[Stage, ...]:
                 memory=_float(data.get("peak_memory_mib")),
                 summary=data.get("summary") or {},
                 outputs=tuple(data.get("outputs") or ()),
-                started=str(data.get("started", "")),
             )
         )
-    return tuple(sorted(stages, key=lambda stage: stage.started))
+    # Not by when they started: two stages may start in the same second.
+    return tuple(sorted(stages, key=lambda stage: STAGES.index(stage.name) if stage.name in STAGES else len(STAGES)))
 
 
 def _members(run: Path) -> tuple[Member, ...]:

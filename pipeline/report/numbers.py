@@ -102,6 +102,33 @@ def percent(share: float) -> str:
     return f"{value:.2f}\u00a0%".replace("-", MINUS)
 
 
+def coverage(share: float) -> str:
+    r"""Return how often intervals hold the truth, in tables and sentences alike.
+
+    Examples
+    --------
+    >>> [coverage(share).replace("\u00a0", " ") for share in (0.9149, 0.9, 0.9997)]
+    ['91.5 %', '90.0 %', '100 %']
+    """
+    return f"{_tenths(share)}\u00a0%"
+
+
+def coverage_interval(low: float, high: float) -> str:
+    r"""Return an interval of :func:`coverage`.
+
+    Examples
+    --------
+    >>> coverage_interval(0.881, 0.9301).replace("\u00a0", " ")
+    '88.1 to 93.0 %'
+    """
+    return f"{_tenths(low)} to {coverage(high)}"
+
+
+def _tenths(share: float) -> str:
+    value = 100 * share
+    return number(value, 0 if value >= 99.95 else 1)
+
+
 def units(text: str) -> str:
     """Return units as they are printed.
 

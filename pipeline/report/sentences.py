@@ -14,9 +14,6 @@ from pipeline.report.metric_words import metric_words
 from pipeline.report.numbers import interval, label, listing, number, percent, plural, with_units
 from pipeline.report.study import FEW, METRIC, VALIDATION, Study
 
-_COVERAGE_ROOM = 0.03
-_SPREAD_ROOM = 0.1
-
 
 @dataclass(frozen=True)
 class Answer:
@@ -25,7 +22,7 @@ class Answer:
     Parameters
     ----------
     tone : {"win", "tie", "lose", "alone"}
-        ``alone``: there was nothing to compare with.
+        ``alone``: there was nothing to compare with, or nothing but baselines.
     """
 
     text: str
@@ -53,6 +50,8 @@ def answer(study: Study) -> Answer:
             "it with.",
             "alone",
         )
+    if study.rival is None:
+        return Answer(_best_of_baselines(study), "alone")
     base = label(study.reference)
     gap = difference(study, study.headline)
     if gap is None:
@@ -64,9 +63,8 @@ def answer(study: Study) -> Answer:
     relative = f", {_relative(gap)}" if _relative(gap) else ""
     if not gap.known:
         better = "lower" if gap.value < 0 else "higher"
-        amount = with_units(number(abs(gap.value)), study.unit)
         return Answer(
-            f"{name} has an RMSE {amount}{relative} {better} than the best baseline, {base}{place}; "
+            f"{name} has an RMSE {_amount(gap, study.unit)}{relative} {better} than the best baseline, {base}{place}; "
             "no interval is known, so this may be chance.", "tie",
         )  # fmt: skip
     if gap.high < 0:
@@ -96,42 +94,13 @@ def named_set(split: str) -> str:
 
 def chosen(study: Study) -> str:
     """Say which split the two models of the verdict were chosen on."""
+    who = "model and baseline were chosen" if study.rival else "the best of them was chosen"
     if study.chosen_on == VALIDATION:
-        return "Model and baseline were chosen by their RMSE on the validation split."
+        return f"{who.capitalize()} by {'their' if study.rival else 'its'} RMSE on the validation split."
     return (
-        f"There are no validation scores: model and baseline were chosen on {named_set(study.split)} itself, "
-        "which flatters the model."
-    )  # fmt: skip
-
-
-def trust(study: Study) -> str | None:
-    """Say whether the error bars of the headline model can be trusted; None for point forecasts without any."""
-    name = label(study.headline)
-    coverage, spread = (study.score(study.headline, metric) for metric in ("coverage_90", "spread_skill"))
-    if coverage is None and spread is None:
-        return f"{name} gives no error bars."
-    parts, verdicts = [], []
-    if coverage is not None:
-        value = float(coverage["value"])
-        parts.append(f"its 90\u00a0% intervals hold the truth {percent(value)} of the time{_shares(coverage)}")
-        low, high = (float(coverage[key]) for key in ("low", "high"))
-        near = abs(value - 0.9) <= _COVERAGE_ROOM or low <= 0.9 <= high
-        verdicts.append(0 if near else (-1 if value < 0.9 else 1))
-    if spread is not None:
-        value = float(spread["value"])
-        parts.append(f"spread over error is {number(value, 2)} (1 is right)")
-        verdicts.append(0 if abs(value - 1) <= _SPREAD_ROOM else (-1 if value < 1 else 1))
-    return f"{_trust_words(name, verdicts)}: {' and '.join(parts)}."
-
-
-def _trust_words(name: str, verdicts: list[int]) -> str:
-    if all(verdict == 0 for verdict in verdicts):
-        return f"The error bars of {name} can be trusted"
-    if {-1, 1} <= set(verdicts):
-        return f"The error bars of {name} give mixed signs"
-    size = "narrow" if -1 in verdicts else "wide"
-    some = "" if 0 not in verdicts else "somewhat "
-    return f"The error bars of {name} are {some}too {size}"
+        f"There are no validation scores: {who} on {named_set(study.split)} itself, which flatters "
+        f"{'the model' if study.rival else 'it'}."
+    )
 
 
 def warnings(study: Study) -> tuple[str, ...]:
@@ -190,6 +159,8 @@ def drivers(model: str, names: tuple[str, ...], importance: np.ndarray, measure:
     doubt = "" if trusted else " Its checks failed, so this is not to be relied on."
     if len(names) == 1:
         return f"{label(model)} has one input, {first}."
+    if not np.nan_to_num(importance).any():
+        return f"{label(model)} uses no channel: its importance is zero for all {len(names)}."
     total = float(np.nansum(np.clip(importance, 0, None)))
     share = f", {percent(float(importance[order[0]]) / total)} of the sum over all" if total > 0 else ""
     amount = with_units(number(float(importance[order[0]])), measure[1])
@@ -201,7 +172,7 @@ def drivers(model: str, names: tuple[str, ...], importance: np.ndarray, measure:
 
 @dataclass(frozen=True)
 class Difference:
-    """RMSE of a model less that of the best baseline, with its 95\u00a0% interval (NaN where unknown)."""
+    """RMSE of a model less that of a baseline, with its 95\u00a0% interval (NaN where unknown)."""
 
     value: float
     low: float
@@ -213,19 +184,52 @@ class Difference:
         """Whether there is an interval."""
         return bool(np.isfinite(self.low) and np.isfinite(self.high))
 
+    @property
+    def turned(self) -> Difference:
+        """The reference less the model, as a share of the model's RMSE."""
+        return Difference(-self.value, -self.high, -self.low, -self.relative / (1 + self.relative))
 
-def difference(study: Study, model: str) -> Difference | None:
-    """Return the paired difference, or that of the two scores where the run holds no paired one."""
-    rows = study.comparisons()
-    rows = rows[rows["model"] == model]
-    if len(rows):
-        row = rows.iloc[0]
-        return Difference(*(float(row[key]) for key in ("difference", "low", "high", "relative")))
-    own, base = study.score(model, METRIC), study.score(study.reference or "", METRIC)
+
+def difference(study: Study, model: str, reference: str | None = None) -> Difference | None:
+    """Return the paired difference to ``reference`` (the best baseline by default), or that of the two scores.
+
+    The run may hold it the other way round; the scores are taken where it holds no paired one.
+    """
+    reference = reference or study.reference or ""
+    for one, other in ((model, reference), (reference, model)):
+        rows = study.comparisons(reference=other)
+        rows = rows[rows["model"] == one]
+        if len(rows):
+            found = Difference(*(float(rows.iloc[0][key]) for key in ("difference", "low", "high", "relative")))
+            return found if one == model else found.turned
+    own, base = study.score(model, METRIC), study.score(reference, METRIC)
     if own is None or base is None:
         return None
     gap = float(own["value"]) - float(base["value"])
     return Difference(gap, float("nan"), float("nan"), gap / float(base["value"]) if base["value"] else float("nan"))
+
+
+def _best_of_baselines(study: Study) -> str:
+    """Say how much better the best is than the next, where all models are baselines."""
+    own = study.score(study.headline, METRIC)
+    value = f", its RMSE {_value(own, study.unit)}" if own is not None else ""
+    start = f"Only baselines were tried: {label(study.headline)} is the best of {len(study.models)}{value}"
+    ranked = study.scores(METRIC, split=study.chosen_on).sort_values("value", kind="stable")["model"]
+    following = next(model for model in ranked if model in study.models and model != study.headline)
+    gap = difference(study, study.headline, following)
+    if gap is None:
+        return f"{start}{_place(study)}."
+    if gap.known and gap.low <= 0 <= gap.high:
+        decimals = numbers.decimals_for([gap.low, gap.high])
+        return (
+            f"{start}, which cannot be told from that of {label(following)}: they differ by "
+            f"{with_units(number(gap.value, decimals, sign=True), study.unit)}"
+            f" (95\u00a0% interval {interval(gap.low, gap.high, decimals)}){_place(study)}."
+        )
+    share = f" or {_relative(gap)}" if _relative(gap) else ""
+    bounds = _bounds(gap) if gap.known else " (no interval is known, so this may be chance)"
+    way = "lower" if gap.value < 0 else "higher"
+    return f"{start}, {_amount(gap, study.unit)}{share} {way} than that of {label(following)}{bounds}{_place(study)}."
 
 
 def _winners(study: Study) -> list[str]:
@@ -244,7 +248,8 @@ def _hindsight(winners: list[str], study: Study) -> str:
 
 
 def _amount(gap: Difference, unit: str) -> str:
-    return with_units(number(abs(gap.value), numbers.decimals_for([gap.low, gap.high])), unit)
+    decimals = numbers.decimals_for([gap.low, gap.high] if gap.known else [gap.value])
+    return with_units(number(abs(gap.value), decimals), unit)
 
 
 def _bounds(gap: Difference) -> str:
@@ -262,11 +267,6 @@ def _value(row: pd.Series, unit: str) -> str:
     low, high = float(row["low"]), float(row["high"])
     decimals = numbers.decimals_for([float(row["value"])])
     return f"{text} ({interval(low, high, decimals)})" if np.isfinite(low) and np.isfinite(high) else text
-
-
-def _shares(row: pd.Series) -> str:
-    low, high = float(row["low"]), float(row["high"])
-    return f" ({interval(100 * low, 100 * high, 0)}\u00a0%)" if np.isfinite(low) and np.isfinite(high) else ""
 
 
 def _place(study: Study) -> str:

@@ -104,7 +104,8 @@ class Study:
     headline : str
         The model that stands for the answer.
     reference : str or None
-        The best baseline; None where there is no other model to compare with.
+        The best baseline; None where there is no other model to compare with. Where all models are
+        baselines it is the headline itself, and the others are compared with it.
     chosen_on : str
         Split that both were chosen on.
     colours : mapping of str to str
@@ -131,6 +132,11 @@ class Study:
     def variable(self) -> str:
         """The target the verdict is about."""
         return self.variables[0]
+
+    @property
+    def rival(self) -> str | None:
+        """The baseline that the headline model is compared with; None where it is that baseline itself."""
+        return None if self.reference == self.headline else self.reference
 
     @property
     def unit(self) -> str:
@@ -166,15 +172,15 @@ class Study:
         rows = rows[(rows["model"] == model) & rows["value"].notna()]
         return rows.iloc[0] if len(rows) else None
 
-    def comparisons(self, metric: str = METRIC, *, variable: str | None = None, group: str = "all") -> pd.DataFrame:
-        """Return rows of ``comparisons.csv`` against the best baseline on the verdict's test set."""
+    def comparisons(self, *, variable: str | None = None, reference: str | None = None) -> pd.DataFrame:
+        """Return rows of ``comparisons.csv`` against ``reference`` (the best baseline) on the verdict's test set."""
         table = self.run.comparisons
         return table[
             (table["split"] == self.split)
             & (table["variable"] == (variable or self.variable))
-            & (table["metric"] == metric)
-            & (table["group"] == group)
-            & (table["reference"] == (self.reference or ""))
+            & (table["metric"] == METRIC)
+            & (table["group"] == "all")
+            & (table["reference"] == (reference or self.reference or ""))
             & table["difference"].notna()
         ]
 
@@ -248,11 +254,11 @@ def _ranking(overall: pd.DataFrame, test: str, variable: str, models: tuple[str,
 
 def _choose(ranking: list[str], baselines: Collection[str], compared: Collection[str]) -> tuple[str, str | None]:
     """Return headline and reference; among baselines, those that the run compared with come first."""
-    others = [model for model in ranking if model not in baselines]
-    headline = (others or ranking)[0]
-    references = [model for model in ranking if model in baselines and model != headline]
-    references.sort(key=lambda model: model not in compared)
-    return headline, references[0] if references else None
+    candidates = [model for model in ranking if model not in baselines]
+    if not candidates:
+        return ranking[0], ranking[0] if len(ranking) > 1 else None
+    references = sorted((model for model in ranking if model in baselines), key=lambda model: model not in compared)
+    return candidates[0], references[0] if references else None
 
 
 def _units(rows: pd.DataFrame, variable: str) -> str:

@@ -173,8 +173,7 @@ def _model_cell(study: Study, model: str) -> Cell:
 
 def _score_cells(words: MetricWords, rows: pd.DataFrame, models: Sequence[str]) -> list[Cell]:
     share = words.name.startswith("coverage_")
-    scale = 100 if share else 1
-    decimals = 1 if share else numbers.decimals_for(rows["value"])
+    decimals = numbers.decimals_for(rows["value"])
     best = words.best(rows["value"])
     cells = []
     for model in models:
@@ -183,9 +182,12 @@ def _score_cells(words: MetricWords, rows: pd.DataFrame, models: Sequence[str]) 
             continue
         value, low, high = (float(rows.at[model, key]) for key in ("value", "low", "high"))
         known = low == low and high == high
-        note = f"{numbers.number(scale * low, decimals)} to {numbers.number(scale * high, decimals)}" if known else ""
+        shown = numbers.coverage(value) if share else numbers.number(value, decimals)
+        note = ""
+        if known:
+            note = numbers.coverage_interval(low, high) if share else numbers.interval(low, high, decimals)
         mark = ""
         if best is not None and len(rows) > 1:
             mark = "best" if value == best else ("tie" if known and low <= best <= high else "")
-        cells.append(Cell(numbers.number(scale * value, decimals) + ("\u00a0%" if share else ""), value, note, mark))
+        cells.append(Cell(shown, value, note, mark))
     return cells

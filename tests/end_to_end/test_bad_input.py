@@ -39,7 +39,7 @@ def variable_not_in_the_catalog(world):
 
 def dataset_not_in_the_catalog(world):
     world.experiment["data"]["target"]["dataset"] = "fien"
-    return r"no dataset 'fien'\. Did you mean 'fine'\? Known: coarse, fine\."
+    return r"no dataset 'fien'\. Did you mean 'fine'\? Known: coarse, fine, iberia"
 
 
 def unit_not_there(world):
@@ -114,6 +114,16 @@ def method_that_cannot_serve(world):
     return r"'integrated_gradients' needs a model with the trait differentiable, and 'ridge' \(ridge\) has "
 
 
+def target_among_the_predictors(world):
+    world.experiment["data"]["predictors"].append({"dataset": "fine"})
+    return r"data\.predictors: 'fine' gives tas of the same day, which is the target itself\. Leave it out, or"
+
+
+def grid_of_no_predictor(world):
+    world.experiment["prepare"]["regrid"] = {"to": "coarse/tsa"}
+    return r"prepare\.regrid\.to: expected 'target' or a predictor .* got 'coarse/tsa'\. Did you mean 'coarse/tas'\?"
+
+
 def gpu_where_there_is_none(world):
     from pipeline.backend import why_no_gpu
 
@@ -127,7 +137,7 @@ FAULTS = [
     missing_file, wrong_sha256, truncated_netcdf, variable_not_in_the_file, variable_not_in_the_catalog,
     dataset_not_in_the_catalog, unit_not_there, unit_not_convertible, reversed_split, overlapping_splits,
     split_without_data, all_nan_channel, duplicated_times, unknown_key, unknown_model_key, unknown_catalog_key,
-    unknown_model, unknown_metric, unknown_method, method_that_cannot_serve, gpu_where_there_is_none,
+    unknown_model, unknown_metric, unknown_method, method_that_cannot_serve, target_among_the_predictors, grid_of_no_predictor, gpu_where_there_is_none,
 ]  # fmt: skip
 
 

@@ -188,5 +188,5 @@ def test_a_signal_ends_the_run_with_its_code(tmp_path, number, code):
     process.send_signal(number)
     error = process.communicate(timeout=60)[1].decode()
     assert process.returncode == code, error
-    assert "finescale run --resume RUN" in error
+    assert f"finescale run --resume {next(tmp_path.glob('tiny-*'))}" in error
     assert "Traceback" not in error

@@ -32,6 +32,12 @@ def test_help_imports_nothing_heavy(library):
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
+def test_the_version_is_told():
+    from pipeline import __version__
+
+    assert call("--version").stdout == f"finescale {__version__}\n"
+
+
 def test_every_command_has_help():
     for words in (
         ["run"],

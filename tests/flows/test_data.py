@@ -68,11 +68,34 @@ def test_check_fails_on_what_a_run_would_trip_over(files, capsys):
     assert "error: mine: t2m has no value at all" in err
 
 
+def entry_of(path, values, time):
+    data = xr.Dataset({"t2m": ("time", values, {"units": "K"})}, {"time": time})
+    data.to_netcdf(path)
+    return f"{path.stem}: {{format: netcdf, files: [{{path: {path}}}], variables: {{t2m: {{units: K}}}}, licence: x}}\n"
+
+
+def test_check_says_where_gaps_are_and_which_datasets_do_not_meet(files, capsys):
+    days = pd.date_range("2001-01-01", "2002-12-31")
+    noleap = xr.date_range("2001-01-01", periods=9, calendar="noleap", use_cftime=True)
+    text = entry_of(files / "one.nc", np.full(425, 280.0), days.delete(slice(60, 365)))
+    text += entry_of(files / "two.nc", np.full(724, 280.0), days.delete([100, 101, 201, 202, 203, 301]))
+    text += entry_of(files / "gcm.nc", np.full(9, 280.0), noleap)
+    (files / "data_catalog.yaml").write_text("schema_version: 1\n" + text)
+    code, out, err = finescale("data", "check", "one", "two", "gcm", capsys=capsys)
+    assert code == 0, err
+    assert "1 gap, 2001-03-01 to 2002-01-01;" in out
+    assert "3 gaps, the first 2001-04-10 to 2001-04-13, the longest 2001-07-20 to 2001-07-24;" in out
+    assert out.endswith(
+        "calendar standard: one 2001-01-01 to 2002-12-31, two 2001-01-01 to 2002-12-31\n"
+        "calendar noleap: gcm 2001-01-01 to 2001-01-09\n"
+    )
+
+
 def test_list_show_and_fetch(files, capsys):
     finescale("data", "add", "ERA5 sample.nc", "--name", "mine", capsys=capsys)
     code, out, _ = finescale("data", "list", capsys=capsys)
     assert code == 0
-    assert "mine  netcdf" in out
+    assert out.split("mine", 1)[1].split()[0] == "netcdf"
     code, out, _ = finescale("data", "show", "mine", capsys=capsys)
     assert "licence: unknown" in out
     assert "ERA5 sample.nc: absolute" in out
@@ -86,3 +109,81 @@ def test_made_data_have_nothing_to_fetch(capsys, monkeypatch, tmp_path):
     code, out, err = finescale("data", "fetch", "synthetic-coarse", capsys=capsys)
     assert code == 0, err
     assert out == "synthetic-coarse: made on the spot, nothing to fetch\n"
+
+
+def test_list_names_a_faulty_entry_beside_the_others(files, capsys):
+    finescale("data", "add", "ERA5 sample.nc", "--name", "mine", capsys=capsys)
+    with (files / "data_catalog.yaml").open("a") as file:
+        file.write("broken: {format: netcdf, fils: []}\n")
+    code, out, _ = finescale("data", "list", capsys=capsys)
+    assert code == 0
+    assert "t2m [K]  (absolute)" in out
+    assert "data_catalog.yaml: entry 'broken': fils: unknown key. Did you mean 'files'?" in out
+    code, _, err = finescale("data", "check", "broken", capsys=capsys)
+    assert code == 2
+    assert "fils: unknown key" in err
+    code, _, err = finescale("data", "check", "mine", capsys=capsys)
+    assert code == 0, err
+
+
+PLUGIN = """
+import xarray as xr
+from pipeline.data import READERS, Reader
+
+@READERS.register("five-of-test-data")
+class Five(Reader):
+    needs_files = False
+    def read(self, entry, files, backend):
+        return xr.Dataset({"tas": ("time", [5.0, 6.0], {"units": "degC"})}, {"time": [0, 1]}).assign_coords(
+            time=("time", [0, 1], {"units": "days since 2001-01-01"})
+        )
+"""
+
+
+def test_entries_of_a_plugins_reader_are_listed_shown_fetched_and_checked(files, capsys):
+    (files / "five.py").write_text(PLUGIN)
+    text = "schema_version: 1\nmine: {format: five-of-test-data, variables: {tas: {units: degC}}, licence: x}\n"
+    (files / "data_catalog.yaml").write_text(text)
+    code, out, _ = finescale("data", "list", capsys=capsys)
+    assert code == 0
+    assert "FAULTY: " in out
+    assert "format: unknown reader 'five-of-test-data'" in out
+    for words, said in (
+        (["list"], "five-of-test-data  tas [degC]  (made on the spot)"),
+        (["show", "mine"], "licence: x"),
+        (["fetch", "mine"], "nothing to fetch"),
+        (["check", "mine"], "2001-01-01 to 2001-01-02"),
+    ):
+        code, out, err = finescale("data", *words, "--plugin", "five.py", capsys=capsys)
+        assert code == 0, err
+        assert said in out
+
+
+def test_several_files_are_added_as_one_entry_named_by_what_they_share(files, capsys):
+    for year in (2001, 2002):
+        data = xr.load_dataset(files / "ERA5 sample.nc")
+        data.assign_coords(time=pd.date_range(f"{year}-01-01", periods=40)).to_netcdf(files / f"t2m_day_{year}.nc")
+    code, out, err = finescale("data", "add", "t2m_day_2001.nc", "t2m_day_2002.nc", capsys=capsys)
+    assert code == 0, err
+    entry = yaml.safe_load((files / "data_catalog.yaml").read_text())["t2m-day"]
+    assert [len(file["sha256"]) for file in entry["files"]] == [64, 64]
+    code, out, err = finescale("data", "check", "t2m-day", capsys=capsys)
+    assert code == 0, err
+    assert "t2m [K] (time=80, lat=3, lon=4)" in out
+
+
+@pytest.mark.parametrize(("name", "near"), [("my data", "my-data"), ("_x", "x"), ("schema_version", "schema-version")])
+def test_a_name_that_cannot_be_typed_is_refused(files, capsys, name, near):
+    code, _, err = finescale("data", "add", "ERA5 sample.nc", "--name", name, capsys=capsys)
+    assert code == 2
+    assert f"got {name!r}. Take, for example, --name {near}" in err
+    assert not (files / "data_catalog.yaml").exists()
+
+
+def test_add_says_which_columns_are_left_out(files, capsys):
+    (files / "t.csv").write_text("time,tmax,tmin\n2001-01-01,5,1\n2001-01-02,M,2\n2001-01-03,7,3\n")
+    code, out, err = finescale("data", "add", "t.csv", capsys=capsys)
+    assert code == 0, err
+    assert out.startswith("tmax is left out: ")
+    assert "column 'tmax': expected numbers, got 'M' in row 2" in out
+    assert "added t to data_catalog.yaml" in out

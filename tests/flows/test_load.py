@@ -54,6 +54,19 @@ def test_an_override_of_another_form_is_refused(text):
         override({}, text)
 
 
+def test_an_option_of_a_model_that_is_not_there_is_refused():
+    message = r"--set 'models\.unte\.lr=1': no model 'unte'\. Did you mean 'unet'\? Known: unet; a new one begins with"
+    with pytest.raises(ConfigError, match=message):
+        override({"models": {"unet": {"kind": "unet"}}}, "models.unte.lr=1")
+
+
+def test_a_new_model_begins_with_its_kind():
+    tree = {"models": {}}
+    override(tree, "models.second.kind=unet")
+    override(tree, "models.second.lr=1")
+    assert tree == {"models": {"second": {"kind": "unet", "lr": 1}}}
+
+
 def test_an_override_of_a_list_entry_that_is_not_there_is_refused():
     with pytest.raises(ConfigError, match=r"--set 'a\.7\.b=1': a has no key '7'\."):
         override({"a": [{}]}, "a.7.b=1")
@@ -72,5 +85,7 @@ def test_unknown_experiments_are_refused_with_the_nearest():
 
 
 def test_an_override_with_a_wrong_key_names_the_file_and_the_key():
-    with pytest.raises(ConfigError, match=r"quickstart\.yaml: seeed: unknown key\. Did you mean 'seed'\?"):
+    with pytest.raises(
+        ConfigError, match=r"quickstart\.yaml with --set seeed=3: seeed: unknown key\. Did you mean 'seed'\?"
+    ):
         load_experiment("quickstart", ["seeed=3"])

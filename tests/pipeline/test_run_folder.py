@@ -1,4 +1,6 @@
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -172,3 +174,19 @@ def test_a_report_at_work_again_is_not_finished(tmp_path):
 
 def test_list_runs_of_no_folder(tmp_path):
     assert list_runs(tmp_path / "none") == ()
+
+
+def test_two_processes_never_work_on_one_run(tmp_path):
+    run = RunFolder.create(tmp_path, "tiny")
+    code = (
+        "import sys, pathlib; from pipeline.run_folder import RunFolder\n"
+        f"with RunFolder(pathlib.Path({str(run.path)!r})).lock(): print('in', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"in\n"
+        message = rf"expected a run that nobody works on, got 'tiny-.*', on which process {other.pid} is at work"
+        with pytest.raises(RunFolderError, match=message), run.lock():
+            pass
+        other.kill()
+    with run.lock():
+        assert (run / ".lock").read_text() != str(other.pid)

@@ -42,6 +42,9 @@ def test_a_good_tree_passes_and_one_test_span_is_called_test():
         ("prepare.inputs", {"lags": [-1]}, r"prepare\.inputs\.lags: expected different lags of 0 or more, got \[-1\]\."),
         ("models", {"a b": {"kind": "ridge"}}, r"models: expected model names of letters, digits, - and _, got 'a b'\."),
         ("uncertainty", [{"method": "deep_ensemble", "models": ["unt"]}], r"uncertainty: deep_ensemble names the model 'unt'\. Known: ridge"),
+        ("data.region", [37, 41], r"data\.region: expected a mapping with keys among lat, lon, got \[37, 41\]\."),
+        ("data.region", {"lat": [41, 37]}, r"data\.region\.lat: expected the lower bound first, got \[41\.0, 37\.0\]\."),
+        ("split.gap", 5, r"split\.gap: expected text, in quotes where it looks like a number, got 5\."),
         ("models", {}, r"models: dictionary should have at least 1 item"),
     ],
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -98,19 +99,12 @@ def _explanation(data: xr.Dataset, model: str, method: str, channels: tuple[str,
         return np.asarray(data[name].values, float) if name in data else np.full(importance.shape, np.nan)
 
     field = data.get(f"{method}_map")
-    said = _attributes(data, method)
+    said = data[f"{method}_importance"].attrs
     return Explanation(
         model, method, channels, importance, optional("low"), optional("high"),
         None if field is None else np.asarray(field.values, float), None if field is None else Grid.of(field),
-        *_measure(str(said.get("measure", "importance"))), str(said.get("note", "")), said.get("checks") or {},
-        bool(said.get("trusted", False)),
+        *_measure(said["measure"]), said["note"], json.loads(said["checks"]), json.loads(said["trusted"]),
     )  # fmt: skip
-
-
-def _attributes(data: xr.Dataset, method: str) -> dict[str, Any]:
-    """Return what the method says of its own answer, from the attributes of its importance."""
-    said = dict(data[f"{method}_importance"].attrs)
-    return said | {key: json.loads(said[key]) for key in ("checks", "trusted") if key in said}
 
 
 def _others(study: Study, explanations: list[Explanation]) -> list[Block]:
@@ -125,26 +119,32 @@ def _others(study: Study, explanations: list[Explanation]) -> list[Block]:
         order = sorted(
             range(len(first.channels)), key=lambda i: -sum(float(np.nan_to_num(one.importance[i])) for one in used)
         )[:_MOST_PANEL_BARS]
-        ends = np.array([[one.importance[order], one.low[order], one.high[order]] for one in used])
-        low, high = (min(np.nanmin(ends), 0.0), np.nanmax(ends)) if used else (0.0, 0.0)
-        limits = (float(low - 0.04 * (high - low)), float(high + 0.04 * (high - low)))
         more = f" The {len(order)} most important of {len(first.channels)} channels." * (
             len(order) < len(first.channels)
         )
-        nothing = (
-            f" {numbers.listing(deaf).capitalize()} {'uses' if len(deaf) == 1 else 'use'} no channel." if deaf else ""
-        )
-        caption = (
+        nothing = f"{numbers.listing(deaf)} {'uses' if len(deaf) == 1 else 'use'} no channel." if deaf else ""
+        if not used:
+            blocks.append(Words((f"{first.title} on {study.split}: {nothing}",)))
+            continue
+        parts = (
             f"{first.title} on {study.split}: {first.measure}, with 95\u00a0% interval, hollow where it includes zero; "
-            f"same scale in all panels.{more}{nothing} {first.note}"
-        )
+            f"same scale in all panels.{more}", nothing[:1].upper() + nothing[1:], _shared_note(used),
+        )  # fmt: skip
+        ends = np.array([[one.importance[order], one.low[order], one.high[order]] for one in used])
+        low, high = min(np.nanmin(ends), 0.0), np.nanmax(ends)
+        limits = (float(low - 0.04 * (high - low)), float(high + 0.04 * (high - low)))
         pictures = tuple(
             _bars(study, one, order, width=344, title=numbers.label(one.model), limits=limits) for one in used
         )
-        blocks.append(
-            Figure(slug("importance", "others", method), pictures, caption) if pictures else Words((caption,))
-        )
+        caption = " ".join(part for part in parts if part)
+        blocks.append(Figure(slug("importance", "others", method), pictures, caption))
     return [*blocks, _checks(explanations)]
+
+
+def _shared_note(explanations: list[Explanation]) -> str:
+    """Return the sentences that all notes share: the others tell of one model alone."""
+    first, *others = (re.split(r"(?<=\.) ", one.note) for one in explanations)
+    return " ".join(sentence for sentence in first if all(sentence in other for other in others))
 
 
 def _checks(explanations: list[Explanation]) -> tables.Table:

@@ -11,6 +11,7 @@ import numpy as np
 from pipeline.report import data_facts, numbers, tables
 from pipeline.report.figures import Picture, time
 from pipeline.report.load import Member
+from pipeline.report.prepare_facts import prepare_facts
 from pipeline.report.sections import Block, Figure, Heading, Section, Words, slug
 from pipeline.report.study import Study
 
@@ -26,8 +27,11 @@ def build(study: Study) -> Section | None:
         blocks.append(_timeline(study, spans))
     found = data_facts.datasets(study.run.ingest)
     table = data_facts.table(found)
-    if table is not None:
-        blocks += [Heading("Data"), table]
+    facts = prepare_facts(study.run.stage("prepare"))
+    if table is not None or facts:
+        blocks.append(Heading("Data"))
+    blocks += [table] if table is not None else []
+    blocks += [Words(facts, listed=True)] if facts else []
     repairs = tuple(f"{dataset.name}: {repair}" for dataset in found for repair in dataset.repairs)
     if repairs:
         blocks += [Heading("Repairs on reading"), Words(repairs, listed=True)]

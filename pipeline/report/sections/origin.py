@@ -44,12 +44,21 @@ def _lead(study: Study) -> str:
     device = provenance.get("device")
     backend = device.get("backend") if isinstance(device, Mapping) else device
     place = f" on {backend}" if backend else ""
-    files = len(provenance.get("data") or ())
-    from_files = f", from {numbers.plural(files, 'file')} with recorded digests" if files else ""
+    sources = _sources(provenance)
+    from_files = f", from {sources}" if sources else ""
     seed = study.run.experiment.get("seed", 0)
     begun = str(provenance.get("started") or "")[:10]
     when = f" on {begun}" if begun else ""
     return f"The run {study.run.path.resolve().name} was made{when}{place} with seed {seed}{from_files}."
+
+
+def _sources(provenance: Mapping[str, Any]) -> str:
+    found = [item for item in provenance.get("data") or () if isinstance(item, Mapping)]
+    files = [item for item in found if item.get("how") != "synthetic"]
+    digests = sum(bool(item.get("sha256")) for item in files)
+    parts = [f"{numbers.plural(digests, 'file')} with recorded digests"] if digests else []
+    parts += [f"{numbers.plural(len(files) - digests, 'file')} without a digest"] if digests < len(files) else []
+    return numbers.listing([*parts, "made data"] if len(files) < len(found) else parts)
 
 
 def _commands(study: Study) -> str:
@@ -84,7 +93,7 @@ def _files(provenance: Mapping[str, Any]) -> tables.Table | None:
     rows = [
         (
             tables.text(str(item.get("dataset") or "")),
-            tables.text(str(item.get("path") or item.get("file") or "")),
+            tables.text("made from a seed" if item.get("how") == "synthetic" else str(item.get("path") or "")),
             tables.text(str(item.get("how") or numbers.MISSING)),
             tables.Cell(
                 f"{int(item['bytes']):,}" if item.get("bytes") else numbers.MISSING, float(item.get("bytes") or 0)

@@ -7,7 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from pipeline.grid import Grid
-from pipeline.report import numbers, sentences, tables
+from pipeline.report import error_bars, numbers, tables
 from pipeline.report.figures import Picture, bars, maps, trust
 from pipeline.report.metric_words import metric_words
 from pipeline.report.sections import Block, Figure, Heading, Section, curves, slug
@@ -27,7 +27,7 @@ def build(study: Study) -> Section | None:
         if part and len(study.variables) > 1:
             blocks.append(Heading(variable))
         blocks += part
-    lead = sentences.trust(study) or ""
+    lead = error_bars.trust(study)
     return Section("trust", "Can the error bars be trusted?", lead, tuple(blocks)) if blocks else None
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from pipeline.grid import Grid
-from pipeline.report import numbers, sentences
+from pipeline.report import error_bars, numbers, sentences
 from pipeline.report.figures import Picture, bars, maps, trust
 from pipeline.report.sections import curves
 from pipeline.report.study import METRIC, VALIDATION, Study
@@ -22,7 +22,7 @@ class Verdict:
 
     question: str
     answer: sentences.Answer
-    trust: str | None
+    trust: str
     chosen: str
     warnings: tuple[str, ...]
     pictures: tuple[Picture, ...]
@@ -43,7 +43,7 @@ def build(study: Study) -> Verdict:
     return Verdict(
         question=sentences.question(study),
         answer=sentences.answer(study),
-        trust=sentences.trust(study),
+        trust=error_bars.trust(study),
         # Where there is no validation, a warning says so.
         chosen=sentences.chosen(study) if study.reference and study.chosen_on == VALIDATION else "",
         warnings=sentences.warnings(study),
@@ -82,16 +82,14 @@ def _bars(study: Study) -> Picture:
 
 def skill_map(study: Study, data: xr.Dataset, variable: str, *, highest: int = 330) -> Picture | None:
     """Draw skill against the best baseline, dots where the interval includes zero; None without such a map."""
-    if study.reference is None or f"{variable}_skill" not in data:
+    if study.rival is None or f"{variable}_skill" not in data:
         return None
     field, low, high = (bound(data, f"{variable}_skill{end}") for end in ("", "_low", "_high"))
     if not np.isfinite(field).any():
         return None
-    alt = sentences.where(study.headline, study.reference, field, low, high)
+    alt = sentences.where(study.headline, study.rival, field, low, high)
     # Without an interval nothing is dotted: NaN compares as false.
-    panel = maps.MapPanel(
-        field, f"RMSE reduction against {numbers.label(study.reference)}", alt, (low <= 0) & (high >= 0)
-    )
+    panel = maps.MapPanel(field, f"RMSE reduction against {numbers.label(study.rival)}", alt, (low <= 0) & (high >= 0))
     return maps.draw_map(
         panel, Grid.of(data), maps.Scale.of("skill", "%", field), highest=highest, earth=study.on_earth
     )

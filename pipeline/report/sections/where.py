@@ -62,8 +62,8 @@ def _variable(study: Study, data: xr.Dataset | None, variable: str) -> tuple[lis
 
 def _lead(study: Study, data: xr.Dataset, variable: str) -> str:
     field, low, high = (bound(data, f"{variable}_skill{end}") for end in ("", "_low", "_high"))
-    if study.reference is not None and np.isfinite(field).any():
-        return sentences.where(study.headline, study.reference, field, low, high)
+    if study.rival is not None and np.isfinite(field).any():
+        return sentences.where(study.headline, study.rival, field, low, high)
     rmse = bound(data, f"{variable}_rmse")
     low_rmse, high_rmse = (float(x) for x in np.nanquantile(rmse, [0.05, 0.95]))
     unit = numbers.units(study.units[variable])

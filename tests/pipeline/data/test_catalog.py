@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.data.catalog import Catalog, find_catalog, make_entry
+from pipeline.data.catalog import Catalog, find_catalog, make_entry, open_catalog
 from pipeline.errors import CatalogError
 
 ENTRY = """
@@ -58,14 +58,14 @@ def test_keys_with_an_underscore_hold_anchors_and_are_no_entries(tmp_path):
 )
 def test_what_does_not_fit_the_schema_is_named(tmp_path, old, new, message):
     with pytest.raises(CatalogError, match=message):
-        catalog(tmp_path, ENTRY.replace(old, new))
+        catalog(tmp_path, ENTRY.replace(old, new))["tas-here"]
 
 
 @pytest.mark.parametrize("path", ["/abs/a.nc", "../a.nc"])
 def test_a_download_cannot_lead_out_of_the_cache(tmp_path, path):
     file = f"{{path: {path}, url: 'https://h/a.nc', sha256: {'a' * 64}}}"
     with pytest.raises(CatalogError, match=r"expected a relative path without '\.\.' beside a url"):
-        catalog(tmp_path, ENTRY.replace("{path: a.nc}", file))
+        catalog(tmp_path, ENTRY.replace("{path: a.nc}", file))["tas-here"]
 
 
 def test_format_options_and_files_are_checked_when_the_entry_is_looked_up(tmp_path):
@@ -90,12 +90,39 @@ def test_an_unknown_dataset_gets_the_nearest_name(tmp_path):
         (ENTRY + ENTRY, "schema_version: 1\n", "the key 'tas-here' stands twice"),
         ("a: {", "schema_version: 1\n", r"data_catalog.yaml: line 2, column 5 expected YAML"),
         ("- a", "", r"expected entries by name, got \['a'\]"),
-        ("a: 3", "schema_version: 1\n", "entry 'a': expected keys such as format, files and variables, got 3"),
     ],
 )
 def test_what_is_no_catalog_is_refused(tmp_path, body, head, message):
     with pytest.raises(CatalogError, match=message):
         catalog(tmp_path, body, head)
+
+
+def test_a_faulty_entry_is_in_nobodys_way(tmp_path):
+    found = catalog(tmp_path, ENTRY + "a: 3\nb: {format: mine}\n")
+    assert list(found) == ["tas-here", "a", "b"]
+    assert found["tas-here"].format == "netcdf"
+    with pytest.raises(CatalogError, match="entry 'a': expected keys such as format, files and variables, got 3"):
+        found["a"]
+    with pytest.raises(CatalogError, match="entry 'b': variables: this key is required and missing"):
+        found["b"]
+
+
+def test_the_packaged_entries_lie_below_those_of_the_working_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    packaged = open_catalog()
+    assert packaged.below is None
+    own = write(tmp_path, "schema_version: 1\n" + ENTRY + ENTRY.replace("tas-here", "iberia-ncep-surface"))
+    both = open_catalog()
+    assert set(both) == {*packaged, "tas-here"}
+    assert len(both) == len(packaged) + 1
+    assert both["iberia-ncep-surface"].format == "netcdf"
+    assert both.origin("iberia-ncep-surface") == both.origin("tas-here") == own
+    assert both.origin("iberia-ncep-pressure") == packaged.path
+    assert both["iberia-ncep-pressure"].files[0].base == packaged.path.resolve().parent
+    assert both["tas-here"].files[0].base is None
+    with pytest.raises(CatalogError, match=r"no dataset 'iberia-ncep-presure'. Did you mean 'iberia-ncep-pressure'"):
+        both["iberia-ncep-presure"]
+    assert list(open_catalog(own)) == ["tas-here", "iberia-ncep-surface"]
 
 
 def test_a_missing_file_is_refused(tmp_path):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from pipeline.data.checks import Gap, faults, inspect, overlap_faults
+from pipeline.data.checks import Gap, faults, inspect, overlap_remarks
 
 
 def series(times, values=None, units="K", **attrs):
@@ -74,6 +74,8 @@ def test_a_variable_without_time_or_values_is_described(make_field):
         ([1013.0, 1020.0], "Pa", "air_pressure_at_mean_sea_level", "expected 85000 to 112000"),
         ([-9999.0, 3.0], "mm d-1", "precipitation_flux", "values from -9999 to 3 mm d-1, expected -1 to 20000"),
         ([-5572.8, 3.0], "degC", "", "values from -5572.8 to 3 degC, expected -273.15 to inf"),
+        ([-3.0, 5.0], "K", "", "values from -3 to 5 K, expected 0 to inf"),
+        ([-3.0, 5.0], "kelvin", "brightness_temperature", "values from -3 to 5 kelvin, expected 0 to inf"),
     ],
 )
 def test_values_that_no_field_has_are_faults(values, units, name, found):
@@ -84,7 +86,7 @@ def test_values_that_no_field_has_are_faults(values, units, name, found):
 @pytest.mark.parametrize(
     ("values", "units", "name"),
     [
-        ([-3.0, 5.0], "K", ""),
+        ([-3.0, 5.0], "K", "air_temperature_anomaly"),
         ([-3.0, 5.0], "degC", "air_temperature"),
         ([0.0, 1e-3], "kg m-2 s-1", "precipitation_flux"),
         ([970.0, 1040.0], "hPa", "air_pressure_at_sea_level"),
@@ -95,16 +97,57 @@ def test_values_that_may_be_are_none(values, units, name):
     assert texts(series(pd.date_range("2000", periods=2), values, units, standard_name=name)) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "values", "units", "found"),
+    [
+        ("tas", [-1.7, 19.2], "K", "expected 150 to 350"),
+        ("tasmax", [280.0, 300.0], "degC", "expected -123.15 to 76.85"),
+        ("ta850", [-9999.0, 250.0], "K", "expected 150 to 350"),
+        ("psl", [1000.0, 1020.0], "Pa", "expected 85000 to 112000"),
+        ("ps", [-1.0, 9e4], "Pa", "expected 30000 to 112000"),
+        ("pr", [-9999.0, 3.0], "mm d-1", "expected -1 to 20000"),
+        ("hus700", [0.0, 4.0], "kg kg-1", "expected -0.005 to 0.1"),
+    ],
+)
+def test_known_names_have_the_limits_of_their_standard_name(name, values, units, found):
+    data = series(pd.date_range("2000", periods=2), values, units).rename(a=name)
+    (text,) = texts(data)
+    assert found in text
+    assert "missing: [-9999] beside its units in the catalog" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "units"),
+    [
+        ("tas", [-1.7, 19.2], "degC"),
+        ("tas_anomaly", [-3.0, 3.0], "K"),
+        ("tasq", [1.0, 3.0], "K"),
+        ("pr", [-5.0, 3.0], "mm"),
+        ("pr", [0.0, 1e-3], "kg m-2 s-1"),
+        ("tas", [-3.0, 5.0], "1"),
+    ],
+)
+def test_names_that_promise_nothing_have_no_limits(name, values, units):
+    assert texts(series(pd.date_range("2000", periods=2), values, units).rename(a=name)) == []
+
+
 def test_doubled_times_are_a_fault():
     times = pd.to_datetime(["2000-01-01", "2000-01-02", "2000-01-01"])
     assert texts(series(times)) == ["some times stand more than once"]
 
 
-def test_datasets_without_a_time_in_common_are_a_fault(make_field):
+def test_datasets_that_do_not_meet_get_one_line_a_calendar(make_field):
     one, two = make_field(), make_field(start="2002-01-01")
-    assert overlap_faults([("one", one), ("also", one), ("static", one.isel(time=0, drop=True))]) == ()
-    (fault,) = overlap_faults([("one", one), ("two", two)])
-    assert fault.text == "one and two have no time in common: 2001-01-01 to 2001-01-05 and 2002-01-01 to 2002-01-05"
+    assert overlap_remarks([("one", one), ("also", one), ("static", one.isel(time=0, drop=True))]) == ()
+    apart = (
+        "calendar standard: one 2001-01-01 to 2001-01-05, two 2002-01-01 to 2002-01-05; no time in common: one and two"
+    )
+    assert overlap_remarks([("one", one), ("two", two)]) == (apart,)
     other = two.assign_coords(time=xr.date_range("2001-01-01", periods=5, calendar="noleap", use_cftime=True))
-    (fault,) = overlap_faults([("one", one), ("other", other)])
-    assert fault.text == "one has the calendar standard, other has noleap"
+    assert overlap_remarks([("one", one), ("other", other), ("third", other)]) == (
+        "calendar standard: one 2001-01-01 to 2001-01-05",
+        "calendar noleap: other 2001-01-01 to 2001-01-05, third 2001-01-01 to 2001-01-05",
+    )
+    years = [(str(year), make_field(start=f"{year}-01-01")) for year in range(2001, 2005)]
+    (line,) = overlap_remarks(years)
+    assert line.endswith("no time in common: 2001 and 2002, 2001 and 2003, 2001 and 2004, and 3 pairs more")

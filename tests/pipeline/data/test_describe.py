@@ -119,3 +119,70 @@ def test_what_cannot_be_drafted_is_refused(tmp_path, name, text, message):
         (tmp_path / name).write_text(text)
     with pytest.raises(DataError, match=message):
         draft_entry(tmp_path / name, "mine")
+
+
+def test_several_files_are_one_entry_with_a_digest_each(tmp_path, make_field, drafted):
+    make_field(days=2).to_netcdf(tmp_path / "t1.nc")
+    make_field(days=2, start="2001-01-03").to_netcdf(tmp_path / "t2[b].nc")
+    make_field(days=1, start="2001-01-05").to_netcdf(tmp_path / "t3.nc")
+    _, entry, loaded = drafted([tmp_path / "t1.nc", tmp_path / "t3.nc", tmp_path / "t2[b].nc"])
+    assert entry["files"] == [
+        *({"path": str(tmp_path / name), "sha256": sha256_of(tmp_path / name)} for name in ("t1.nc", "t3.nc")),
+        {"path": str(tmp_path / "t2[[]b].nc")},
+    ]
+    assert loaded.sizes["time"] == 5
+
+
+PLACED = "date;station;latitude;longitude;elevation;tmax\n2001-01-01;01;47;7;400;5\n2001-01-02;01;47;7;400;6\n"
+
+
+@pytest.mark.parametrize("sign", [",", ";", "\t", " "])
+def test_places_in_a_long_table_and_its_separator_are_drafted(tmp_path, drafted, sign):
+    (tmp_path / "t.csv").write_text(PLACED.replace(";", sign))
+    _, entry, loaded = drafted(tmp_path / "t.csv")
+    separator = {",": {}, " ": {"separator": "blank"}}.get(sign, {"separator": sign})
+    places = {"id": "station", "lat": "latitude", "lon": "longitude", "altitude": "elevation"}
+    assert entry["options"] == separator | {"time": "date", "station": "station", "stations": places}
+    assert list(entry["variables"]) == ["tmax"]
+    assert loaded["tmax"].sizes == {"time": 2, "station": 1}
+    assert loaded["altitude"].values.tolist() == [400.0]
+
+
+def test_commas_in_a_name_are_no_separator(tmp_path, drafted):
+    (tmp_path / "semi.csv").write_text('date;"tmax, at 2 m, in C";"tmin, at 2 m, in C"\n2001-01-01;5;1\n')
+    _, entry, loaded = drafted(tmp_path / "semi.csv")
+    assert entry["options"] == {"separator": ";", "time": "date"}
+    assert len(loaded) == 2
+
+
+def test_a_packed_table_is_drafted(tmp_path, drafted):
+    pd.DataFrame({"time": ["2001-01-01"], "tas": [1.5]}).to_csv(tmp_path / "t.csv.gz", index=False)
+    assert drafted(tmp_path / "t.csv.gz")[1]["variables"] == {"tas": {"units": "1", "source_units": "1"}}
+
+
+def test_a_column_with_a_marker_is_named_with_the_cell_and_the_option(tmp_path, drafted):
+    text = "time,tmax,tmin,place\n2001-01-01,5,1,x\n2001-01-02,M,2,x\n2001-01-03,7,3,x\n"
+    (tmp_path / "t.csv").write_text(text)
+    drawn, entry, _ = drafted(tmp_path / "t.csv")
+    assert list(entry["variables"]) == ["tmin"]
+    assert "column 'tmax': expected numbers, got 'M' in row 2." in drawn
+    assert "options: {missing: ['M']} in the catalog." in drawn
+    (tmp_path / "t.csv").write_text(text.replace(",tmin", ",place2").replace(",1,", ",a,").replace(",2,", ",b,"))
+    with pytest.raises(DataError, match=r"got none: tmax: .*got 'M' in row 2. .* write options: {missing: \['M'\]}"):
+        drafted(tmp_path / "t.csv")
+
+
+def test_a_folder_and_an_empty_file_are_called_so(tmp_path):
+    (tmp_path / "empty.nc").touch()
+    (tmp_path / "my.zarr").mkdir()
+    with pytest.raises(DataError, match=r"empty.nc: expected data, got an empty file of 0 bytes. Copy or"):
+        draft_entry(tmp_path / "empty.nc", "mine")
+    with pytest.raises(DataError, match=r"my.zarr: expected a file or a Zarr store, got a folder without zarr.json"):
+        draft_entry(tmp_path / "my.zarr", "mine")
+
+
+@pytest.mark.parametrize("text", ["time;tas;Höhe\n2001-01-01;1;2\n", "time,tas,place\n2001-01-01,1,Zürich\n"])
+def test_another_encoding_is_called_so(tmp_path, text):
+    (tmp_path / "a.csv").write_bytes(text.encode("latin1"))
+    with pytest.raises(DataError, match=r"a.csv: expected text in UTF-8, got another encoding \(byte 0x(f6|fc) is"):
+        draft_entry(tmp_path / "a.csv", "mine")

@@ -146,3 +146,19 @@ def test_what_is_no_archive_or_a_damaged_one_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"b.zip: the archive is damaged: .*CRC.* Fetch it again"):
         extract(tmp_path / "b.zip", "member", tmp_path / "out")
     assert not list((tmp_path / "out").glob("*"))
+
+
+def test_a_file_is_looked_up_beside_the_catalog_that_its_entry_comes_from(tmp_path):
+    entries = {"a": {"format": "netcdf", "files": [{"path": "a.nc"}], "variables": {"tas": {"units": "K"}}}}
+    entries["a"]["licence"] = "unknown"
+    for folder in ("own", "shipped"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.nc").write_text(folder)
+    below = Catalog(tmp_path / "shipped" / "c.yaml", entries)
+    catalog = Catalog(tmp_path / "own" / "c.yaml", {"b": entries["a"]}, below)
+    places = Places(None, tmp_path / "cache", tmp_path / "own")
+    found = {name: locate(catalog[name].files[0], places) for name in "ab"}
+    assert found == {
+        "a": ("catalog", (tmp_path / "shipped" / "a.nc",)),
+        "b": ("catalog", (tmp_path / "own" / "a.nc",)),
+    }

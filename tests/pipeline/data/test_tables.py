@@ -118,7 +118,9 @@ def test_ways_to_write_a_series(load_table, text, options):
 def test_text_that_stands_for_none_is_missing(load_table):
     text = "time,tas\n2001-01-01,1\n2001-01-02,n/d\n"
     assert np.isnan(load_table({"t.csv": text}, missing=["n/d"])["tas"][1])
-    with pytest.raises(DataError, match=r"t.csv: column 'tas': expected numbers, got 'n/d' in row 2. .*under missing"):
+    with pytest.raises(
+        DataError, match=r"t.csv: column 'tas': expected numbers, got 'n/d' in row 2. .*missing: \['n/d'\]"
+    ):
         load_table({"t.csv": text})
 
 
@@ -196,5 +198,42 @@ def test_options_that_contradict_each_other_are_refused(load_table, options, mes
 
 def test_text_in_another_encoding_is_refused(tmp_path, entry_of, load_entry):
     (tmp_path / "t.csv").write_bytes("time,tas\n2001-01-01,é\n".encode("latin-1"))
-    with pytest.raises(DataError, match=r"t.csv: expected a table separated by ',', got: 'utf-8' codec"):
+    with pytest.raises(DataError, match=r"t.csv: expected text in UTF-8, got another encoding"):
         load_entry(entry_of("csv", ["t.csv"], TAS))
+
+
+PLACED = (
+    "time,station,lat,lon,elevation,tas\n"
+    "2001-01-01,A,47.0,350.0,400,1\n2001-01-01,B,46.5,7.0,900,2\n"
+    "2001-01-02,A,47.0,350.0,400,3\n2001-01-03,A,47.0,350.0,400,4\n"
+)
+
+
+def test_a_long_table_with_latitudes_keeps_time_and_stations(load_table):
+    data = load_table({"t.csv": PLACED}, station="station")
+    assert data["tas"].dims == ("time", "station")
+    assert data.sizes == {"time": 3, "station": 2}
+    np.testing.assert_array_equal(data["tas"], [[1, 2], [3, np.nan], [4, np.nan]])
+    assert data["lat"].dims == data["lon"].dims == ("station",)
+    np.testing.assert_allclose(data["lat"], [47.0, 46.5])
+    np.testing.assert_allclose(data["lon"], [-10.0, 7.0])
+    spec = {"id": "station", "altitude": "elevation"}
+    np.testing.assert_allclose(load_table({"t.csv": PLACED}, station="station", stations=spec)["altitude"], [400, 900])
+
+
+@pytest.mark.parametrize("options", [{}, {"stations": {"id": "station"}}])
+def test_stations_that_move_are_refused(load_table, options):
+    text = PLACED.replace("2001-01-03,A,47.0", "2001-01-03,A,47.5")
+    with pytest.raises(
+        DataError, match=r"t.csv: column 'lat': expected one value a station, got 47.0 and 47.5 for station 'A'. Give"
+    ):
+        load_table({"t.csv": text}, station="station", **options)
+
+
+def test_one_station_without_an_id_keeps_its_time(load_table):
+    text = "time,lat,lon,tas\n2001-01-01,47,7,1\n2001-01-02,47,7,2\n"
+    data = load_table({"t.csv": text})
+    assert data["tas"].dims == ("time",)
+    assert (float(data["lat"]), float(data["lon"])) == (47.0, 7.0)
+    with pytest.raises(DataError, match=r"expected lat to stay the same at all times, got 47 to 48: data of moving"):
+        load_table({"t.csv": text.replace("02,47", "02,48")})

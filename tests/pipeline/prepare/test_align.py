@@ -29,13 +29,34 @@ def test_midnight_and_noon_of_one_day_meet_and_it_is_noted(split):
 
 def test_calendars_meet_by_date(days, split):
     noleap = dated(days("1990-01-01", "1993-12-31", "noleap"))
-    axis = align([("gcm", noleap)], dated(pd.date_range("1990-01-01", "1993-12-31")), split, None)
+    target = dated(pd.date_range("1990-01-01", "1993-12-31"))
+    axis = align([("gcm", noleap)], target, split, None, "match_dates")
     assert len(axis.time) == 4 * 365 - 20
     assert axis.split.calendar == "noleap"
     assert axis.notes[0] == "target counts in the calendar proleptic_gregorian, the axis in noleap."
     assert axis.notes[1] == "target has 1 dates that not all predictors have; they are left out."
     dates = pd.date_range("1990-01-01", "1993-12-31")[axis.target]
     assert [(t.month, t.day) for t in axis.time] == list(zip(dates.month, dates.day, strict=True))
+
+
+@pytest.mark.parametrize("calendar", ["noleap", "360_day"])
+def test_calendars_that_differ_are_refused_unless_asked_for(days, split, calendar):
+    other = dated(days("1990-01-01", "1993-12-30", calendar))
+    target = dated(pd.date_range("1990-01-01", "1993-12-31"))
+    message = (
+        rf"^expected all datasets in one calendar, got {calendar} in predictor 'gcm' and proleptic_gregorian in target: "
+        r".* write calendars: match_dates under prepare to pair them by year, month and day\.$"
+    )
+    with pytest.raises(DataError, match=message):
+        align([("gcm", other)], target, split, None)
+    with pytest.raises(DataError, match=rf"got proleptic_gregorian in predictor 'era' and {calendar} in predictor 'b'"):
+        align([("era", target), ("b", other)], target, split, None)
+
+
+def test_names_of_one_calendar_are_no_difference(days, split):
+    target = dated(pd.date_range("1990-01-01", "1993-12-31"))
+    axis = align([("gcm", dated(days("1990-01-01", "1993-12-31", "standard")))], target, split, None)
+    assert len(axis.time) == target.sizes["time"] - 20
 
 
 def test_only_dates_that_all_predictors_have_are_kept(split):

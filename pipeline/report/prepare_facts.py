@@ -1,0 +1,52 @@
+"""What the prepare stage left out or adapted, as sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.report import numbers
+
+# Reasons as the prepare stage names them: what one such step does, and what several do.
+_REASONS = {
+    "missing lag": ("lacks an earlier step that the inputs need", "lack an earlier step that the inputs need"),
+    "missing predictor": ("lacks a predictor", "lack a predictor"),
+    "no truth": ("has no truth", "have no truth"),
+}
+
+
+def prepare_facts(prepared: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what a reader of ``work/prepare/summary.json`` should know of its samples.
+
+    Examples
+    --------
+    >>> splits = {"train": {"steps": 9, "samples": 8, "dropped": {"missing lag": 1}}}
+    >>> prepare_facts({"splits": splits})
+    ('Of the steps of train, 1 of 9 is left out: 1 lacks an earlier step that the inputs need.',)
+    """
+    splits = prepared.get("splits") or {}
+    found = [_dropped(name, split) for name, split in splits.items() if any((split.get("dropped") or {}).values())]
+    found += [
+        f"The test set {name} has no truth: it is predicted and not scored."
+        for name, split in splits.items()
+        if split.get("truth") is False
+    ]
+    found += [text for text in map(_cells, prepared.get("channels") or ()) if text]
+    return (*found, *(str(note) for note in prepared.get("notes") or ()))
+
+
+def _dropped(name: str, split: Mapping[str, Any]) -> str:
+    dropped = {reason: int(count) for reason, count in split["dropped"].items() if count}
+    total = sum(dropped.values())
+    why = ", ".join(
+        f"{count:,} {_REASONS.get(reason, (reason, reason))[count > 1]}" for reason, count in dropped.items()
+    )
+    verb = "is" if total == 1 else "are"
+    return f"Of the steps of {name}, {total:,} of {int(split['steps']):,} {verb} left out: {why}."
+
+
+def _cells(channel: Mapping[str, Any]) -> str:
+    empty, constant = (int(channel.get(key) or 0) for key in ("cells_without_data", "constant_cells"))
+    parts = [f"{numbers.plural(empty, 'cell')} without data"] if empty else []
+    parts += [f"{numbers.plural(constant, 'cell')} that never {'varies' if constant == 1 else 'vary'}"] * bool(constant)
+    return f"{numbers.label(str(channel.get('name')))}: {', '.join(parts)}." if parts else ""
