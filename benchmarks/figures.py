@@ -88,8 +88,8 @@ def quickstart(out: Path) -> list[str]:
     baseline, reached = rmse.drop(deep).min(), rmse[deep].min()
     closed = (baseline - reached) / (baseline - best.rmse)
     said = (
-        f"The known best possible RMSE is {best.rmse:.3f} K. The best deep model closes {100 * closed:.0f} % of the gap "
-        f"between the best baseline ({baseline:.3f} K) and it; at least 50 % are to be reached."
+        f"The known best possible RMSE is {best.rmse:.3f} K. The best deep model closes {100 * closed:.0f} % of the "
+        f"gap between the best baseline ({baseline:.3f} K) and it; at least 50 % are to be reached."
     )
     return ["## quickstart", "", "    finescale run quickstart", "", *table(run_), "", said, "", seconds(run_), ""]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os.path
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -108,7 +107,10 @@ def drafted(paths: Sequence[str], name: str | None) -> str:
 def _common(paths: Sequence[str]) -> str:
     """Return what the names of ``paths`` begin with, without a year or number that is cut in two."""
     stems = [Path(path).name.split(".")[0] for path in paths]
-    return stems[0] if len(stems) == 1 else os.path.commonprefix(stems).rstrip("0123456789")
+    if len(stems) == 1:
+        return stems[0]
+    same = [len(set(signs)) == 1 for signs in zip(*stems, strict=False)]
+    return stems[0][: [*same, False].index(False)].rstrip("0123456789")
 
 
 def _slug(text: str) -> str:

@@ -14,7 +14,8 @@ DataOption = Annotated[
     typer.Option("--data", envvar="FINESCALE_DATA", help="Local mirror: files are looked for here before their URL."),
 ]
 CatalogOption = Annotated[
-    Path | None, typer.Option("--catalog", help="Data catalog; ./data_catalog.yaml, else the shipped one, by default.")
+    Path | None,
+    typer.Option("--catalog", help="Data catalog; by default ./data_catalog.yaml, with the shipped one below it."),
 ]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value, as models.unet.lr=1e-4.")

@@ -222,9 +222,10 @@ def _numbers(column: pd.Series, path: Path) -> np.ndarray:
     numbers = pd.to_numeric(column, errors="coerce")
     bad = np.flatnonzero(numbers.isna() & column.notna())
     if len(bad):
+        cell = column.iloc[bad[0]]
         raise DataError(
-            f"{path}: column {column.name!r}: expected numbers, got {column.iloc[bad[0]]!r} in row {bad[0] + 1}. If "
-            f"that stands for a missing value, write options: {{missing: [{str(column.iloc[bad[0]])!r}]}} in the catalog."
+            f"{path}: column {column.name!r}: expected numbers, got {cell!r} in row {bad[0] + 1}. If that stands for a "
+            f"missing value, write options: {{missing: [{str(cell)!r}]}} in the catalog."
         )
     return np.asarray(numbers.to_numpy(dtype=np.float64, na_value=np.nan))
 

@@ -217,9 +217,9 @@ def _refuse_calendars(keys: _Keys) -> None:
         calendar = calendar_of(time)
         if calendar != other and not {calendar, other} <= _SAME:
             raise DataError(
-                f"expected all datasets in one calendar, got {other} in {first} and {calendar} in {name}: the same date "
-                "is another day of the season in each, and some dates are in one alone. Convert one of them, or write "
-                "calendars: match_dates under prepare to pair them by year, month and day."
+                f"expected all datasets in one calendar, got {other} in {first} and {calendar} in {name}: the same "
+                "date is another day of the season in each, and some dates are in one alone. Convert one of them, or "
+                "write calendars: match_dates under prepare to pair them by year, month and day."
             )
 
 

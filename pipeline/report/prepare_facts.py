@@ -22,7 +22,7 @@ def prepare_facts(prepared: Mapping[str, Any]) -> tuple[str, ...]:
     --------
     >>> splits = {"train": {"steps": 9, "samples": 8, "dropped": {"missing lag": 1}}}
     >>> prepare_facts({"splits": splits})
-    ('Of the steps of train, 1 of 9 is left out: 1 lacks an earlier step that the inputs need.',)
+    ('Of the steps of train, 1 of 9 is left out: it lacks an earlier step that the inputs need.',)
     """
     splits = prepared.get("splits") or {}
     found = [_dropped(name, split) for name, split in splits.items() if any((split.get("dropped") or {}).values())]
@@ -38,11 +38,12 @@ def prepare_facts(prepared: Mapping[str, Any]) -> tuple[str, ...]:
 def _dropped(name: str, split: Mapping[str, Any]) -> str:
     dropped = {reason: int(count) for reason, count in split["dropped"].items() if count}
     total = sum(dropped.values())
-    why = ", ".join(
-        f"{count:,} {_REASONS.get(reason, (reason, reason))[count > 1]}" for reason, count in dropped.items()
-    )
     verb = "is" if total == 1 else "are"
-    return f"Of the steps of {name}, {total:,} of {int(split['steps']):,} {verb} left out: {why}."
+    start = f"Of the steps of {name}, {total:,} of {int(split['steps']):,} {verb} left out"
+    known = {reason: _REASONS.get(reason, (reason, reason))[count > 1] for reason, count in dropped.items()}
+    if len(known) == 1 and known.keys() <= _REASONS.keys():
+        return f"{start}: {'it' if total == 1 else 'they'} {next(iter(known.values()))}."
+    return f"{start}: {', '.join(f'{dropped[reason]:,} {why}' for reason, why in known.items())}."
 
 
 def _cells(channel: Mapping[str, Any]) -> str:

@@ -94,7 +94,7 @@ def named_set(split: str) -> str:
 
 def chosen(study: Study) -> str:
     """Say which split the two models of the verdict were chosen on."""
-    who = "model and baseline were chosen" if study.rival else "the best of them was chosen"
+    who = "model and baseline were chosen" if study.rival else "the best baseline was chosen"
     if study.chosen_on == VALIDATION:
         return f"{who.capitalize()} by {'their' if study.rival else 'its'} RMSE on the validation split."
     return (

@@ -4,6 +4,8 @@ import pytest
 import xarray as xr
 import yaml
 
+from pipeline.data import READERS
+
 
 @pytest.fixture
 def files(tmp_path, monkeypatch):
@@ -95,7 +97,10 @@ def test_list_show_and_fetch(files, capsys):
     finescale("data", "add", "ERA5 sample.nc", "--name", "mine", capsys=capsys)
     code, out, _ = finescale("data", "list", capsys=capsys)
     assert code == 0
-    assert out.split("mine", 1)[1].split()[0] == "netcdf"
+    own, shipped = out.split("mine ", 1)
+    assert own == f"{files / 'data_catalog.yaml'}\n"
+    assert shipped.split()[:4] == ["netcdf", "t2m", "[K]", "(absolute)"]
+    assert "data_catalog.yaml\niberia-ncep-pressure" in shipped
     code, out, _ = finescale("data", "show", "mine", capsys=capsys)
     assert "licence: unknown" in out
     assert "ERA5 sample.nc: absolute" in out
@@ -140,7 +145,10 @@ class Five(Reader):
 """
 
 
-def test_entries_of_a_plugins_reader_are_listed_shown_fetched_and_checked(files, capsys):
+def test_entries_of_a_plugins_reader_are_listed_shown_fetched_and_checked(files, capsys, monkeypatch):
+    READERS.names()  # filled before the copies are made, which go again with the test
+    for part in ("_entries", "_requires"):
+        monkeypatch.setattr(READERS, part, dict(getattr(READERS, part)))
     (files / "five.py").write_text(PLUGIN)
     text = "schema_version: 1\nmine: {format: five-of-test-data, variables: {tas: {units: degC}}, licence: x}\n"
     (files / "data_catalog.yaml").write_text(text)

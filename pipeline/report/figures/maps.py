@@ -162,8 +162,12 @@ def _frame(axes: Any, box: coast.Box, theme: Theme) -> None:
         spine.set_color(theme.grid)
         spine.set_linewidth(0.8)
     axes.tick_params(length=0, labelsize=9, colors=theme.muted, pad=3)
-    for axis, low, high, names in ((axes.xaxis, box.west, box.east, "EW"), (axes.yaxis, box.south, box.north, "NS")):
-        ticks = _degree_ticks(low, high)
+    # Labels beside each other need more room than labels above each other.
+    for axis, low, high, names, most in (
+        (axes.xaxis, box.west, box.east, "EW", 4),
+        (axes.yaxis, box.south, box.north, "NS", 5),
+    ):
+        ticks = _degree_ticks(low, high, most)
         axis.set_ticks(ticks, [_degrees(tick, names) for tick in ticks])
     _keep_corner_free(axes, box)
 
@@ -222,9 +226,9 @@ def _box(lon: np.ndarray, lat: np.ndarray) -> coast.Box:
     )
 
 
-def _degree_ticks(low: float, high: float) -> Sequence[float]:
+def _degree_ticks(low: float, high: float, most: int) -> Sequence[float]:
     span = high - low
-    step = next((s for s in (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60) if span / s <= 5), 90)
+    step = next((s for s in (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60) if span / s <= most), 90)
     first = np.ceil(low / step) * step
     return [float(tick) for tick in np.arange(first, high + 1e-9, step)]
 

@@ -126,9 +126,10 @@ def _others(study: Study, explanations: list[Explanation]) -> list[Block]:
         if not used:
             blocks.append(Words((f"{first.title} on {study.split}: {nothing}",)))
             continue
+        same = "; same scale in all panels" if len(used) > 1 else ""
         parts = (
-            f"{first.title} on {study.split}: {first.measure}, with 95\u00a0% interval, hollow where it includes zero; "
-            f"same scale in all panels.{more}", nothing[:1].upper() + nothing[1:], _shared_note(used),
+            f"{first.title} on {study.split}: {first.measure}, with 95\u00a0% interval, hollow where it includes zero"
+            f"{same}.{more}", nothing[:1].upper() + nothing[1:], _shared_note(used),
         )  # fmt: skip
         ends = np.array([[one.importance[order], one.low[order], one.high[order]] for one in used])
         low, high = min(np.nanmin(ends), 0.0), np.nanmax(ends)

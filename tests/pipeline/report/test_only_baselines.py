@@ -89,10 +89,17 @@ def test_the_best_baseline_is_drawn_against_the_others_and_never_against_itself(
     assert (found.headline, found.reference, found.rival) == ("ridge", "ridge", None)
     first = verdict.build(found)
     assert not [picture for picture in first.pictures if "RMSE reduction" in picture.title]
-    assert first.chosen == "The best of them was chosen by its RMSE on the validation split."
+    assert first.chosen == "The best baseline was chosen by its RMSE on the validation split."
     assert where.build(found).lead.startswith("The RMSE of ridge runs from")
     figures = {getattr(block, "name", "") for block in skill.build(found).blocks}
     assert "difference-tas" in figures
+
+
+def test_a_choice_on_the_test_set_is_said_to_flatter_the_best_baseline(alone):
+    rows = [("climatology", "ridge", 2.0, 1.7, 2.4, 1.0)]
+    (warning,) = sentences.warnings(study(load_run(alone(rows, validation=False))))
+    start = "There are no validation scores: the best baseline was chosen on the test set itself"
+    assert warning == f"{start}, which flatters it."
 
 
 def test_a_single_baseline_has_nothing_to_be_measured_with(alone):

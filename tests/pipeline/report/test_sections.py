@@ -56,6 +56,11 @@ def test_shared_caption_holds_no_number_of_a_single_model(explained):
         assert number not in caption
 
 
+def test_caption_of_a_single_panel_speaks_of_no_other(explained):
+    caption = _caption(explained({"unet": ([2.0, 1.0], "a."), "ridge": ([1.0, 0.5], "1.5 K as it is.")}))
+    assert caption.endswith("hollow where it includes zero. 1.5 K as it is.")
+
+
 def test_models_that_hear_nothing_have_no_panel_and_no_caption_of_one(explained):
     models = {"unet": ([2.0, 1.0], "a."), "climatology": ([0.0, 0.0], "b.")}
     blocks = explained(models).blocks
@@ -122,7 +127,7 @@ PREPARED = {
 }  # fmt: skip
 SAID = (
     "Of the steps of train, 13 of 1,173 are left out: 12 lack an earlier step that the inputs need, 1 lacks a predictor.",
-    "Of the steps of test, 6 of 451 are left out: 6 have no truth.",
+    "Of the steps of test, 6 of 451 are left out: they have no truth.",
     "The test set warm has no truth: it is predicted and not scored.",
     "pr: 3 cells without data, 1 cell that never varies.",
     "The climatology has 1 of 2 harmonics: the train days see too little.",
