@@ -160,6 +160,10 @@ def stage_digest(space: Workspace, name: str) -> str:
     options = {part: tree[part] for part in parts[name]}
     if name == "ingest":
         options["catalog"] = space.run.read_json("work/settings.json")["entries"]
+    if name == "ingest":
+        # A plug-in may be a reader, a model or a metric: where one has changed, everything is done again.
+        base = Path(space.run.read_json("work/settings.json")["base"])
+        options["plugins"] = [file_digest(base / file) for file in space.plan.experiment.plugins]
     upstream = [StageRecord.read(space.run, stage).digest for stage in before]
     return json_digest([__version__, name, space.backend.name, options, upstream])
 

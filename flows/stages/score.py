@@ -25,7 +25,7 @@ def score(space: Workspace) -> StageOutput:
     """Write ``scores.csv``, ``comparisons.csv`` and ``diagnostics/<model>.nc``."""
     run = space.run
     known = [name for name in ("validation", *space.tests) if space.prepared.windows[name].truth]
-    with space.progress("score", len(known) + 1) as bar:
+    with space.progress("score", len(known)) as bar:
         evaluations: dict[str, Evaluation] = {}
         reference: str | None = None
         for split in known:

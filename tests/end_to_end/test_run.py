@@ -138,6 +138,30 @@ def test_a_changed_experiment_is_not_resumed(world, command, capfd):
     assert "goes on with the same experiment, got the changes seed=5" in capfd.readouterr().err
 
 
+def test_a_plugin_that_changed_is_not_passed_over(world, command):
+    plugin = world.folder / "mine.py"
+    source = (
+        "from models import MODELS\nfrom models.climatology import Climatology\n"
+        "MODELS.register('mine')(type('Mine', (Climatology,), {}))\n"
+    )
+    plugin.write_text(source)
+    world.experiment["plugins"] = ["mine.py"]
+    world.experiment["models"]["own"] = {"kind": "mine"}
+    world.write()
+    assert world.run() == 0
+    run = next((world.folder / "runs").iterdir())
+    stages = [run / f"stages/{name}.json" for name in ("ingest", "fit")]
+    before = [path.stat().st_mtime_ns for path in stages]
+    assert command("run", "--resume", str(run), "--no-server") == 0
+    assert [path.stat().st_mtime_ns for path in stages] == before
+    plugin.write_text(source + "# another version\n")
+    assert command("run", "--resume", str(run), "--no-server") == 0
+    assert all(path.stat().st_mtime_ns > old for path, old in zip(stages, before, strict=True))
+    from models import MODELS
+
+    del MODELS._entries["mine"]
+
+
 def test_the_same_seed_gives_the_same_scores_byte_for_byte(tiny, tmp_path):
     done = call("run", "tiny", "--out", str(tmp_path), "--no-server", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
