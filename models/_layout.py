@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 from pipeline.errors import DataError
 from pipeline.grid import Grid
-from pipeline.samples import Samples, Schema
+from pipeline.samples import Affine, Samples, Schema
 
 NAMES, ARRAYS = "layout.json", "layout.safetensors"
 
@@ -30,6 +30,10 @@ class Layout:
         Target cells that are answered.
     static : ndarray of float32, shape (static, lat, lon)
         On the target grid; there may be none.
+    scalars : tuple of str
+        Those of ``channels`` that are the same number at every cell.
+    channel_affine, target_affine : Affine or None
+        From a sample's numbers to units, see :class:`~pipeline.samples.Schema`.
     """
 
     channels: tuple[str, ...]
@@ -38,12 +42,30 @@ class Layout:
     target_grid: Grid
     mask: np.ndarray
     static: np.ndarray
+    scalars: tuple[str, ...] = ()
+    channel_affine: Affine | None = None
+    target_affine: Affine | None = None
 
     @classmethod
     def of(cls, schema: Schema) -> Layout:
         """Return the layout of ``schema``."""
         static = np.asarray(schema.static, np.float32)
-        return cls(schema.channels, schema.targets, schema.input_grid, schema.target_grid, schema.mask, static)
+        return cls(
+            schema.channels,
+            schema.targets,
+            schema.input_grid,
+            schema.target_grid,
+            schema.mask,
+            static,
+            schema.scalars,
+            schema.channel_affine,
+            schema.target_affine,
+        )
+
+    @property
+    def fields(self) -> list[int]:
+        """Where the channels stand that differ from cell to cell."""
+        return [place for place, name in enumerate(self.channels) if name not in self.scalars]
 
     @property
     def cells(self) -> int:
@@ -83,6 +105,8 @@ class Layout:
             "targets": self.targets,
             "input_dims": self.input_grid.dims,
             "target_dims": self.target_grid.dims,
+            "stations": self.target_grid.stations,
+            "scalars": self.scalars,
         }
         (folder / NAMES).write_text(json.dumps(names, indent=1))
         arrays = {
@@ -93,6 +117,8 @@ class Layout:
             "mask": self.mask,
             "static": self.static,
         }
+        for side, affine in (("channel", self.channel_affine), ("target", self.target_affine)):
+            arrays |= {} if affine is None else {f"{side}_scale": affine.scale, f"{side}_shift": affine.shift}
         save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / ARRAYS)
 
     @classmethod
@@ -103,7 +129,15 @@ class Layout:
             tuple(names["channels"]),
             tuple(names["targets"]),
             Grid(arrays["input_lat"], arrays["input_lon"], tuple(names["input_dims"])),
-            Grid(arrays["target_lat"], arrays["target_lon"], tuple(names["target_dims"])),
+            Grid(arrays["target_lat"], arrays["target_lon"], tuple(names["target_dims"]), tuple(names["stations"])),
             arrays["mask"],
             arrays["static"],
+            tuple(names["scalars"]),
+            _affine(arrays, "channel"),
+            _affine(arrays, "target"),
         )
+
+
+def _affine(arrays: dict[str, np.ndarray], side: str) -> Affine | None:
+    found = [arrays.get(f"{side}_{part}") for part in ("scale", "shift")]
+    return None if found[0] is None or found[1] is None else Affine(found[0], found[1])

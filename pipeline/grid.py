@@ -9,18 +9,26 @@ import xarray as xr
 
 from pipeline.errors import DataError
 
+_LAT = {"units": "degrees_north", "standard_name": "latitude"}
+_LON = {"units": "degrees_east", "standard_name": "longitude"}
+
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """Cell centres of a horizontal grid.
+    """Cell centres of a horizontal grid, or the places of stations.
+
+    Arrays always have two horizontal dims. Stations are one row of cells, shape (1, station); in files
+    they have one dim, see :attr:`file_dims`.
 
     Parameters
     ----------
     lat, lon : ndarray
         Degrees north and east. 1-D on a regular grid (``dims == ("lat", "lon")``), both of shape
-        ``dims`` on a projected one (``("y", "x")``).
+        ``dims`` on a projected one (``("y", "x")``) and for stations (``("row", "station")``).
     dims : tuple of str
         Names of the two horizontal dims, in array order.
+    stations : tuple of str
+        Identifiers of stations; empty on a grid.
 
     Examples
     --------
@@ -32,22 +40,29 @@ class Grid:
     lat: np.ndarray
     lon: np.ndarray
     dims: tuple[str, str] = ("lat", "lon")
+    stations: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, data: xr.Dataset | xr.DataArray) -> Grid:
-        """Return the grid of ``data``, which has dims ``lat, lon`` or ``y, x`` with 2-D ``lat, lon``.
+        """Return the grid of ``data``: dims ``lat, lon``, ``y, x`` with 2-D ``lat, lon``, or ``station`` with 1-D ones.
 
         Raises
         ------
         DataError
-            If it has neither.
+            If it has none of these.
         """
         if "lat" in data.dims and "lon" in data.dims:
             return cls(np.asarray(data["lat"], float), np.asarray(data["lon"], float))
         if "y" in data.dims and "x" in data.dims and "lat" in data.coords and "lon" in data.coords:
             lat, lon = (np.asarray(data[name].transpose("y", "x"), float) for name in ("lat", "lon"))
             return cls(lat, lon, ("y", "x"))
-        raise DataError(f"expected dims lat and lon, or y and x with 2-D lat and lon, got dims {tuple(data.dims)}.")
+        if "station" in data.dims and "lat" in data.coords and "lon" in data.coords:
+            lat, lon = (np.asarray(data[name], float)[None, :] for name in ("lat", "lon"))
+            return cls(lat, lon, ("row", "station"), tuple(map(str, data["station"].values)))
+        raise DataError(
+            "expected dims lat and lon, y and x with 2-D lat and lon, or station with the coordinates lat and lon, "
+            f"got dims {tuple(data.dims)} and coordinates {tuple(data.coords)}."
+        )
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -56,19 +71,39 @@ class Grid:
 
     @property
     def area(self) -> np.ndarray:
-        """Cosine of latitude, shape ``dims``: the weight of each cell in a mean over the area."""
+        """Weight of each cell in a mean over the area, shape ``dims``: the cosine of latitude; one for a station."""
+        if self.stations:
+            return np.ones(self.shape)
         weight = np.cos(np.deg2rad(self.lat))
         return np.broadcast_to(weight[:, None], self.shape).copy() if self.lat.ndim == 1 else weight
 
+    @property
+    def file_dims(self) -> tuple[str, ...]:
+        """Names of the horizontal dims in files: those of arrays, or ``station`` alone."""
+        return ("station",) if self.stations else self.dims
+
+    def to_file(self, values: np.ndarray) -> np.ndarray:
+        """Return host values of shape (..., *dims) as (..., *file_dims)."""
+        return values[..., 0, :] if self.stations else values
+
+    def from_file(self, values: np.ndarray) -> np.ndarray:
+        """Return host values of shape (..., *file_dims) as (..., *dims)."""
+        return values[..., None, :] if self.stations else values
+
     def coords(self) -> dict[str, xr.Variable]:
-        """Return CF coordinate variables for an xarray object on this grid."""
+        """Return CF coordinate variables for an xarray object on this grid, dims as in files."""
+        if self.stations:
+            names = np.array(self.stations, dtype=object)
+            return {
+                "station": xr.Variable("station", names, {"cf_role": "timeseries_id"}),
+                "lat": xr.Variable("station", self.lat[0], _LAT),
+                "lon": xr.Variable("station", self.lon[0], _LON),
+            }
         dims = ((self.dims[0],), (self.dims[1],)) if self.lat.ndim == 1 else (self.dims, self.dims)
-        lat = {"units": "degrees_north", "standard_name": "latitude"}
-        lon = {"units": "degrees_east", "standard_name": "longitude"}
-        return {"lat": xr.Variable(dims[0], self.lat, lat), "lon": xr.Variable(dims[1], self.lon, lon)}
+        return {"lat": xr.Variable(dims[0], self.lat, _LAT), "lon": xr.Variable(dims[1], self.lon, _LON)}
 
     def same(self, other: Grid) -> bool:
-        """Whether both grids have the same cells to a ten-thousandth of a degree."""
-        return self.shape == other.shape and all(
+        """Whether both have the same cells, to a ten-thousandth of a degree, and the same stations."""
+        return (self.shape, self.stations) == (other.shape, other.stations) and all(
             np.allclose(a, b, rtol=0.0, atol=1e-4) for a, b in ((self.lat, other.lat), (self.lon, other.lon))
         )

@@ -14,6 +14,20 @@ Array = Any  # NumPy or CuPy; functions follow the namespace of what they get.
 
 
 @dataclass(frozen=True, eq=False)
+class Affine:
+    """The way from a sample's numbers to units, ``number * scale + shift``, where the day has no part in it.
+
+    Parameters
+    ----------
+    scale, shift : ndarray of float32, shape (variable, lat, lon) or (variable, 1, 1)
+        On the host; NaN in cells that have no values.
+    """
+
+    scale: np.ndarray
+    shift: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class Schema:
     """What all splits of a prepared experiment share.
 
@@ -36,6 +50,13 @@ class Schema:
         Their names.
     step : np.timedelta64
         Time between two samples of the same season.
+    scalars : tuple of str
+        Those of ``channels`` that are the same number at every cell of a sample: the day of the year,
+        forcings such as greenhouse gases.
+    channel_affine : Affine or None
+        From the inputs' numbers to ``channel_units``; None where an anomaly by day of the year was taken.
+    target_affine : Affine or None
+        The same for the targets.
     """
 
     channels: tuple[str, ...]
@@ -48,6 +69,9 @@ class Schema:
     static: np.ndarray
     statics: tuple[str, ...]
     step: np.timedelta64
+    scalars: tuple[str, ...] = ()
+    channel_affine: Affine | None = None
+    target_affine: Affine | None = None
 
 
 @dataclass(frozen=True, eq=False)

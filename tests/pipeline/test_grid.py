@@ -25,11 +25,23 @@ def test_grid_of_a_dataset_reads_both_kinds():
     assert set(Grid.of(projected).coords()) == {"lat", "lon"}
 
 
-def test_a_table_has_no_grid():
-    with pytest.raises(
-        DataError, match=r"expected dims lat and lon, or y and x with 2-D lat and lon, got dims \('station',\)"
-    ):
+def test_a_table_without_places_has_no_grid():
+    with pytest.raises(DataError, match=r"or station with the coordinates lat and lon, got dims \('station',\)"):
         Grid.of(xr.DataArray(np.zeros(3), dims="station"))
+
+
+def test_stations_are_one_row_of_cells_that_count_the_same():
+    coords = {"station": ["b", "a"], "lat": ("station", [50.0, 0.0]), "lon": ("station", [1.0, 2.0])}
+    table = xr.DataArray(np.arange(6.0).reshape(3, 2), coords, ("time", "station"))
+    grid = Grid.of(table)
+    assert (grid.shape, grid.stations, grid.file_dims) == ((1, 2), ("b", "a"), ("station",))
+    np.testing.assert_array_equal(grid.area, [[1.0, 1.0]])
+    arrays = grid.from_file(table.values)
+    assert arrays.shape == (3, 1, 2)
+    written = xr.DataArray(grid.to_file(arrays), grid.coords(), ("time", *grid.file_dims))
+    np.testing.assert_array_equal(written, table)
+    assert Grid.of(written).same(grid)
+    assert not grid.same(Grid(grid.lat, grid.lon, grid.dims, ("b", "c")))
 
 
 def test_grids_differ_when_shifted():
