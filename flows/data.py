@@ -13,7 +13,7 @@ from flows.sources import Sources
 from pipeline.backend import get_backend
 from pipeline.data.catalog import Catalog, FileSpec
 from pipeline.data.checks import Gap, VariableCheck, faults, inspect, overlap_remarks
-from pipeline.data.describe import draft_entry
+from pipeline.data.describe import draft_entry, name_of_run
 from pipeline.data.files import locate, resolve
 from pipeline.data.load import load
 from pipeline.errors import CatalogError, DataError, UserError
@@ -95,7 +95,7 @@ def drafted(paths: Sequence[str], name: str | None) -> str:
         If the files are not there or cannot be read.
     """
     if name is None:
-        name = _slug(_common(paths)) or "dataset"
+        name = name_of_run(paths) or _slug(_common(paths)) or "dataset"
     elif not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) or name == "schema_version":
         raise CatalogError(
             f"--name: expected letters, digits, '-', '_' and '.', the first a letter or digit, got {name!r}. Take, "

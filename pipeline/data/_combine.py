@@ -10,6 +10,7 @@ import xarray as xr
 
 from pipeline.data.axes import time_dim
 from pipeline.data.calendars import decode_times
+from pipeline.data.expver import merge_versions
 from pipeline.data.records import Repair
 from pipeline.errors import DataError
 
@@ -21,7 +22,8 @@ def combine(parts: Sequence[tuple[Path, xr.Dataset]], name: str) -> xr.Dataset:
     ----------
     parts : sequence of (Path, Dataset)
         Files and what they hold. Files may count their times from different dates, so those of
-        several files are decoded first; what that mends is kept in ``attrs["repairs"]``.
+        several files are decoded first. Values of ERA5 and ERA5T become one. What was mended is kept in
+        ``attrs["repairs"]``.
     name : str
         The entry, for messages.
 
@@ -30,14 +32,18 @@ def combine(parts: Sequence[tuple[Path, xr.Dataset]], name: str) -> xr.Dataset:
     DataError
         If their grids differ, or variables side by side have different times.
     """
-    if len(parts) == 1:
-        return parts[0][1]
-    parts, repairs = _decoded(parts)
+    merged = [(path, *merge_versions(data)) for path, data in parts]
+    if len(merged) == 1:
+        _, data, repairs = merged[0]
+        return data.assign_attrs(repairs=repairs)
+    parts, repairs = _decoded([(path, data) for path, data, _ in merged])
+    for path, _, mended in merged:
+        repairs += tuple(replace(repair, text=f"{path.name}: {repair.text}") for repair in mended)
     # Files with the same variables follow one another in time; the groups then stand side by side.
     groups: dict[tuple[str, ...], list[tuple[Path, xr.Dataset]]] = {}
     for path, data in parts:
         groups.setdefault(tuple(sorted(map(str, data.data_vars))), []).append((path, data))
-    whole = [(files[0][0], _along_time(files, name)) for files in groups.values()]
+    whole = _without_levels([(files[0][0], _along_time(files, name)) for files in groups.values()])
     first_path, first = whole[0]
     for path, data in whole[1:]:
         try:
@@ -59,6 +65,17 @@ def _decoded(
         decoded.append((path, dated))
         repairs += [replace(repair, text=f"{path.name}: {repair.text}") for repair in mended]
     return decoded, tuple(repairs)
+
+
+def _without_levels(parts: Sequence[tuple[Path, xr.Dataset]]) -> list[tuple[Path, xr.Dataset]]:
+    """Drop coordinates of one value that differ between files: temperature stands at 2 m, wind at 10 m."""
+    values: dict[object, set[object]] = {}
+    for _, data in parts:
+        for name, coord in data.coords.items():
+            if coord.ndim == 0:
+                values.setdefault(name, set()).add(coord.values.item())
+    differ = [name for name, found in values.items() if len(found) > 1]
+    return [(path, data.drop_vars(differ, errors="ignore")) for path, data in parts]
 
 
 def _along_time(files: list[tuple[Path, xr.Dataset]], name: str) -> xr.Dataset:

@@ -8,42 +8,47 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import xarray as xr
 import yaml
 
 from pipeline.backend import Backend, get_backend
 from pipeline.data import READERS
+from pipeline.data._drs import one_run
 from pipeline.data._guess import marked_columns, table_options
+from pipeline.data._levels import Source, sources_of
 from pipeline.data._table import TableReader
-from pipeline.data.axes import coordinate_names, drop_bounds
+from pipeline.data.axes import drop_bounds, time_dim
 from pipeline.data.catalog import Entry, make_entry
 from pipeline.data.files import sha256_of
 from pipeline.data.regular import regularise
-from pipeline.data.units import is_unit
 from pipeline.errors import DataError
 
 _ZARR_FILES = ("zarr.json", ".zgroup", ".zarray", ".zmetadata")
-_MAGIC = {b"CDF": "netcdf", b"\x89HDF": "netcdf", b"PAR1": "parquet", b"RDX2": "rda", b"RDX3": "rda"}
+_MAGIC = {b"GRIB": "grib", b"CDF": "netcdf", b"\x89HDF": "netcdf", b"PAR1": "parquet", b"RDX2": "rda", b"RDX3": "rda"}
+
+
+_SAMPLE = 2**26  # values of a variable that are tried on drafting; of more, an even choice of times
 
 
 @dataclass
 class _Draft:
     format: str
     options: dict[str, Any] = field(default_factory=dict)
-    sources: dict[str, str | None] = field(default_factory=dict)
-    standard_names: dict[str, str] = field(default_factory=dict)
+    sources: dict[str, Source] = field(default_factory=dict)
 
 
 def draft_entry(path: str | Path | Sequence[str | Path], name: str, backend: Backend | None = None) -> str:
     """Return the YAML text of an entry for the files ``path``, ready to be appended to a catalog.
 
     The format is told from the suffix or the first bytes. Every variable that can be loaded is in
-    it, with the units that the file says; others are named in comments with the reason. The licence
-    is left to fill in.
+    it, with the units that the file says, one for each of its levels; others are named in comments
+    with the reason. Files of CMIP and CORDEX archives must be of one model run, which the
+    description says. The licence is left to fill in.
 
     Parameters
     ----------
     path : str or Path, or a sequence of them
-        Files, Zarr stores or globs of one dataset.
+        Files, folders of files, Zarr stores or globs of one dataset.
     name : str
         The entry's key.
     backend : Backend, optional
@@ -55,12 +60,15 @@ def draft_entry(path: str | Path | Sequence[str | Path], name: str, backend: Bac
         If nothing is there, the format is not known, or no variable can be loaded.
     """
     words = [path] if isinstance(path, str | Path) else list(path)
+    words = [_folder(word) for word in words]
     paths = [hit for word in words for hit in _hits(word)]
     backend = backend or get_backend("cpu")
+    run = one_run(paths)
     draft = _look(paths, name, backend)
     files = [_file(word) for word in words]
     kept, refused = _loadable(draft, name, files, paths, backend)
-    entry: dict[str, Any] = {"format": draft.format}
+    entry: dict[str, Any] = {"description": run[1]} if run else {}
+    entry |= {"format": draft.format}
     entry |= {"options": draft.options} if draft.options else {}
     entry |= {"files": files, "variables": kept, "licence": "unknown"}
     lines = yaml.safe_dump({name: entry}, sort_keys=False, allow_unicode=True, width=120).splitlines()
@@ -72,9 +80,33 @@ def draft_entry(path: str | Path | Sequence[str | Path], name: str, backend: Bac
     return "\n".join([*lines[:licence], *comments, *lines[licence:]]) + "\n"
 
 
+def name_of_run(words: Sequence[str | Path]) -> str | None:
+    """Return a name for files of one model run of CMIP or CORDEX, None if they are not of such an archive."""
+    run = one_run([hit for word in words for hit in _hits(_folder(word))])
+    return None if run is None else run[0]
+
+
+def _folder(word: str | Path) -> str | Path:
+    """Return the glob of the files in a folder that is no Zarr store, those of its folders where it has none itself."""
+    path = Path(word)
+    if not path.is_dir() or any((path / name).is_file() for name in _ZARR_FILES):
+        return word
+    endings = [suffix for name in READERS for suffix in READERS.get(name).suffixes if suffix != ".zarr"]
+    for deep in ("*", "**/*"):
+        there = {suffix for suffix in endings for file in path.glob(deep) if file.name.lower().endswith(suffix)}
+        if len(there) > 1:
+            raise DataError(
+                f"{path}: expected files of one format in the folder, got {', '.join(sorted(there))}. Pass those of "
+                f"one, in quotes: '{path}/*{min(there)}'"
+            )
+        if there:
+            return f"{glob.escape(str(path))}/{deep}{there.pop()}"
+    return word
+
+
 def _hits(word: str | Path) -> list[Path]:
     """Return the files that one word stands for."""
-    hits = [Path(word)] if Path(word).exists() else [Path(hit) for hit in sorted(glob.glob(str(word)))]
+    hits = [Path(word)] if Path(word).exists() else [Path(hit) for hit in sorted(glob.glob(str(word), recursive=True))]
     if not hits:
         raise DataError(f"expected a file or a glob that matches some, got {str(word)!r}, which matches none.")
     for hit in hits:
@@ -99,17 +131,11 @@ def _look(paths: list[Path], name: str, backend: Backend) -> _Draft:
         draft.options = table_options(paths, reader, backend)
         if "wide" not in draft.options:
             marked = marked_columns(paths[0], reader, draft.options, backend)
-            draft.sources |= dict.fromkeys(marked)
+            draft.sources |= {_identifier(column): Source(column, None, None) for column in marked}
     probe = make_entry(name, {"format": draft.format, "options": draft.options, "files": [{"path": "x"}],
                                  "variables": {"probe": {"units": "1"}}, "licence": "unknown"}, "draft")  # fmt: skip
     data = drop_bounds(reader.read(probe, tuple(paths), backend))
-    where = coordinate_names(data)
-    for source, array in data.data_vars.items():
-        if str(source) not in where and array.dtype.kind in "fiub" and array.ndim:
-            units = array.attrs.get("units")
-            draft.sources[str(source)] = str(units) if units is not None and is_unit(str(units)) else None
-            if "standard_name" in array.attrs:
-                draft.standard_names[str(source)] = str(array.attrs["standard_name"])
+    draft.sources |= {_identifier(source.key): source for source in sources_of(data)}
     data.close()
     return draft
 
@@ -121,12 +147,12 @@ def _loadable(
     kept: dict[str, dict[str, Any]] = {}
     refused: dict[str, str] = {}
     reader = READERS.get(draft.format)()
-    for source, units in draft.sources.items():
-        key = _identifier(source)
-        spec: dict[str, Any] = {"units": units if units is not None else "1"}
-        spec |= {"source_units": "1"} if units is None else {}
-        spec |= {"standard_name": draft.standard_names[source]} if source in draft.standard_names else {}
-        spec |= {"from": source} if source != key else {}
+    for key, source in draft.sources.items():
+        spec: dict[str, Any] = {"units": source.units if source.units is not None else "1"}
+        spec |= {"source_units": "1"} if source.units is None else {}
+        spec |= {"standard_name": source.standard_name} if source.standard_name else {}
+        spec |= {"from": source.name} if source.name != key else {}
+        spec |= {"select": {source.level.dim: source.level.value}} if source.level else {}
         raw = {
             "format": draft.format,
             "options": draft.options,
@@ -137,17 +163,25 @@ def _loadable(
         try:
             entry: Entry = make_entry(name, raw, "draft")
             with reader.read(entry, tuple(paths), backend) as data:
-                loaded, _ = regularise(data, entry, [key])
+                loaded, _ = regularise(_sample(data, source.name), entry, [key])
             if not bool(loaded[key].notnull().any()):
                 raise DataError("it has no value at all.")
         except (DataError, OSError, RuntimeError) as error:
-            refused[source] = " ".join(str(error).removeprefix(f"{name}: ").split())
+            refused[source.key] = " ".join(str(error).removeprefix(f"{name}: ").split())
         else:
             kept[key] = spec
     if not kept:
         reasons = "; ".join(f"{key}: {reason}" for key, reason in refused.items()) or "it holds no numbers"
         raise DataError(f"{paths[0]}: expected at least one variable that can be loaded, got none: {reasons}")
     return kept, refused
+
+
+def _sample(data: xr.Dataset, name: str) -> xr.Dataset:
+    """Return an even choice of the times where the variable is too large to be read for a look."""
+    axis = time_dim(data)
+    if axis is None or data[name].size <= _SAMPLE or axis not in data[name].dims:
+        return data
+    return data.isel({axis: slice(None, None, -(-data[name].size // _SAMPLE))})
 
 
 def _format(path: Path) -> str:
