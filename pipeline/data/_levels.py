@@ -66,9 +66,10 @@ def sources_of(data: xr.Dataset) -> Iterator[Source]:
         if str(name) in where or array.dtype.kind not in "fiub" or not array.ndim:
             continue
         units, standard_name = array.attrs.get("units"), array.attrs.get("standard_name")
+        known = standard_name and standard_name != "unknown"  # what cfgrib says where there is none
         said = str(units) if units is not None and is_unit(str(units)) else None
         for level in levels_of(array, data, where):
-            yield Source(str(name), said, str(standard_name) if standard_name else None, level)
+            yield Source(str(name), said, str(standard_name) if known else None, level)
 
 
 def levels_of(array: xr.DataArray, data: xr.Dataset, where: set[str]) -> list[Level] | list[None]:

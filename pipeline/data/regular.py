@@ -162,7 +162,8 @@ def _values(array: xr.DataArray, entry: Entry, name: str) -> tuple[xr.DataArray,
         repairs += _clip(values, spec.minimum, where, name)
     attrs = {"units": spec.units, "long_name": str(array.attrs.get("long_name", name))}
     standard_name = spec.standard_name or array.attrs.get("standard_name")
-    attrs |= {"standard_name": str(standard_name)} if standard_name else {}
+    # "unknown" is what GRIB readers say where there is none.
+    attrs |= {"standard_name": str(standard_name)} if standard_name and standard_name != "unknown" else {}
     regular = xr.DataArray(values.astype(np.float32), coords=array.coords, dims=array.dims, attrs=attrs)
     return regular, tuple(repair for repair in repairs if repair.count)
 
