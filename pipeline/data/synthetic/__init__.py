@@ -1,8 +1,9 @@
 """A small made climate from a seed whose best possible score is known; formulas in ``docs/synthetic.md``.
 
 Read in this order: ``config`` (options and constants), ``fields`` (random fields), ``terrain``,
-``weather`` (the predictors), ``target`` (fine temperature), ``stations``, ``climate`` (all of it as
-datasets), ``known_best`` (what no model can beat).
+``weather`` (the predictors), ``imperfect`` (the same as another model would give them), ``target``
+(fine temperature), ``stations``, ``climate`` (all of it as datasets), ``known_best`` (what no model
+can beat).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pipeline.data import READERS, Reader
 from pipeline.data.catalog import Entry
 from pipeline.data.synthetic.climate import Part, SyntheticClimate
 from pipeline.data.synthetic.config import SyntheticConfig
+from pipeline.data.synthetic.imperfect import Imperfection, worsened
 from pipeline.data.synthetic.known_best import KnownBest, known_best
 
 __all__ = ["KnownBest", "SyntheticClimate", "SyntheticConfig", "SyntheticReader", "generate", "known_best"]
@@ -38,7 +40,7 @@ def generate(config: SyntheticConfig) -> SyntheticClimate:
 class SyntheticReader(Reader):
     """Makes one part of a made climate; entries with the same options belong together."""
 
-    class Options(SyntheticConfig):
+    class Options(Imperfection, SyntheticConfig):
         """Keys of an entry of format ``synthetic``."""
 
         part: Part = Field(description="coarse, fine, static, stations, or truth, which is for tests alone.")
@@ -48,5 +50,8 @@ class SyntheticReader(Reader):
     def read(self, entry: Entry, files: tuple[Path, ...], backend: Backend) -> xr.Dataset:
         """Return the part that the options name."""
         options = self.Options.model_validate(entry.options)
-        config = SyntheticConfig(**options.model_dump(exclude={"part"}))
-        return SyntheticClimate(config).dataset(options.part)
+        own = set(Imperfection.model_fields)
+        config = SyntheticConfig(**options.model_dump(exclude={"part", *own}))
+        imperfection = Imperfection(**options.model_dump(include=own))
+        data = SyntheticClimate(config).dataset(options.part)
+        return worsened(data, config, imperfection) if options.part == "coarse" else data
