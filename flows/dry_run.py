@@ -20,6 +20,10 @@ def describe(plan: Plan, sources: Sources, backend: str, run: RunFolder | None) 
     split = experiment.split
     spans = {"train": split.train, "validation": split.validation, **split.test}
     lines += ["", "split", *(f"  {name:<12} {first} to {last}" for name, (first, last) in spans.items())]
+    for name, test in experiment.data.tests.items():
+        own = f"{test.span[0]} to {test.span[1]}" if test.span else "all dates"
+        truth = "" if test.target else ", without truth: predicted, not scored"
+        lines.append(f"  {name:<12} {own} of {', '.join(source.dataset for source in test.predictors)}{truth}")
     lines += ["", "models"]
     for model in plan.models.values():
         members = plan.members(model.name)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import xarray as xr
-
+from flows.assemble import assemble
 from flows.load import load_experiment
 from flows.plan import make_plan
 from flows.sources import open_sources, used_entries, used_variables
 from pipeline.backend import get_backend
 from pipeline.data.load import load
-from pipeline.experiment import Source
 from pipeline.prepare.leakage import LeakageReport, check_leakage
 from pipeline.prepare.splits import TimeSplit
 from pipeline.progress import terminal
@@ -35,19 +33,17 @@ def check(name: str, overrides: Sequence[str], catalog: Path | None, data: Path 
         for key, entry in used_entries(experiment, sources.catalog).items()
     }
 
-    def chosen(source: Source) -> xr.Dataset:
-        dataset = datasets[source.dataset]
-        return dataset[source.variables] if source.variables else dataset
-
-    parts = experiment.data
+    parts = assemble(experiment, datasets.__getitem__)
+    data_config = experiment.data
     return check_leakage(
-        [(source.dataset, chosen(source)) for source in parts.predictors],
-        chosen(parts.target),
-        [chosen(source) for source in parts.static],
+        parts.predictors,
+        parts.target,
+        parts.static,
+        parts.forcings,
         config=experiment.prepare,
         split=TimeSplit.from_config(experiment.split),
-        months=parts.months,
-        region=parts.region.bounds() if parts.region else None,
+        months=data_config.months,
+        region=data_config.region.bounds() if data_config.region else None,
         backend=backend,
         seed=experiment.seed,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.assemble import ALTITUDE
 from pipeline.data.catalog import Catalog, Entry, open_catalog
 from pipeline.data.files import Places
 from pipeline.errors import ConfigError
@@ -43,7 +44,10 @@ def open_sources(catalog: Path | None = None, mirror: Path | None = None, below:
 def used_sources(experiment: Experiment) -> list[Source]:
     """Return every source that ``experiment`` names."""
     data = experiment.data
-    return [*data.predictors, data.target, *data.static]
+    sources = [*data.predictors, data.target, *data.static, *data.forcings]
+    for test in data.tests.values():
+        sources += [*test.predictors, *([test.target] if test.target else []), *(test.forcings or [])]
+    return sources
 
 
 def used_entries(experiment: Experiment, catalog: Catalog) -> dict[str, Entry]:
@@ -58,7 +62,7 @@ def used_entries(experiment: Experiment, catalog: Catalog) -> dict[str, Entry]:
     for source in used_sources(experiment):
         used[source.dataset] = entry = catalog[source.dataset]
         for name in source.variables or ():
-            if name not in entry.variables:
+            if name not in entry.variables and name != ALTITUDE:
                 raise ConfigError(
                     f"data: dataset {source.dataset!r} has no variable {name!r} in {catalog.origin(source.dataset)}."
                     f"{suggest(name, entry.variables)} Known: {', '.join(entry.variables)}."
@@ -78,11 +82,14 @@ def _refuse_the_answer(experiment: Experiment, used: dict[str, Entry]) -> None:
     if 0 not in experiment.prepare.inputs.lags:
         return
     for source in experiment.data.predictors:
+        if source.coarsen is not None:  # a super-resolution: its block means are what is known
+            continue
         same = set(_names(source, used)) & set(_names(target, used)) if source.dataset == target.dataset else set()
         if same:
             raise ConfigError(
                 f"data.predictors: {source.dataset!r} gives {', '.join(sorted(same))} of the same day, which is the "
-                "target itself. Leave it out, or give earlier days only: prepare.inputs.lags without 0."
+                "target itself. Leave it out, coarsen it (coarsen: 4), or give earlier days only: prepare.inputs.lags "
+                "without 0."
             )
 
 
@@ -101,4 +108,5 @@ def used_variables(experiment: Experiment, dataset: str) -> list[str] | None:
     parts = [source.variables for source in used_sources(experiment) if source.dataset == dataset]
     if any(part is None for part in parts):
         return None
-    return list(dict.fromkeys(name for part in parts for name in part or ()))
+    # The altitude is a coordinate of whatever variable is read; alone it needs one.
+    return list(dict.fromkeys(name for part in parts for name in part or () if name != ALTITUDE)) or None

@@ -74,8 +74,8 @@ class Workspace:
 
     @property
     def tests(self) -> tuple[str, ...]:
-        """Names of the test sets."""
-        return tuple(self.plan.experiment.split.test)
+        """Names of the test sets, those with data of their own last."""
+        return self.plan.experiment.tests
 
     def context(self, name: str, member: int = 0, folder: Path | None = None) -> Context:
         """Return the context of one member of model ``name``."""

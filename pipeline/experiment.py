@@ -32,6 +32,11 @@ class Source(Section):
     variables: list[str] | None = Field(
         default=None, description="Which of its variables, in this order; all by default."
     )
+    coarsen: int | None = Field(
+        default=None,
+        ge=2,
+        description="Area-weighted means of n x n cells; rows and columns left over in the north and east are dropped.",
+    )
 
 
 class Region(Section):
@@ -52,12 +57,35 @@ class Region(Section):
         return {name: span for name, span in (("lat", self.lat), ("lon", self.lon)) if span is not None}
 
 
+class TestData(Section):
+    """A test set with data of its own: another model run, another period."""
+
+    predictors: list[Source] = Field(
+        min_length=1, description="In place of data.predictors, one for each in their order; the same variables."
+    )
+    target: Source | None = Field(default=None, description="The truth; without one it is predicted and not scored.")
+    forcings: list[Source] | None = Field(default=None, description="In place of data.forcings; those by default.")
+    span: Span | None = Field(default=None, description="First and last date; all dates of the predictors by default.")
+
+
 class DataConfig(Section):
     """Which data go in."""
 
     predictors: list[Source] = Field(min_length=1, description="What is known: coarse fields.")
-    target: Source = Field(description="What is asked for.")
-    static: list[Source] = Field(default_factory=list, description="Fields without time, such as orography.")
+    target: Source = Field(description="What is asked for: fields, or a table of stations.")
+    static: list[Source] = Field(
+        default_factory=list,
+        description="Fields without time, such as orography, or a table of the target's stations; the variable "
+        "`altitude` of a station table is the height it gives its stations.",
+    )
+    forcings: list[Source] = Field(
+        default_factory=list,
+        description="Series without a place, such as greenhouse gases; a yearly or monthly value holds for its year "
+        "or month.",
+    )
+    tests: dict[str, TestData] = Field(
+        default_factory=dict, description="Test sets with data of their own, by name; channels are matched by name."
+    )
     months: list[int] | None = Field(default=None, description="Keep these months only, 1 to 12.")
     region: Region | None = Field(default=None, description="Keep target cells inside these bounds.")
 
@@ -138,6 +166,14 @@ class ModelEntry(BaseModel):
         return dict(self.model_extra or {})
 
 
+class ChangeConfig(BaseModel):
+    """A change signal: the climate of one test set less that of another."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    first: str = Field(alias="from", description="Test set of the earlier period.")
+    second: str = Field(alias="to", description="Test set of the later period.")
+
+
 class Experiment(Section):
     """A question put to data."""
 
@@ -154,9 +190,36 @@ class Experiment(Section):
     uncertainty: list[UncertaintyConfig] = Field(default_factory=list)
     explain: list[ExplainConfig] = Field(default_factory=list)
     scores: list[str] | None = Field(default=None, description="Names of metrics beside rmse; all by default.")
+    changes: list[ChangeConfig] = Field(
+        default_factory=list, description="Pairs of test sets whose climates are compared: {from: ..., to: ...}."
+    )
     compute: ComputeConfig = Field(default_factory=ComputeConfig)
     seed: int = Field(default=0, ge=0)
     plugins: list[str] = Field(default_factory=list, description="Python files that register plug-ins.")
+
+    @property
+    def tests(self) -> tuple[str, ...]:
+        """Names of all test sets: those of the split, then those with data of their own."""
+        return (*self.split.test, *self.data.tests)
+
+    @model_validator(mode="after")
+    def _known_tests(self) -> Experiment:
+        twice = sorted({"train", "validation", *self.split.test} & set(self.data.tests))
+        if twice:
+            raise ValueError(f"data.tests: expected names of their own, got {', '.join(twice)}, taken by the split")
+        for name, test in self.data.tests.items():
+            if len(test.predictors) != len(self.data.predictors):
+                raise ValueError(
+                    f"data.tests.{name}.predictors: expected {len(self.data.predictors)} sources, one for each of "
+                    f"data.predictors, got {len(test.predictors)}"
+                )
+        for change in self.changes:
+            for name in (change.first, change.second):
+                if name not in self.tests:
+                    raise ValueError(f"changes: no test set {name!r}. Known: {', '.join(self.tests)}")
+            if change.first == change.second:
+                raise ValueError(f"changes: expected two test sets, got {change.first!r} twice")
+        return self
 
     @field_validator("models")
     @classmethod

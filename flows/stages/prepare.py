@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import xarray as xr
 
+from flows.assemble import assemble
 from flows.workspace import Workspace
-from pipeline.experiment import Source
 from pipeline.files import write_atomic
 from pipeline.prepare.prepared import prepare as make_samples
 from pipeline.prepare.splits import TimeSplit
@@ -16,21 +16,20 @@ def prepare(space: Workspace) -> StageOutput:
     """Write ``work/prepare/``: channels on one grid, the target, and the statistics of the train split."""
     experiment = space.plan.experiment
     data = experiment.data
-
-    def opened(source: Source) -> xr.Dataset:
-        dataset = xr.load_dataset(space.run / f"work/ingest/{source.dataset}.nc")
-        return dataset[source.variables] if source.variables else dataset
-
     with space.progress("prepare"):
+        parts = assemble(experiment, lambda name: xr.load_dataset(space.run / f"work/ingest/{name}.nc"))
         prepared = make_samples(
-            [(source.dataset, opened(source)) for source in data.predictors],
-            opened(data.target),
-            [opened(source) for source in data.static],
+            parts.predictors,
+            parts.target,
+            parts.static,
+            parts.forcings,
+            tests=parts.tests,
             config=experiment.prepare,
             split=TimeSplit.from_config(experiment.split),
             months=data.months,
             region=data.region.bounds() if data.region else None,
             backend=space.backend,
+            notes=parts.notes,
         )
         folder = space.run / "work/prepare"
         with write_atomic(folder) as temporary:

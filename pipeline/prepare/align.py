@@ -125,11 +125,23 @@ def shared_dates(predictors: Predictors) -> tuple[np.ndarray, list[np.ndarray]]:
     return keys.times[0][steps[0]], steps
 
 
+def steps_at(time: np.ndarray, data: xr.Dataset, what: str) -> np.ndarray:
+    """Return the step of ``data`` on each date of ``time``, -1 where it has none.
+
+    Raises
+    ------
+    DataError
+        As for :func:`align`.
+    """
+    keys = _Keys.of([("the axis", xr.Dataset(coords={"time": time})), (what, data)])
+    return _where(keys.keys[1], keys.keys[0])
+
+
 def crop(target: xr.Dataset, region: Mapping[str, tuple[float, float]] | None) -> xr.Dataset:
     """Return the target's cells inside ``region``, longitudes ascending from its western edge.
 
     On a projected grid the box of rows and columns that hold the region is kept, and cells of it
-    outside the region are set to missing.
+    outside the region are set to missing. Of stations those inside are kept, in their order.
 
     Raises
     ------
@@ -152,6 +164,8 @@ def crop(target: xr.Dataset, region: Mapping[str, tuple[float, float]] | None) -
     inside = rows & columns
     if not inside.any():
         raise _empty(region, grid)
+    if grid.stations:
+        return target.isel(station=np.flatnonzero(inside[0]))
     box = {dim: np.flatnonzero(inside.any(axis=1 - axis)) for axis, dim in enumerate(grid.dims)}
     window = {dim: slice(index[0], index[-1] + 1) for dim, index in box.items()}
     return target.where(xr.DataArray(inside, dims=grid.dims)).isel(window)

@@ -37,6 +37,9 @@ class InputsConfig(_Section):
     lags: list[int] = Field(
         default_factory=lambda: [0], description="Steps back in time that are given, 0 for the same day."
     )
+    calendar: bool = Field(
+        default=False, description="Add day_cos and day_sin, the day of the year as a point on a circle."
+    )
     max_missing: float = Field(
         default=0.1,
         ge=0,
@@ -52,14 +55,30 @@ class InputsConfig(_Section):
         return sorted(lags)
 
 
+Anomaly = Literal["none", "mean", "day_of_year"]
+TargetScale = Literal["none", "per_cell", "per_field"]
+
+
+class TargetVariable(_Section):
+    """What is done otherwise with one variable of the target."""
+
+    anomaly: Anomaly | None = Field(default=None, description="In place of prepare.target.anomaly.")
+    scale: TargetScale | None = Field(default=None, description="In place of prepare.target.scale.")
+
+
 class TargetConfig(_Section):
     """How the target is given to models; predictions are turned back into units."""
 
-    anomaly: Literal["none", "mean", "day_of_year"] = Field(
-        default="day_of_year", description="Subtract the train split's mean or day-of-year climatology."
+    anomaly: Anomaly = Field(
+        default="day_of_year",
+        description="Subtract the train split's mean or day-of-year climatology. Precipitation wants 'none': then 0 is "
+        "dry in what models see too.",
     )
-    scale: Literal["none", "per_cell", "per_field"] = Field(
+    scale: TargetScale = Field(
         default="per_field", description="Divide by the train split's deviation at every cell, or one a field."
+    )
+    variables: dict[str, TargetVariable] = Field(
+        default_factory=dict, description="What is done otherwise with single variables, such as {pr: {anomaly: none}}."
     )
     mask: Literal["finite", "all"] = Field(
         default="finite",
@@ -68,6 +87,16 @@ class TargetConfig(_Section):
     min_share: float = Field(
         default=0.5, gt=0, le=1, description="Least share of train days with truth for a cell to count."
     )
+
+    def anomaly_of(self, variable: str) -> Anomaly:
+        """Return what is subtracted from ``variable``."""
+        own = self.variables.get(variable)
+        return self.anomaly if own is None or own.anomaly is None else own.anomaly
+
+    def scale_of(self, variable: str) -> TargetScale:
+        """Return what ``variable`` is divided by."""
+        own = self.variables.get(variable)
+        return self.scale if own is None or own.scale is None else own.scale
 
 
 class PrepareConfig(_Section):

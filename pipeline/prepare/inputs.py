@@ -218,19 +218,19 @@ def lag_names(names: Sequence[str], lags: Sequence[int]) -> tuple[str, ...]:
 
 
 def field(data: xr.Dataset, name: str, grid: Grid, *leading: str) -> np.ndarray:
-    """Return one variable as a host array with the dims ``leading`` and those of ``grid``.
+    """Return one variable as a host array with the dims ``leading`` and the two of ``grid``.
 
     Raises
     ------
     DataError
         If it has other dims.
     """
-    wanted = (*leading, *grid.dims)
+    wanted = (*leading, *grid.file_dims)
     if set(data[name].dims) != set(wanted):
         raise DataError(
             f"variable {name!r}: expected dims {wanted}, got {tuple(data[name].dims)}; select a level first."
         )
-    return np.asarray(data[name].transpose(*wanted).values)
+    return grid.from_file(np.asarray(data[name].transpose(*wanted).values))
 
 
 def _variables(data: xr.Dataset) -> list[str]:

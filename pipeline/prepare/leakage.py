@@ -38,6 +38,7 @@ def check_leakage(
     predictors: Predictors,
     target: xr.Dataset,
     static: Sequence[xr.Dataset] = (),
+    forcings: Sequence[xr.Dataset] = (),
     *,
     config: PrepareConfig,
     split: TimeSplit,
@@ -48,7 +49,8 @@ def check_leakage(
 ) -> LeakageReport:
     """Prepare twice, once with noise for every value after the train span, and compare.
 
-    Takes the arguments of :func:`~pipeline.prepare.prepared.prepare` and a ``seed`` for the noise, which
+    Takes the arguments of :func:`~pipeline.prepare.prepared.prepare`, less the test sets with data of their
+    own, on which nothing is fitted, and a ``seed`` for the noise, which
     also takes half of the truth away and gives truth to cells that have none.
 
     Examples
@@ -63,16 +65,17 @@ def check_leakage(
     ()
     """
 
-    def both(sources: Predictors, truth: xr.Dataset) -> dict[str, bytes]:
+    def both(sources: Predictors, truth: xr.Dataset, series: Sequence[xr.Dataset]) -> dict[str, bytes]:
         prepared = prepare(
-            sources, truth, static, config=config, split=split, months=months, region=region, backend=backend
+            sources, truth, static, series, config=config, split=split, months=months, region=region, backend=backend
         )
         return fitted_bytes(prepared)
 
-    before = both(predictors, target)  # first, as it checks the data
+    before = both(predictors, target, forcings)  # first, as it checks the data
     generator = np.random.default_rng(seed)
     noisy = [(name, _replaced(data, split, generator, missing=0.0)) for name, data in predictors]
-    after = both(noisy, _replaced(target, split, generator, missing=0.5))
+    series = [_replaced(data, split, generator, missing=0.0) for data in forcings]
+    after = both(noisy, _replaced(target, split, generator, missing=0.5), series)
     names = sorted(set(before) | set(after))
     return LeakageReport(tuple(names), tuple(name for name in names if before.get(name) != after.get(name)))
 

@@ -12,12 +12,15 @@ import xarray as xr
 
 from pipeline.backend import Backend
 from pipeline.errors import DataError
+from pipeline.prepare.affine import channel_affine, target_affine
 from pipeline.prepare.align import Axis, Predictors, align, crop
 from pipeline.prepare.arrays import beside, rows
 from pipeline.prepare.climatology import Climatology
 from pipeline.prepare.config import PrepareConfig
+from pipeline.prepare.elsewhere import Elsewhere, TestSource, prepare_elsewhere
 from pipeline.prepare.inputs import build_inputs, lag_names
-from pipeline.prepare.recipe import Recipe
+from pipeline.prepare.recipe import Recipe, Steps
+from pipeline.prepare.scalars import ScalarTransform, forcing_names, forcing_values
 from pipeline.prepare.splits import TimeSplit
 from pipeline.prepare.summary import summarise
 from pipeline.prepare.targets import build_statics, build_truth
@@ -34,28 +37,32 @@ class Prepared(Recipe):
 
     Parameters
     ----------
-    windows : mapping of str to Windows
+    splits : mapping of str to Windows
         The samples of every split, in the order train, validation, tests.
-    time, phase : ndarray, shape (time,)
-        Stamps and phases of the year of all steps, on the host.
-    inputs : array of float32, shape (time, channel, lat, lon)
-        Standardised channels without lags, on the device.
+    steps : Steps
+        All dates of the splits, encoded.
     target : array of float32, shape (time, target, lat, lon)
         In units, NaN outside the mask and where there is no truth, on the device.
+    elsewhere : mapping of str to Elsewhere
+        Test sets with data of their own.
     facts : mapping
         For the report; see :meth:`summary`.
     """
 
-    windows: Mapping[str, Windows]
-    time: np.ndarray
-    phase: np.ndarray
-    inputs: Array
+    splits: Mapping[str, Windows]
+    steps: Steps
     target: Array
+    elsewhere: Mapping[str, Elsewhere]
     facts: Mapping[str, Any]
 
     @property
+    def windows(self) -> dict[str, Windows]:
+        """The samples of every split and of every test set with data of its own, by name."""
+        return {**self.splits, **{name: part.windows for name, part in self.elsewhere.items()}}
+
+    @property
     def names(self) -> tuple[str, ...]:
-        """Names of the splits: train, validation and the test sets."""
+        """Names of the splits: train, validation, the test sets, and those with data of their own."""
         return tuple(self.windows)
 
     def samples(self, name: str) -> Samples:
@@ -68,15 +75,15 @@ class Prepared(Recipe):
         DataError
             If there is no such split.
         """
-        chosen = self._windows(name)
+        chosen, (steps, truth) = self._windows(name), self._data(name)
         xp = self.backend.xp
         target = previous = None
-        if chosen.truth:
-            target = self._transformed(chosen.now)
+        if chosen.truth and truth is not None:
+            target = self._transformed(truth, steps, chosen.now)
             there = beside(chosen.previous >= 0, target)[:, None, None, None]
-            before = self._transformed(np.maximum(chosen.previous, 0))
+            before = self._transformed(truth, steps, np.maximum(chosen.previous, 0))
             previous = xp.where(there, before, xp.full_like(before, float("nan")))
-        return self._samples(name, chosen, self.inputs, self.time, self.phase, target, previous)
+        return self._samples(name, chosen, steps, target, previous)
 
     def truth(self, name: str) -> np.ndarray | None:
         """Return the truth of a split in units, float32 on the host, (time, target, lat, lon).
@@ -88,8 +95,8 @@ class Prepared(Recipe):
         DataError
             If there is no such split.
         """
-        chosen = self._windows(name)
-        return self.backend.to_host(rows(self.target, chosen.now)) if chosen.truth else None
+        chosen, (_, truth) = self._windows(name), self._data(name)
+        return self.backend.to_host(rows(truth, chosen.now)) if chosen.truth and truth is not None else None
 
     def summary(self) -> dict[str, Any]:
         """Return what a report says of the data, as JSON values; keys are those of ``summarise``."""
@@ -115,8 +122,12 @@ class Prepared(Recipe):
 
         return cls(**recipe_parts(folder, backend), **data_parts(folder, backend), backend=backend)
 
-    def _transformed(self, index: np.ndarray) -> Array:
-        return self.transform.forward(rows(self.target, index), self.phase[index])
+    def _transformed(self, truth: Array, steps: Steps, index: np.ndarray) -> Array:
+        return self.transform.forward(rows(truth, index), steps.phase[index])
+
+    def _data(self, name: str) -> tuple[Steps, Array | None]:
+        part = self.elsewhere.get(name)
+        return (self.steps, self.target) if part is None else (part.steps, part.target)
 
     def _windows(self, name: str) -> Windows:
         if name not in self.windows:
@@ -128,12 +139,15 @@ def prepare(
     predictors: Predictors,
     target: xr.Dataset,
     static: Sequence[xr.Dataset] = (),
+    forcings: Sequence[xr.Dataset] = (),
     *,
+    tests: Mapping[str, TestSource] | None = None,
     config: PrepareConfig,
     split: TimeSplit,
     months: Sequence[int] | None = None,
     region: Mapping[str, tuple[float, float]] | None = None,
     backend: Backend,
+    notes: Sequence[str] = (),
 ) -> Prepared:
     """Turn regular datasets into samples; everything fitted is fitted on the train split alone.
 
@@ -144,7 +158,11 @@ def prepare(
     target : Dataset
         The same for what is asked for. A test set whose dates it lacks is predicted and not scored.
     static : sequence of Dataset
-        Fields of dims (lat, lon) or (y, x).
+        Fields of dims (lat, lon) or (y, x), or values of the target's stations.
+    forcings : sequence of Dataset
+        Series of dims (time,), which become channels without a place.
+    tests : mapping of str to TestSource, optional
+        Test sets with data of their own; nothing is fitted on them.
     config : PrepareConfig
         The experiment's ``prepare`` section.
     split : TimeSplit
@@ -155,6 +173,8 @@ def prepare(
         Bounds in ``lat`` and ``lon`` [degrees] inside which target cells are kept.
     backend : Backend
         Where arrays are made and kept.
+    notes : sequence of str
+        What was done to the data before, for the report.
 
     Raises
     ------
@@ -173,11 +193,13 @@ def prepare(
     statics = build_statics(static, truth.grid, config.regrid.method)
     reference = Climatology.fit(truth.values, train, harmonics=config.harmonics)
     transform = TargetTransform.fit(truth.values, train, reference, config.target, truth.names)
-    lags = config.inputs.lags
-    encoder = inputs.transform
+    lags, encoder = config.inputs.lags, inputs.transform
+    names, units = forcing_names(forcings)
+    raw = forcing_values(forcings, axis.time)
+    scalars = ScalarTransform.fit(raw, names, units, train, calendar=config.inputs.calendar)
     schema = Schema(
-        channels=lag_names(encoder.names, lags),
-        channel_units=encoder.units * len(lags),
+        channels=(*lag_names(encoder.names, lags), *scalars.names),
+        channel_units=(*encoder.units * len(lags), *scalars.channel_units),
         targets=truth.names,
         target_units=truth.units,
         input_grid=encoder.grid,
@@ -186,20 +208,32 @@ def prepare(
         static=statics.values,
         statics=statics.names,
         step=np.timedelta64(axis.step, "us"),
+        scalars=scalars.names,
+        channel_affine=channel_affine(encoder, scalars, backend),
+        target_affine=target_affine(transform, backend),
     )
     chosen = _windows_of(axis, lags, inputs.complete, truth.known, truth.without)
+    fitted: dict[str, Any] = {
+        "schema": schema,
+        "transform": transform,
+        "reference": reference,
+        "encoder": encoder,
+        "scalars": scalars,
+        "backend": backend,
+    }
+    recipe = Recipe(**fitted)
+    elsewhere = {
+        name: prepare_elsewhere(recipe, name, source, months, region) for name, source in (tests or {}).items()
+    }
     return Prepared(
-        schema=schema,
-        transform=transform,
-        reference=reference,
-        encoder=encoder,
-        windows=chosen,
-        time=axis.time,
-        phase=axis.phase,
-        inputs=inputs.values,
+        **fitted,
+        splits=chosen,
+        steps=Steps(axis.time, axis.phase, inputs.values, scalars.forward(raw, axis.phase), inputs.complete),
         target=truth.values,
-        facts=summarise(axis, inputs, truth, statics, reference, transform, chosen, config, months),
-        backend=backend,
+        elsewhere=elsewhere,
+        facts=summarise(
+            axis, inputs, truth, statics, reference, transform, chosen, config, months, elsewhere, scalars, notes
+        ),
     )
 
 

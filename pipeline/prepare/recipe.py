@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import xarray as xr
 
 from pipeline.backend import Backend
 from pipeline.errors import DataError
@@ -16,11 +18,37 @@ from pipeline.prepare.arrays import rows
 from pipeline.prepare.climatology import Climatology
 from pipeline.prepare.dates import microseconds, phase_of_year
 from pipeline.prepare.inputs import InputTransform, carry, channel_names, channel_units
+from pipeline.prepare.scalars import ScalarTransform, forcing_values
 from pipeline.prepare.transform import TargetTransform
 from pipeline.prepare.windows import Windows, windows
 from pipeline.samples import Samples, Schema
 
 Array = Any
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """Encoded dates of one source, before lags make samples of them.
+
+    Parameters
+    ----------
+    time : ndarray, shape (time,)
+        Stamps, on the host.
+    phase : ndarray, shape (time,)
+        Phase of the year in [0, 1).
+    inputs : array of float32, shape (time, channel, lat, lon)
+        Standardised channels without lags and scalars, on the device.
+    scalars : ndarray of float32, shape (time, scalar)
+        Channels without a place, on the host.
+    complete : ndarray of bool, shape (time,)
+        Whether all predictors of a date are there.
+    """
+
+    time: np.ndarray
+    phase: np.ndarray
+    inputs: Array
+    scalars: np.ndarray
+    complete: np.ndarray
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -35,6 +63,8 @@ class Recipe:
         From predictors to channels.
     transform : TargetTransform
         From the target to the space of the samples, and back.
+    scalars : ScalarTransform
+        From forcings and dates to the channels without a place.
     reference : Climatology
         The day-of-year climatology of the target, in units.
     backend : Backend
@@ -43,6 +73,7 @@ class Recipe:
 
     schema: Schema
     encoder: InputTransform
+    scalars: ScalarTransform
     transform: TargetTransform
     reference: Climatology
     backend: Backend
@@ -55,13 +86,15 @@ class Recipe:
         """Return the train split's climatology as a normal forecast for ``samples``, in units."""
         return self.reference.forecast(samples.day)
 
-    def encode(self, predictors: Predictors, *, name: str = "input") -> Samples:
+    def encode(self, predictors: Predictors, forcings: Sequence[xr.Dataset] = (), *, name: str = "input") -> Samples:
         """Return samples of new predictors, channels chosen by name; steps that miss a value or a lag are left out.
 
         Parameters
         ----------
         predictors : sequence of (str, Dataset)
             As for ``prepare``; the same dataset names where channels are called ``dataset:variable``.
+        forcings : sequence of Dataset
+            Series of the names that the recipe was fitted with; others are not looked at.
         name : str
             What the samples are called.
 
@@ -72,6 +105,12 @@ class Recipe:
         SplitError
             If no step is complete.
         """
+        steps = self.encode_steps(predictors, forcings)
+        chosen = self.windows_of(steps, name)
+        return self._samples(name, chosen, steps)
+
+    def encode_steps(self, predictors: Predictors, forcings: Sequence[xr.Dataset] = ()) -> Steps:
+        """Return every date that all predictors have, encoded; for the errors see :meth:`encode`."""
         names = channel_names(predictors)
         units = dict(zip(names, channel_units(predictors), strict=True))
         for channel, wanted in zip(self.encoder.names, self.encoder.units, strict=True):
@@ -79,16 +118,32 @@ class Recipe:
                 raise DataError(f"expected a channel {channel!r} among the predictors, got {', '.join(names)}.")
             if units[channel] != wanted:
                 raise DataError(f"channel {channel!r}: expected units {wanted!r}, got {units[channel]!r}; convert it.")
-        time, steps = shared_dates(predictors)
-        raw, _ = carry(predictors, steps, self.encoder.grid, self.encoder.method, self.backend)
+        time, index = shared_dates(predictors)
+        raw, _ = carry(predictors, index, self.encoder.grid, self.encoder.method, self.backend)
         order = np.array([names.index(channel) for channel in self.encoder.names])
         raw = self.backend.xp.take(raw, self.backend.asarray(order), axis=1)
         phase = phase_of_year(time)
         values, missing = self.encoder.forward(raw, phase)
         complete = np.logical_not(self.backend.to_host(missing)).all(axis=1)
-        step = int(self.schema.step / np.timedelta64(1, "us"))
-        chosen = windows(name, np.arange(len(time)), microseconds(time), step, self.encoder.lags, complete, None)
-        return self._samples(name, chosen, values, time, phase)
+        scalars = self.scalars.forward(forcing_values(self._forcings(forcings), time), phase)
+        return Steps(time, phase, values, scalars, complete)
+
+    def windows_of(self, steps: Steps, name: str, known: np.ndarray | None = None) -> Windows:
+        """Return the samples of ``steps``; ``known`` says which have truth, where there is any."""
+        count, step = microseconds(steps.time), int(self.schema.step / np.timedelta64(1, "us"))
+        return windows(name, np.arange(len(count)), count, step, self.encoder.lags, steps.complete, known)
+
+    def _forcings(self, forcings: Sequence[xr.Dataset]) -> list[xr.Dataset]:
+        """Return the series that were fitted, each as a dataset of its own, in their order."""
+        there = {str(name): data[[name]] for data in forcings for name in data.data_vars}
+        for name, units in zip(self.scalars.forcings, self.scalars.units, strict=True):
+            if name not in there:
+                known = ", ".join(there) or "none"
+                raise DataError(f"expected the forcing {name!r} that the models were fitted with, got {known}.")
+            got = str(there[name][name].attrs.get("units", ""))
+            if got != units:
+                raise DataError(f"forcing {name!r}: expected units {units!r}, got {got!r}; convert it.")
+        return [there[name] for name in self.scalars.forcings]
 
     def save(self, folder: Path) -> None:
         """Write all of it into ``folder`` (made if needed) as safetensors and JSON."""
@@ -110,22 +165,19 @@ class Recipe:
         return cls(**recipe_parts(folder, backend), backend=backend)
 
     def _samples(
-        self,
-        name: str,
-        chosen: Windows,
-        inputs: Array,
-        time: np.ndarray,
-        phase: np.ndarray,
-        target: Array | None = None,
-        previous: Array | None = None,
+        self, name: str, chosen: Windows, steps: Steps, target: Array | None = None, previous: Array | None = None
     ) -> Samples:
-        lagged = [rows(inputs, index) for index in chosen.index.T]
+        xp = self.backend.xp
+        parts = [rows(steps.inputs, index) for index in chosen.index.T]
+        if self.scalars.names:
+            numbers = self.backend.asarray(steps.scalars[chosen.now])[:, :, None, None]
+            parts.append(xp.broadcast_to(numbers, (*numbers.shape[:2], *self.schema.input_grid.shape)))
         return Samples(
             name=name,
-            inputs=lagged[0] if len(lagged) == 1 else self.backend.xp.concat(lagged, axis=1),
+            inputs=parts[0] if len(parts) == 1 else xp.concat(parts, axis=1),
             target=target,
             previous=previous,
-            time=time[chosen.now],
-            day=phase[chosen.now],
+            time=steps.time[chosen.now],
+            day=steps.phase[chosen.now],
             schema=self.schema,
         )

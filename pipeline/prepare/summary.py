@@ -11,7 +11,9 @@ from pipeline.prepare.align import Axis
 from pipeline.prepare.climatology import Climatology
 from pipeline.prepare.config import PrepareConfig
 from pipeline.prepare.dates import DAY, calendar_of, iso
+from pipeline.prepare.elsewhere import Elsewhere
 from pipeline.prepare.inputs import Inputs
+from pipeline.prepare.scalars import ScalarTransform
 from pipeline.prepare.targets import Statics, Truth
 from pipeline.prepare.transform import TargetTransform
 from pipeline.prepare.windows import Windows
@@ -27,25 +29,33 @@ def summarise(
     windows: Mapping[str, Windows],
     config: PrepareConfig,
     months: Sequence[int] | None,
+    elsewhere: Mapping[str, Elsewhere],
+    scalars: ScalarTransform,
+    notes: Sequence[str],
 ) -> dict[str, Any]:
     """Return JSON values, by these keys.
 
     ``splits``: for each, the span asked for, first and last sample, steps, samples, segments (seasons),
-    what was dropped and why, whether there is truth. ``gap, calendar, step_days, matched_by, months,
-    notes``: of the time axis. ``channels, targets, statics``: names, units, and cells that never vary or
-    were never seen. ``input_grid, target_grid``: shape and bounds. ``mask``: cells in it and in all.
+    what was dropped and why, whether there is truth, and whether its data are its own. ``gap, calendar,
+    step_days, matched_by, months, notes``: of the time axis. ``channels, scalars, targets, statics``: names,
+    units, and cells that never vary or were never seen. ``input_grid, target_grid``: shape and bounds.
+    ``mask``: cells in it and in all.
     ``regridding``: for each dataset. ``scaling``: the options taken. ``climatology``: harmonics asked for
     and used, and cells with their plain mean.
     """
     return {
-        "splits": {name: _split(axis, name, chosen) for name, chosen in windows.items()},
+        "splits": {name: _split(axis, name, chosen) for name, chosen in windows.items()}
+        | {name: _elsewhere(part) for name, part in elsewhere.items()},
         "gap": axis.split.gap,
         "calendar": calendar_of(axis.time),
         "step_days": axis.step / DAY,
         "matched_by": axis.matched_by,
         "months": None if months is None else list(months),
-        "notes": list(axis.notes) + _notes(reference, inputs),
+        "notes": [*notes, *axis.notes, *_notes(reference, inputs)],
         "channels": _channels(inputs),
+        "scalars": [
+            {"name": name, "units": units} for name, units in zip(scalars.names, scalars.channel_units, strict=True)
+        ],
         "targets": [
             {"name": name, "units": units, "constant_cells": constant}
             for name, units, constant in zip(truth.names, truth.units, transform.constant, strict=True)
@@ -74,6 +84,22 @@ def _split(axis: Axis, name: str, chosen: Windows) -> dict[str, Any]:
         "segments": chosen.segments,
         "dropped": {reason: number for reason, number in chosen.dropped.items() if number},
         "truth": chosen.truth,
+    }
+
+
+def _elsewhere(part: Elsewhere) -> dict[str, Any]:
+    time, chosen = part.steps.time, part.windows
+    return {
+        "span": [iso(time[0])[:10], iso(time[-1])[:10]],
+        "first": iso(time[chosen.now[0]]),
+        "last": iso(time[chosen.now[-1]]),
+        "steps": chosen.steps,
+        "samples": len(chosen.now),
+        "segments": chosen.segments,
+        "dropped": {reason: number for reason, number in chosen.dropped.items() if number},
+        "truth": chosen.truth,
+        "own_data": True,
+        "calendar": calendar_of(time),
     }
 
 

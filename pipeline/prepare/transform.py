@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -64,18 +64,26 @@ class TargetTransform:
             If a target has no finite value in the train split.
         """
         TrainSplit.require(train, "TargetTransform")
-        shift = reference
-        if config.anomaly != "day_of_year":
-            shift = Climatology.fit(truth, train, harmonics=0)
-        if config.anomaly == "none":
-            shift = shift.without_mean()
+        shift = _shift(truth, train, reference, [config.anomaly_of(name) for name in names])
         one = beside(np.ones((len(names), 1, 1), np.float32), truth)
         plain = cls(shift, one, (0,) * len(names))
-        if config.scale == "none":
+        asked = [config.scale_of(name) for name in names]
+        if set(asked) == {"none"}:
             return plain
         anomaly = plain.forward(train.take(truth), train.phase)
-        fitted = Standardiser.fit(anomaly, train.alone(), per=config.scale, names=names)
-        return cls(shift, fitted.deviation, fitted.constant)
+        kinds: dict[str, Standardiser] = {
+            per: Standardiser.fit(anomaly, train.alone(), per=per, names=names)
+            for per in ("per_cell", "per_field")
+            if per in asked
+        }
+        xp = array_namespace(truth)
+        shape = tuple(truth.shape[2:]) if "per_cell" in asked else (1, 1)
+        scales = [one[k, ...] if per == "none" else kinds[per].deviation[k, ...] for k, per in enumerate(asked)]
+        return cls(
+            shift,
+            xp.stack([xp.broadcast_to(scale, shape) for scale in scales]),
+            tuple(0 if per == "none" else kinds[per].constant[k] for k, per in enumerate(asked)),
+        )
 
     def forward(self, truth: Array, phase: np.ndarray) -> Array:
         """Return the transformed target, float32, shape (time, target, lat, lon).
@@ -104,3 +112,22 @@ class TargetTransform:
         xp = array_namespace(self.scale)
         shift = self.shift.mean_at(phase)
         return prediction.affine(xp.broadcast_to(self.scale, shift.shape), shift)
+
+
+def _shift(truth: Array, train: TrainSplit, reference: Climatology, asked: Sequence[str]) -> Climatology:
+    """Return what is subtracted, target by target: the reference, the plain mean or zero."""
+    if set(asked) == {"day_of_year"}:
+        return reference
+    plain = Climatology.fit(truth, train, harmonics=0)
+    base = reference if "day_of_year" in asked else plain
+    xp = array_namespace(truth)
+    parts = []
+    for k, anomaly in enumerate(asked):
+        if anomaly == "day_of_year":
+            parts.append(base.mean[:, k, ...])
+            continue
+        mean = plain.mean[:, k, ...] * (1.0 if anomaly == "mean" else 0.0)
+        # Further coefficients of zero, NaN where there is no value, as the others have.
+        parts.append(xp.concat([mean, xp.concat([0.0 * mean] * (base.mean.shape[0] - 1), axis=0)], axis=0)
+                     if base.mean.shape[0] > 1 else mean)  # fmt: skip
+    return replace(base, mean=xp.stack(parts, axis=1))

@@ -147,5 +147,5 @@ def test_it_is_fitted_on_a_train_split_alone(field, cpu):
 
 def test_data_without_a_grid_are_refused(field, cpu):
     split = TimeSplit(("1990", "1991"), ("1992", "1992"), {"test": ("1993", "1993")})
-    with pytest.raises(DataError, match="expected dims lat and lon, or y and x with 2-D lat and lon"):
+    with pytest.raises(DataError, match="expected dims lat and lon, y and x with 2-D lat and lon, or station"):
         build([("era", field("tas").rename(lat="latitude"))], field("t2m"), split, cpu)

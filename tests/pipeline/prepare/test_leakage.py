@@ -52,7 +52,7 @@ def test_the_check_finds_a_scaler_that_looks_ahead(field, split, cpu, monkeypatc
         TrainSplit, "take", lambda self, values: values if values.shape[1] == 2 else honest(self, values)
     )
     report = check_leakage([("era", field("psl", "tas"))], field("tas"), config=config, split=split, backend=cpu)
-    assert set(report.moved) == {"input_mean", "input_deviation", "train/inputs"}
+    assert set(report.moved) == {"input_mean", "input_deviation", "channel_scale", "channel_shift", "train/inputs"}
 
 
 def test_the_check_finds_a_value_inside_the_train_span(field, cpu):

@@ -198,7 +198,7 @@ def test_other_calendars_and_anomalies_are_saved_too(field, days, cpu, tmp_path)
     )
     prepared.save(tmp_path)
     again = Prepared.load(tmp_path, cpu)
-    assert list(again.time) == list(prepared.time)
+    assert list(again.steps.time) == list(prepared.steps.time)
     np.testing.assert_array_equal(again.encoder.anomaly.mean, prepared.encoder.anomaly.mean)
 
 
@@ -209,11 +209,11 @@ def test_a_folder_without_prepared_data_says_what_is_missing(prepared, tmp_path)
     ):
         Prepared.load(tmp_path, prepared.backend)
     prepared.save(tmp_path)
-    (tmp_path / "target.npy").unlink()
-    with pytest.raises(DataError, match=r"target\.npy is not there\. Prepare again\.$"):
+    (tmp_path / "prepared-target.npy").unlink()
+    with pytest.raises(DataError, match=r"prepared-target\.npy is not there\. Prepare again\.$"):
         Prepared.load(tmp_path, prepared.backend)
     (tmp_path / "recipe.json").write_text('{"format": 0}')
-    with pytest.raises(DataError, match=r"^expected prepared data of format 1 in .*, got 0\.$"):
+    with pytest.raises(DataError, match=r"^expected prepared data of format 2 in .*, got 0\.$"):
         Prepared.load(tmp_path, prepared.backend)
 
 

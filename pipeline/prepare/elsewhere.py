@@ -1,0 +1,144 @@
+"""Test sets with data of their own: another model run or period, prepared with what was fitted on train."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from pipeline.errors import DataError, SplitError
+from pipeline.grid import Grid
+from pipeline.prepare.align import Predictors, crop, steps_at
+from pipeline.prepare.arrays import rows
+from pipeline.prepare.dates import calendar_of, components, iso, microseconds, parse
+from pipeline.prepare.inputs import field
+from pipeline.prepare.recipe import Recipe, Steps
+from pipeline.prepare.windows import Windows
+
+Array = Any
+
+
+@dataclass(frozen=True, eq=False)
+class TestSource:
+    """What a test set with data of its own is made of.
+
+    Parameters
+    ----------
+    predictors : sequence of (str, Dataset)
+        Under the dataset names of the training predictors, whose place they take.
+    target : Dataset or None
+        The truth; None where there is none.
+    forcings : sequence of Dataset
+        Series without a place.
+    span : tuple of str, or None
+        First and last date, both included; None for all.
+    """
+
+    predictors: Predictors
+    target: xr.Dataset | None = None
+    forcings: Sequence[xr.Dataset] = ()
+    span: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Elsewhere:
+    """A prepared test set with data of its own.
+
+    Parameters
+    ----------
+    steps : Steps
+        Its encoded dates.
+    target : array of float32, shape (time, target, lat, lon), or None
+        In units, NaN outside the mask and where there is no truth, on the device.
+    windows : Windows
+        Its samples.
+    """
+
+    steps: Steps
+    target: Array | None
+    windows: Windows
+
+
+def prepare_elsewhere(
+    recipe: Recipe,
+    name: str,
+    source: TestSource,
+    months: Sequence[int] | None,
+    region: Mapping[str, tuple[float, float]] | None,
+) -> Elsewhere:
+    """Return the test set called ``name``; nothing is fitted on it.
+
+    Its dates may be those of the train split: it is another world. Channels are chosen by name.
+
+    Raises
+    ------
+    DataError
+        If a channel is missing, the times cannot be matched, or the truth lies on another grid.
+    SplitError
+        If no date is left, or there is no truth where one was given.
+    """
+    try:
+        steps = _within(recipe.encode_steps(source.predictors, source.forcings), source.span, months)
+        target = None if source.target is None else _truth(recipe, crop(source.target, region), steps.time)
+    except (DataError, SplitError) as error:
+        raise type(error)(f"test set {name!r}: {error}") from error
+    known = None
+    if target is not None:
+        xp = recipe.backend.xp
+        known = recipe.backend.to_host(xp.any(xp.isfinite(target), axis=(1, 2, 3)))
+    return Elsewhere(steps, target, recipe.windows_of(steps, name, known))
+
+
+def _within(steps: Steps, span: tuple[str, str] | None, months: Sequence[int] | None) -> Steps:
+    chosen = np.ones(len(steps.time), bool)
+    if span is not None:
+        calendar = calendar_of(steps.time)
+        try:
+            first, after = parse(span[0], calendar)[0], parse(span[1], calendar)[1]
+        except ValueError as error:
+            raise SplitError(f"span: {error}.") from error
+        count = microseconds(steps.time)
+        chosen &= (count >= first) & (count < after)
+    if months is not None:
+        chosen &= np.isin(components(steps.time)[:, 1], list(months))
+    index = np.flatnonzero(chosen)
+    if not index.size:
+        raise SplitError(
+            f"expected dates in {span or 'its span'} and data.months {months!r}, got none; the predictors span "
+            f"{iso(steps.time[0])} to {iso(steps.time[-1])}."
+        )
+    inputs = rows(steps.inputs, index)
+    return Steps(steps.time[index], steps.phase[index], inputs, steps.scalars[index], steps.complete[index])
+
+
+def _truth(recipe: Recipe, target: xr.Dataset, time: np.ndarray) -> Array:
+    schema, backend = recipe.schema, recipe.backend
+    grid = Grid.of(target)
+    if not grid.same(schema.target_grid):
+        raise DataError(
+            f"expected the truth on the {schema.target_grid.shape} cells that the models were fitted on, got "
+            f"{grid.shape} cells elsewhere."
+        )
+    missing = [name for name in schema.targets if name not in target]
+    if missing:
+        raise DataError(
+            f"expected the targets {', '.join(schema.targets)}, got {', '.join(map(str, target.data_vars))}."
+        )
+    where = steps_at(time, target, "the target")
+    there = where >= 0
+    host = np.full((len(time), len(schema.targets), *grid.shape), np.nan, np.float32)
+    for position, (name, units) in enumerate(zip(schema.targets, schema.target_units, strict=True)):
+        got = str(target[name].attrs.get("units", ""))
+        if got != units:
+            raise DataError(f"target {name!r}: expected units {units!r}, got {got!r}; convert it in the catalog.")
+        host[there, position] = field(target, name, grid, "time")[where[there]]
+    host[..., ~schema.mask] = np.nan
+    host[~np.isfinite(host)] = np.nan
+    if not np.isfinite(host).any():
+        raise SplitError(
+            "expected truth on some date of the predictors, got none; leave `target` out, and it is not scored."
+        )
+    return backend.asarray(host)
