@@ -70,7 +70,7 @@ def to_dataset(
             values = getattr(fields, name)
             if values is not None:
                 attrs = {"long_name": words.format(variable), "units": _units(name, units[variable])}
-                parts[f"{variable}_{name}"] = _compressed(grid.dims, on_grid(values, mask), attrs)
+                parts[f"{variable}_{name}"] = _compressed(grid.file_dims, grid.to_file(on_grid(values, mask)), attrs)
         found = diagnostics[variable]
         if found is not None:
             parts |= _curves(found, variable, units[variable])

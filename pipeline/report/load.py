@@ -114,7 +114,15 @@ class Run:
         path = self.path / folder / f"{model}.nc"
         if not path.is_file():
             return None
-        return xr.load_dataset(path) if keep else xr.open_dataset(path, cache=False)
+        return in_rows(xr.load_dataset(path) if keep else xr.open_dataset(path, cache=False))
+
+
+def in_rows(data: xr.Dataset) -> xr.Dataset:
+    """Return a table of stations with the dims of arrays, (row, station), so that they are drawn as cells are."""
+    if "station" not in data.dims:
+        return data
+    rows = {name: field.expand_dims("row", -2) for name, field in data.data_vars.items() if "station" in field.dims}
+    return data.assign({name: field.transpose(..., "row", "station") for name, field in rows.items()})
 
 
 def load_run(path: str | Path) -> Run:

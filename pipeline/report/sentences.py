@@ -141,14 +141,16 @@ def skill(study: Study, variable: str, split: str) -> str:
     )
 
 
-def where(model: str, reference: str | None, skill_map: np.ndarray, low: np.ndarray, high: np.ndarray) -> str:
-    """Say in how many cells the model beats the baseline, surely or not."""
+def where(
+    model: str, reference: str | None, skill_map: np.ndarray, low: np.ndarray, high: np.ndarray, cell: str = "cell"
+) -> str:
+    """Say in how many cells (or stations) the model beats the baseline, surely or not."""
     good = np.isfinite(skill_map)
     count = max(int(good.sum()), 1)
     ahead, sure, lost = (float((part & good).sum() / count) for part in (skill_map > 0, low > 0, high < 0))
     worse = f"in {percent(lost)} it is beyond doubt worse" if lost else "nowhere is it beyond doubt worse"
     certain = f", beyond doubt in {percent(sure)}" if sure else ", nowhere beyond doubt"
-    share = f"in {percent(ahead)} of the cells{certain}" if ahead else "in no cell"
+    share = f"in {percent(ahead)} of the {cell}s{certain}" if ahead else f"in no {cell}"
     return f"{label(model)} beats {label(reference or 'the baseline')} {share}; {worse}."
 
 

@@ -94,7 +94,7 @@ def draw_map(
     ``earth`` is False for a made region, on which the coastlines of the Earth have no place.
     """
     lon, lat, order = _plot_grid(grid)
-    box = _box(lon, lat)
+    box = _box(lon, lat, 0.08 if grid.stations else 0.0)
     stretch = 1 / max(np.cos(np.deg2rad((box.south + box.north) / 2)), 0.2)
     left, right, top, bottom = 34, 8, 4, 48
     room = width - left - right
@@ -106,7 +106,10 @@ def draw_map(
     def draw(figure: Any, theme: Theme) -> None:
         start = left + (room - wide) / 2
         axes = figure.add_axes((start / width, bottom / height, wide / width, tall / height))
-        _field(axes, panel, lon, lat, order, scale, theme)
+        if grid.stations:
+            _stations(axes, panel, lon, lat, scale, theme)
+        else:
+            _field(axes, panel, lon, lat, order, scale, theme)
         if earth:
             _lines(axes, box, theme)
         _frame(axes, box, theme)
@@ -141,6 +144,28 @@ def _field(axes: Any, panel: MapPanel, lon: Any, lat: Any, order: tuple[Any, Any
                 color=colour,
                 markeredgewidth=line,
             )
+
+
+def _stations(axes: Any, panel: MapPanel, lon: Any, lat: Any, scale: Scale, theme: Theme) -> None:
+    """Draw a disc at each station; one without a value is a ring."""
+    axes.set_facecolor("none")
+    values = np.asarray(panel.field, float).ravel()
+    known = np.isfinite(values)
+    x, y = lon.ravel(), lat.ravel()
+    size = float(np.clip(1600 / len(values), 12, 90))
+    axes.scatter(
+        x[known], y[known], c=values[known], cmap=scale.colours(theme), vmin=scale.low, vmax=scale.high, s=size,
+        edgecolors=theme.text, linewidths=0.6, zorder=3,
+    )  # fmt: skip
+    axes.scatter(x[~known], y[~known], s=size, facecolors="none", edgecolors=theme.muted, linewidths=0.8, zorder=3)
+    if panel.unsure is not None:
+        unsure = np.asarray(panel.unsure, bool).ravel() & known
+        axes.scatter(x[unsure], y[unsure], s=4, color=theme.text, linewidths=0, zorder=4)
+    if panel.ring is not None:
+        axes.plot(
+            [panel.ring[0]], [panel.ring[1]], "o", markersize=15, markerfacecolor="none", color=theme.text,
+            markeredgewidth=1.5, zorder=5,
+        )  # fmt: skip
 
 
 def _lines(axes: Any, box: coast.Box, theme: Theme) -> None:
@@ -214,10 +239,12 @@ def _plot_grid(grid: Grid) -> tuple[np.ndarray, np.ndarray, tuple[Any, Any]]:
     return lon[east], grid.lat[north], np.ix_(north, east)  # type: ignore[return-value]
 
 
-def _box(lon: np.ndarray, lat: np.ndarray) -> coast.Box:
+def _box(lon: np.ndarray, lat: np.ndarray, margin: float) -> coast.Box:
+    """Return the bounds of a grid's cells; of 2-D coordinates their own, with a share of the extent around."""
+
     def half(values: np.ndarray) -> float:
         if values.ndim == 2:
-            return 0.0
+            return max(margin * float(values.max() - values.min()), 0.5 if margin else 0.0)
         return float(np.median(np.diff(values))) / 2 if len(values) > 1 else 0.5
 
     x, y = half(lon), half(lat)

@@ -19,12 +19,13 @@ _LONGEST = 180
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell: its place in arrays of shape (lat, lon), its position in degrees, and what it is in the middle of."""
+    """A cell: its place in arrays of shape (lat, lon), its position, its place in words, what it is the middle of."""
 
     row: int
     column: int
     lat: float
     lon: float
+    words: str
     ranked_by: str
 
 
@@ -40,7 +41,8 @@ def median_cell(study: Study, data: xr.Dataset, variable: str) -> Cell | None:
     good = np.flatnonzero(np.isfinite(values))
     middle = good[np.argsort(values[good], kind="stable")[(len(good) - 1) // 2]]
     row, column = (int(index) for index in np.unravel_index(int(middle), ranked.shape))
-    return Cell(row, column, *position(Grid.of(data), row, column), by)
+    grid = Grid.of(data)
+    return Cell(row, column, *position(grid, row, column), spot(grid, row, column), by)
 
 
 def series(study: Study, test: xr.Dataset, variable: str, cell: Cell) -> Figure | None:
@@ -59,12 +61,12 @@ def series(study: Study, test: xr.Dataset, variable: str, cell: Cell) -> Figure 
     )
     record = time.Series(times[part], truth[part], mean[part], bands)
     first, last = str(record.time[0])[:10], str(record.time[-1])[:10]
-    where = f"{place(cell.lat, cell.lon)}, {first} to {last}{_inside(record)}"
+    where = f"{cell.words}, {first} to {last}{_inside(record)}"
     unit = numbers.units(study.field_units[variable])
     axis = f"{variable} [{unit}]" if unit else variable
     picture = time.series(record, study.colours[study.headline], axis, f"Truth and prediction at {where}.")
     caption = (
-        f"{variable} at {where}. It is the cell with the median {cell.ranked_by}, in the stretch of "
+        f"{variable} at {where}. It is the {kind(grid)} with the median {cell.ranked_by}, in the stretch of "
         f"{study.split} with the "
         f"median error. Model: {numbers.label(study.headline)}."
     )
@@ -80,6 +82,16 @@ def position(grid: Grid, row: int, column: int) -> tuple[float, float]:
     if grid.lat.ndim == 2:
         return float(grid.lat[row, column]), float(grid.lon[row, column])
     return float(grid.lat[row]), float(grid.lon[column])
+
+
+def spot(grid: Grid, row: int, column: int) -> str:
+    """Return where a cell is in words: its position, or the station's name."""
+    return f"station {grid.stations[column]}" if grid.stations else place(*position(grid, row, column))
+
+
+def kind(grid: Grid) -> str:
+    """Return what the cells of a grid are called: ``cell`` or ``station``."""
+    return "station" if grid.stations else "cell"
 
 
 def place(lat: float, lon: float) -> str:

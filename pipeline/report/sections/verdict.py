@@ -11,6 +11,7 @@ from pipeline.grid import Grid
 from pipeline.report import error_bars, numbers, sentences
 from pipeline.report.figures import Picture, bars, maps, trust
 from pipeline.report.sections import curves
+from pipeline.report.sections.cell import kind
 from pipeline.report.study import METRIC, VALIDATION, Study
 
 _HIGH = 292
@@ -87,7 +88,7 @@ def skill_map(study: Study, data: xr.Dataset, variable: str, *, highest: int = 3
     field, low, high = (bound(data, f"{variable}_skill{end}") for end in ("", "_low", "_high"))
     if not np.isfinite(field).any():
         return None
-    alt = sentences.where(study.headline, study.rival, field, low, high)
+    alt = sentences.where(study.headline, study.rival, field, low, high, kind(Grid.of(data)))
     # Without an interval nothing is dotted: NaN compares as false.
     panel = maps.MapPanel(field, f"RMSE reduction against {numbers.label(study.rival)}", alt, (low <= 0) & (high >= 0))
     return maps.draw_map(

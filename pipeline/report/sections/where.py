@@ -11,7 +11,7 @@ from pipeline.grid import Grid
 from pipeline.report import numbers, sentences
 from pipeline.report.figures import maps
 from pipeline.report.sections import Block, Figure, Heading, Section, slug
-from pipeline.report.sections.cell import Cell, median_cell, place, position, series
+from pipeline.report.sections.cell import Cell, kind, median_cell, series, spot
 from pipeline.report.sections.verdict import bound, skill_map
 from pipeline.report.study import Study
 
@@ -63,13 +63,13 @@ def _variable(study: Study, data: xr.Dataset | None, variable: str) -> tuple[lis
 def _lead(study: Study, data: xr.Dataset, variable: str) -> str:
     field, low, high = (bound(data, f"{variable}_skill{end}") for end in ("", "_low", "_high"))
     if study.rival is not None and np.isfinite(field).any():
-        return sentences.where(study.headline, study.rival, field, low, high)
+        return sentences.where(study.headline, study.rival, field, low, high, kind(Grid.of(data)))
     rmse = bound(data, f"{variable}_rmse")
     low_rmse, high_rmse = (float(x) for x in np.nanquantile(rmse, [0.05, 0.95]))
     unit = numbers.units(study.units[variable])
     return (
         f"The RMSE of {numbers.label(study.headline)} runs from {numbers.interval(low_rmse, high_rmse)} "
-        f"{unit} in nine of ten cells."
+        f"{unit} in nine of ten {kind(Grid.of(data))}s."
     )
 
 
@@ -84,7 +84,7 @@ def _maps(study: Study, data: xr.Dataset, variable: str, cell: Cell | None) -> F
         sure = float(np.mean(((low > 0) | (high < 0))[np.isfinite(bias)]))
         alt = (
             f"{name} is on average {numbers.with_units(numbers.number(abs(mean)), unit)} {direction}; "
-            f"the bias differs from zero beyond doubt in {numbers.percent(sure)} of the cells."
+            f"the bias differs from zero beyond doubt in {numbers.percent(sure)} of the {kind(grid)}s."
         )  # fmt: skip
         panel = maps.MapPanel(bias, "Bias", alt, (low <= 0) & (high >= 0))
         pictures.append(maps.draw_map(panel, grid, maps.Scale.of("field", unit, bias), earth=study.on_earth))
@@ -96,18 +96,15 @@ def _maps(study: Study, data: xr.Dataset, variable: str, cell: Cell | None) -> F
     skill = skill_map(study, data, variable)
     pictures += [skill] if skill is not None else []
     caption = (
-        f"{name} on {sentences.named_set(study.split)}, {variable}, mean over all times of each cell. Dots: the "
-        "95\u00a0% "
-        f"interval includes zero.{' Ring: the median cell.' if cell is not None else ''}"
+        f"{name} on {sentences.named_set(study.split)}, {variable}, mean over all times of each {kind(grid)}. Dots: "
+        f"the 95\u00a0% interval includes zero.{f' Ring: the median {kind(grid)}.' if cell is not None else ''}"
     )
     return Figure(slug("maps", variable), tuple(pictures), caption)
 
 
 def _corner(field: np.ndarray, grid: Grid, pick: object) -> str:
     row, column = np.unravel_index(pick(field), field.shape)  # type: ignore[operator]
-    lat, lon = position(grid, int(row), int(column))
-    value = float(field[row, column])
-    return f"{place(lat, lon)} ({numbers.number(value)})"
+    return f"{spot(grid, int(row), int(column))} ({numbers.number(float(field[row, column]))})"
 
 
 def _days(test: xr.Dataset, variable: str) -> tuple[Day, Day] | None:
@@ -150,12 +147,12 @@ def _day_figures(study: Study, test: xr.Dataset, variable: str, days: tuple[Day,
         gap = day.mean - day.truth
         row, column = np.unravel_index(int(np.nanargmax(np.abs(gap))), gap.shape)
         amount = numbers.with_units(numbers.number(float(gap[row, column]), sign=True), unit)
-        spot = place(*position(grid, int(row), int(column)))
+        here = spot(grid, int(row), int(column))
         alts = (
             f"Truth on {day.date}: from {numbers.interval(float(np.nanmin(day.truth)), float(np.nanmax(day.truth)))}.",
             f"Prediction on {day.date}: from "
             f"{numbers.interval(float(np.nanmin(day.mean)), float(np.nanmax(day.mean)))}.",
-            f"Error on {day.date}: the largest, {amount}, is at {spot}.",
+            f"Error on {day.date}: the largest, {amount}, is at {here}.",
         )
         parts = (("Truth", day.truth, field), ("Prediction", day.mean, field), ("Prediction less truth", gap, error))
         pictures = tuple(
