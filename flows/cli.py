@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands import data, experiments, run, runs, tools
+from flows.commands import cordex, data, experiments, run, runs, tools
 from pipeline import __version__
 from pipeline.errors import FinescaleError
 
@@ -37,6 +37,7 @@ app.command("doctor")(tools.doctor)
 app.command("check-leakage")(tools.check_leakage)
 app.add_typer(experiments.app, name="experiments")
 app.add_typer(data.app, name="data")
+app.add_typer(cordex.app, name="cordex")
 app.add_typer(runs.app, name="runs")
 
 

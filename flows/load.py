@@ -164,5 +164,5 @@ def _assign(node: Any, key: str, value: Any, text: str, where: str) -> None:
 
 def dump(experiment: Experiment) -> str:
     """Return the experiment as YAML, every default written out."""
-    tree = experiment.model_dump(mode="json")
+    tree = experiment.model_dump(mode="json", by_alias=True)
     return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=100)

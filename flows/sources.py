@@ -78,19 +78,22 @@ def _names(source: Source, used: dict[str, Entry]) -> list[str]:
 
 def _refuse_the_answer(experiment: Experiment, used: dict[str, Entry]) -> None:
     """Refuse a predictor that is the target of the same day: every score would be perfect and mean nothing."""
-    target = experiment.data.target
+    data = experiment.data
     if 0 not in experiment.prepare.inputs.lags:
         return
-    for source in experiment.data.predictors:
-        if source.coarsen is not None:  # a super-resolution: its block means are what is known
-            continue
-        same = set(_names(source, used)) & set(_names(target, used)) if source.dataset == target.dataset else set()
-        if same:
-            raise ConfigError(
-                f"data.predictors: {source.dataset!r} gives {', '.join(sorted(same))} of the same day, which is the "
-                "target itself. Leave it out, coarsen it (coarsen: 4), or give earlier days only: prepare.inputs.lags "
-                "without 0."
-            )
+    asked = [("data", data.predictors, data.target)]
+    asked += [(f"data.tests.{name}", test.predictors, test.target) for name, test in data.tests.items() if test.target]
+    for where, predictors, target in asked:
+        for source in predictors:
+            if (source.coarsen or 1) > (target.coarsen or 1):  # a super-resolution: its block means are what is known
+                continue
+            same = set(_names(source, used)) & set(_names(target, used)) if source.dataset == target.dataset else set()
+            if same:
+                raise ConfigError(
+                    f"{where}.predictors: {source.dataset!r} gives {', '.join(sorted(same))} of the same day, which is "
+                    "the target itself. Leave it out, coarsen it (coarsen: 4), or give earlier days only: "
+                    "prepare.inputs.lags without 0."
+                )
 
 
 def _check_regridding(experiment: Experiment, used: dict[str, Entry]) -> None:

@@ -48,10 +48,20 @@ class Table:
         return self.backend.asarray(weight, dtype=self.backend.xp.float64)
 
     def rows(self, samples: Samples) -> Array:
-        """Return the inputs as float64, shape (time, channel * lat * lon), channels in the layout's order."""
+        """Return the inputs as float64, shape (time, field * lat * lon + scalar), channels in the layout's order.
+
+        A channel without a place is one column: as many as there are cells would make it weigh that
+        much more in a distance, and be that much less shrunk in a regression.
+        """
         xp, order = self.backend.xp, self.layout.order(samples)
         inputs = samples.inputs if order is None else xp.take(samples.inputs, self.backend.asarray(order), axis=1)
-        return xp.astype(xp.reshape(inputs, (len(samples), -1)), xp.float64)
+        fields = self.layout.fields
+        scalars = [place for place in range(len(self.layout.channels)) if place not in fields]
+        if not scalars:
+            return xp.astype(xp.reshape(inputs, (len(samples), -1)), xp.float64)
+        maps = xp.reshape(xp.take(inputs, self.backend.asarray(fields), axis=1), (len(samples), -1))
+        numbers = xp.take(inputs[:, :, 0, 0], self.backend.asarray(scalars), axis=1)
+        return xp.astype(xp.concat([maps, numbers], axis=1), xp.float64)
 
     def columns(self, field: Array | None, name: str = "train") -> Array:
         """Return a field of shape (time, target, lat, lon) as float64, shape (time, column).

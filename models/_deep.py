@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import csv
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import numpy as np
 import torch
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from models._constraint import ConstraintConfig, check_family, check_units, constrain
 from models._layout import Layout
-from pipeline.errors import DataError, UnknownNameError
+from pipeline.errors import ConfigError, DataError
 from pipeline.model import Context, Model, ModelConfig
 from pipeline.prediction import Prediction
 from pipeline.samples import Samples
+from pipeline.seeding import derive_seed
 from pipeline.training import loop
 from pipeline.training.config import TrainingConfig
 from pipeline.training.loop import Epoch, Tensors, Trained
-from pipeline.training.losses import LOSSES, Loss
+from pipeline.training.losses import Loss, LossSpec, Place, describe, make_loss
 from pipeline.training.randomness import seeded
 
 WEIGHTS, HISTORY = "weights.safetensors", "history.csv"
@@ -30,16 +35,33 @@ WEIGHTS, HISTORY = "weights.safetensors", "history.csv"
 class DeepConfig(TrainingConfig):
     """Options of every deep model: those of the training loop, flat, and the loss."""
 
-    loss: str = Field(default="normal_nll", description="A name of the loss registry; it decides the head too.")
+    loss: LossSpec = Field(
+        default="normal_nll",
+        description="A loss by name, {kind: name, ...options}, or a list of such with a weight each; decides the head.",
+    )
+    constraint: ConstraintConfig | None = Field(
+        default=None,
+        description="{kind: additive, multiplicative or softmax, channel: name}: means over coarse cells are held to "
+        "that channel, the same variable on the coarse grid.",
+    )
 
-    @field_validator("loss")
+    @field_validator("loss", mode="before")
     @classmethod
-    def _known_loss(cls, loss: str) -> str:
+    def _known_loss(cls, loss: Any) -> Any:
         try:
-            LOSSES.get(loss)
-        except UnknownNameError as error:
+            make_loss(loss)
+        except ConfigError as error:
             raise ValueError(str(error)) from error
         return loss
+
+    @model_validator(mode="after")
+    def _suits_the_constraint(self) -> DeepConfig:
+        if self.constraint is not None:
+            try:
+                check_family(self.constraint, make_loss(self.loss))
+            except ConfigError as error:
+                raise ValueError(str(error)) from error
+        return self
 
 
 class DeepModel(Model):
@@ -62,21 +84,44 @@ class DeepModel(Model):
     def build(self, layout: Layout, parameters: int) -> nn.Module:
         """Return the network with weights as they are before training, drawn from torch's generator."""
 
+    def answer(self, inputs: Tensor, context: Context) -> Tensor:
+        """Return what the network says of a batch, shape (time, parameter, target, cell).
+
+        A model whose network draws its own members overrides this to draw as many as a prediction
+        should have, from torch's own generator. It is then asked for one sample at a time, with that
+        generator started from (the member's seed, the sample's date): members are the same whatever
+        the batch, the block of time or the selection of samples. That costs one call a sample, whose
+        draws fill a batch of their own.
+        """
+        output: Tensor = self._network(inputs)
+        return output
+
     @property
     def _loss(self) -> Loss:
-        loss: Loss = LOSSES.get(self.config.loss)()
-        return loss
+        return make_loss(self.config.loss)
+
+    def _built(self, loss: Loss, learned: Tensor | None = None) -> nn.Module:
+        """Return the network before training, held to the constraint, if there is one and ``learned`` suits it."""
+        network = self.build(self._layout, len(loss.parameters))
+        if self.config.constraint is not None:
+            constraint = constrain(network, self._layout, loss, self.config.constraint)
+            if learned is not None:
+                constraint.to(learned.device).check_inputs(learned)
+        return network
 
     def fit(self, train: Samples, validation: Samples, context: Context) -> Self:
         """Train on ``train``; the epoch with the least validation loss is kept."""
         self._layout, loss = Layout.of(train.schema), self._loss
+        learned = self._tensors(train, context)
+        if self.config.constraint is not None:
+            check_units(self.config.constraint, train.schema)
         # Drawn on the host, so that every device starts from the same weights.
         with seeded(context.seed_for("weights")):
-            network = self.build(self._layout, len(loss.parameters))
+            network = self._built(loss, learned.inputs)
         self._network = network.to(context.backend.torch_device)
         self._trained = loop.train(
             self._network,
-            self._tensors(train, context),
+            learned,
             self._tensors(validation, context),
             loss,
             self.config,
@@ -89,19 +134,41 @@ class DeepModel(Model):
 
     def predict(self, inputs: Samples, context: Context) -> Prediction:
         """Return the distribution that the loss defines; NaN outside of the mask."""
-        fields_in = self._inputs(inputs, context)
+        loss = self._loss
         self._network.eval()
         with torch.no_grad():
-            batches = torch.split(fields_in, self.config.batch_size)
-            parts = [self._loss.distribution(self._network(batch).float()) for batch in batches]
-        joined = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+            parts = [loss.distribution(output.float()) for output in self._answers(inputs, context)]
+        # Time stands third from the end, behind members where there are any.
+        joined = {name: torch.cat([part[name] for part in parts], dim=-3) for name in parts[0]}
         maps = {name: self._maps(cells, torch.nan) for name, cells in joined.items()}
-        return Prediction(self._loss.family, {name: context.backend.from_torch(map_) for name, map_ in maps.items()})
+        return Prediction(loss.family, {name: context.backend.from_torch(map_) for name, map_ in maps.items()})
+
+    def _answers(self, samples: Samples, context: Context) -> Iterator[Tensor]:
+        inputs = self._inputs(samples, context)
+        if not self._draws:
+            for batch in torch.split(inputs, self.config.batch_size):
+                yield self.answer(batch, context)
+            return
+        seed = context.seed_for("draws")
+        for one, date in zip(torch.split(inputs, 1), samples.time, strict=True):
+            with seeded(derive_seed(seed, str(date)), str(inputs.device)):
+                output = self.answer(one, context)
+            yield output
+
+    @property
+    def _draws(self) -> bool:
+        """Whether the network draws its own members."""
+        return type(self).answer is not DeepModel.answer
 
     def network(self, samples: Samples, context: Context) -> nn.Module:
         """Return the mean as a module for inputs with the channels of ``samples``; zero outside of the mask."""
         order = self._layout.order(samples)
-        return _Mean(self._network, self._loss, self._layout, order).to(context.backend.torch_device).eval()
+        seed = context.seed_for("draws") if self._draws else None
+        return _Mean(self.steady(), self._loss, self._layout, order, seed).to(context.backend.torch_device).eval()
+
+    def steady(self) -> nn.Module:
+        """Return the network for explanations; one that draws noise gives all samples of a call the same."""
+        return self._network
 
     def _inputs(self, samples: Samples, context: Context) -> Tensor:
         order = self._layout.order(samples)
@@ -113,8 +180,20 @@ class DeepModel(Model):
             raise DataError(f"{samples.name}: expected a target to learn from, got a split without truth.")
         cells = torch.as_tensor(self._layout.mask, device=context.backend.torch_device)
         target: Tensor = context.backend.to_torch(samples.target)
-        area = torch.as_tensor(self._layout.target_grid.area, dtype=torch.float32)[cells.cpu()]
-        return Tensors(self._inputs(samples, context), target[..., cells], (area / area.mean()).to(cells.device))
+        return Tensors(self._inputs(samples, context), target[..., cells], self._place(cells))
+
+    def _place(self, cells: Tensor) -> Place:
+        layout = self._layout
+        area = torch.as_tensor(layout.target_grid.area, dtype=torch.float32)[cells.cpu()]
+        index = cells.flatten().nonzero()[:, 0]
+        affine, units = layout.target_affine, {}
+        if affine is not None:
+            shape = (len(layout.targets), *layout.mask.shape)
+            for part, values in (("scale", affine.scale), ("shift", affine.shift)):
+                wide = np.broadcast_to(values, shape)[:, layout.mask]
+                units[part] = torch.tensor(wide, dtype=torch.float32, device=cells.device)
+        rows, columns = layout.mask.shape
+        return Place(area=(area / area.mean()).to(cells.device), index=index, shape=(rows, columns), **units)
 
     def _maps(self, cells: Tensor, fill: float) -> Tensor:
         mask = torch.as_tensor(self._layout.mask, device=cells.device)
@@ -138,7 +217,7 @@ class DeepModel(Model):
         model = cls(cls._load_config(folder))
         model._layout = Layout.load(folder)
         with seeded(0):  # the first weights are thrown away; the caller's random numbers stay as they are
-            network = model.build(model._layout, len(model._loss.parameters))
+            network = model._built(model._loss)
         device = context.backend.torch_device
         network.load_state_dict(load_file(folder / WEIGHTS, device=device))
         model._network = network.to(device).eval()
@@ -159,24 +238,32 @@ class DeepModel(Model):
             "resumed_from": self._trained.resumed_from,
             "train_loss": history[best - 1].train_loss,
             "validation_loss": history[best - 1].validation_loss,
-            "loss": self.config.loss,
+            "loss": describe(self.config.loss),
         }
 
 
 class _Mean(nn.Module):
-    """The mean on the target grid; out-of-place operations only, so that gradients reach the inputs."""
+    """The mean on the target grid; out-of-place operations only, so that gradients reach the inputs.
+
+    A network that draws noise draws the same from ``seed`` at every call, so that two calls compare.
+    """
 
     cells: Tensor
 
-    def __init__(self, network: nn.Module, loss: Loss, layout: Layout, order: list[int] | None) -> None:
+    def __init__(
+        self, network: nn.Module, loss: Loss, layout: Layout, order: list[int] | None, seed: int | None
+    ) -> None:
         super().__init__()
         self._network, self._loss, self._order, self._shape = network, loss, order, layout.mask.shape
+        self._seed = seed
         self.register_buffer("cells", torch.as_tensor(layout.mask).flatten().nonzero()[:, 0])
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map (time, channel, lat, lon) to (time, target, lat, lon)."""
-        output = self._network(inputs if self._order is None else inputs[:, self._order])
-        mean = self._loss.distribution(output)["mean"]
+        ordered = inputs if self._order is None else inputs[:, self._order]
+        with nullcontext() if self._seed is None else seeded(self._seed, str(inputs.device)):
+            output = self._network(ordered)
+        mean = self._loss.mean(output)
         empty = mean.new_zeros(*mean.shape[:2], self._shape[0] * self._shape[1])
         return empty.index_copy(2, self.cells, mean).reshape(*mean.shape[:2], *self._shape)
 

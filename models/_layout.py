@@ -105,7 +105,8 @@ class Layout:
             "targets": self.targets,
             "input_dims": self.input_grid.dims,
             "target_dims": self.target_grid.dims,
-            "stations": self.target_grid.stations,
+            "input_stations": self.input_grid.stations,
+            "target_stations": self.target_grid.stations,
             "scalars": self.scalars,
         }
         (folder / NAMES).write_text(json.dumps(names, indent=1))
@@ -128,14 +129,19 @@ class Layout:
         return cls(
             tuple(names["channels"]),
             tuple(names["targets"]),
-            Grid(arrays["input_lat"], arrays["input_lon"], tuple(names["input_dims"])),
-            Grid(arrays["target_lat"], arrays["target_lon"], tuple(names["target_dims"]), tuple(names["stations"])),
+            _grid("input", names, arrays),
+            _grid("target", names, arrays),
             arrays["mask"],
             arrays["static"],
             tuple(names["scalars"]),
             _affine(arrays, "channel"),
             _affine(arrays, "target"),
         )
+
+
+def _grid(side: str, names: dict[str, list[str]], arrays: dict[str, np.ndarray]) -> Grid:
+    first, second = names[f"{side}_dims"]
+    return Grid(arrays[f"{side}_lat"], arrays[f"{side}_lon"], (first, second), tuple(names[f"{side}_stations"]))
 
 
 def _affine(arrays: dict[str, np.ndarray], side: str) -> Affine | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from pydantic import Field
@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from models import MODELS
 from models._deep import DeepConfig, DeepModel
-from models._layers import Interpolation, Norm, norm
+from models._layers import Interpolation, Norm, convolution, need_grids, norm, padding
 from models._layout import Layout
 from pipeline.model import ModelConfig
 
@@ -49,6 +49,7 @@ class UNet(DeepModel):
 
     def build(self, layout: Layout, parameters: int) -> nn.Module:
         """Return the network."""
+        need_grids(layout, "unet")
         return UNetNetwork(layout, parameters, self.config)
 
 
@@ -63,7 +64,7 @@ class UNetNetwork(nn.Module):
         self.to_target = Interpolation(layout.input_grid, layout.target_grid)
         self.register_buffer("static", torch.tensor(layout.static, dtype=torch.float32), persistent=False)
         self.register_buffer("cells", torch.tensor(layout.mask).flatten().nonzero()[:, 0], persistent=False)
-        self._padding = _padding(layout.target_grid.shape, 2**config.depth)
+        self._padding = padding(layout.target_grid.shape, 2**config.depth)
         self._answer = (parameters, len(layout.targets), layout.cells)
 
         widths = [config.width * 2**level for level in range(config.depth + 1)]
@@ -116,22 +117,5 @@ def _block(before: int, after: int, kind: Norm) -> nn.Module:
     """Return two convolutions, each with norm and a ReLU of its own (attributions need them apart)."""
     layers: list[nn.Module] = []
     for maps in (before, after):
-        convolution = nn.Conv2d(maps, after, 3, padding=1)
-        # He et al. (2015), arXiv:1502.01852: torch's own start would shrink the signal sixfold a layer.
-        nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
-        bias: Any = convolution.bias
-        nn.init.zeros_(bias)
-        layers += [convolution, norm(kind, after), nn.ReLU()]
+        layers += [convolution(maps, after), norm(kind, after), nn.ReLU()]
     return nn.Sequential(*layers)
-
-
-def _padding(shape: tuple[int, int], multiple: int) -> tuple[int, int, int, int]:
-    """Return cells to add at left, right, top and bottom so that ``multiple`` divides both sides.
-
-    Examples
-    --------
-    >>> _padding((19, 29), 4)
-    (1, 2, 0, 1)
-    """
-    rows, columns = -shape[0] % multiple, -shape[1] % multiple
-    return columns // 2, columns - columns // 2, rows // 2, rows - rows // 2

@@ -1,7 +1,13 @@
-"""Units of differences and variances, as UDUNITS reads them."""
+"""Units of differences and variances, as UDUNITS reads them, and what is measured in them."""
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Literal
+
+from pipeline.errors import DataError
+
+Quantity = Literal["precipitation", "temperature", "other"]
 # Their zero is a convention, which a difference of two values no longer holds.
 _DEGREES = {"degC": "K", "°C": "K", "celsius": "K", "Celsius": "K", "degree_Celsius": "K", "degrees_Celsius": "K"}
 
@@ -40,3 +46,40 @@ def has_true_zero(units: str) -> bool:
     (False, True)
     """
     return units not in _DEGREES and units not in ("degF", "°F")
+
+
+@lru_cache(maxsize=256)
+def quantity(units: str) -> Quantity:
+    """Return what a variable of these units is: a rate of precipitation, a temperature, or something else.
+
+    Examples
+    --------
+    >>> quantity("mm d-1"), quantity("kg m-2 s-1"), quantity("degC"), quantity("m s-1")
+    ('precipitation', 'precipitation', 'temperature', 'other')
+    """
+    from pipeline.data.units import conversion, spell
+
+    # A speed has the dimension of a rate of rain: only depths of millimetres and the like are taken for rain.
+    small = any(sign in spell(units).split("/")[0].split() for sign in ("mm", "cm", "inch", "kg"))
+    kinds: tuple[tuple[Quantity, str], ...] = (("precipitation", "mm d-1"), ("temperature", "K"))
+    for kind, base in kinds:
+        try:
+            conversion(units or "1", base)
+        except DataError:
+            continue
+        if kind == "temperature" or small:
+            return kind
+    return "other"
+
+
+def converted(value: float, source: str, target: str) -> float:
+    """Return ``value`` in ``source`` units as a number in ``target`` units.
+
+    Examples
+    --------
+    >>> converted(25.0, "degC", "K"), round(converted(1.0, "mm d-1", "kg m-2 s-1") * 86400, 6)
+    (298.15, 1.0)
+    """
+    from pipeline.data.units import conversion
+
+    return float(conversion(source, target)(value))

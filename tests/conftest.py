@@ -54,13 +54,15 @@ def _samples(
     name: str = "train",
     missing: float = 0.0,
     targets: int = 1,
+    further: bool = False,
     backend: Backend | None = None,
 ) -> Samples:
     """Return n days of weather, 4 x 5 coarse cells of three channels to 8 x 10 fine ones.
 
     Three indices with a memory of five days drive smooth patterns; the fine target sees them through
     its orography, with a bend and some noise. `seed` draws the days, never the patterns. `missing` is
-    the share of truth inside the mask that is NaN.
+    the share of truth inside the mask that is NaN. `further` adds what some models ask for: the fields
+    of the day before, and the day of the year as scalars.
     """
     backend = backend or get_backend("cpu")
     rng = np.random.default_rng([11, seed])
@@ -83,13 +85,16 @@ def _samples(
     previous[::SEASON] = np.nan
     step = np.arange(n) + 300 * (np.arange(n) // SEASON)
     time = np.datetime64("1990-01-01", "ns") + step * np.timedelta64(1, "D")
+    day = (step % 365) / 365.0
+    if further:
+        inputs, schema = _further(inputs, day, schema)
     return Samples(
         name=name,
         inputs=backend.asarray(inputs.astype(np.float32)),
         target=backend.asarray(target.astype(np.float32)),
         previous=backend.asarray(previous.astype(np.float32)),
         time=time,
-        day=(step % 365) / 365.0,
+        day=day,
         schema=schema,
     )
 
@@ -111,6 +116,21 @@ def _schema(coarse: Grid, fine: Grid, targets: int) -> Schema:
         statics=("orog",),
         step=np.timedelta64(1, "D"),
     )
+
+
+def _further(inputs: np.ndarray, day: np.ndarray, schema: Schema) -> tuple[np.ndarray, Schema]:
+    before = np.concatenate([inputs[:1], inputs[:-1]])
+    before[::SEASON] = inputs[::SEASON]
+    waves = np.stack([np.cos(2 * np.pi * day), np.sin(2 * np.pi * day)], axis=1)[:, :, None, None]
+    scalars = np.broadcast_to(waves, (*waves.shape[:2], *inputs.shape[2:]))
+    lagged, names = tuple(f"{channel}@-1" for channel in schema.channels), ("day_cos", "day_sin")
+    wider = replace(
+        schema,
+        channels=(*schema.channels, *lagged, *names),
+        channel_units=(*schema.channel_units, *schema.channel_units, "1", "1"),
+        scalars=names,
+    )
+    return np.concatenate([inputs, before, scalars], axis=1), wider
 
 
 def _red_noise(n: int, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Protocol
 
 from flows.workspace import Workspace, target_variables
 from pipeline.files import write_atomic
 from pipeline.model import Context
 from pipeline.prediction import Prediction
-from pipeline.prediction.serial import Forecast, to_dataset, write
+from pipeline.prediction.serial import Forecast, write_forecasts
 from pipeline.samples import Samples
 from pipeline.stage import StageOutput
 
@@ -35,20 +36,21 @@ def predict(space: Workspace) -> StageOutput:
                 predictor, context = space.method(name), space.context(base)
             clock = time.perf_counter()
             for folder, splits in (("work/validation", ("validation",)), ("predictions", space.tests)):
-                _write(space, name, folder, [_forecast(space, predictor, context, split) for split in splits])
+                _write(space, name, folder, (_forecast(space, predictor, context, split) for split in splits))
             seconds[name] = round(time.perf_counter() - clock, 3)
             bar.advance(note=name)
     return StageOutput((space.run / "predictions", space.run / "work/validation"), {"seconds": seconds})
 
 
 def _forecast(space: Workspace, predictor: Predictor, context: Context, split: str) -> Forecast:
-    """Return what a predictor says about one split, in units, on the host."""
+    """Return what a predictor says about one split, in units, on the device."""
     samples = space.prepared.samples(split)
     prediction = space.prepared.to_units(predictor.predict(samples, context), samples)
-    return Forecast(split, samples.time, prediction.map(space.backend.to_host), space.prepared.truth(split))
+    return Forecast(split, samples.time, prediction, space.prepared.truth(split))
 
 
-def _write(space: Workspace, name: str, folder: str, forecasts: list[Forecast]) -> None:
+def _write(space: Workspace, name: str, folder: str, forecasts: Iterator[Forecast]) -> None:
+    """Write the splits one by one: none is made before the one before it is on the disk."""
     schema = space.prepared.schema
     with write_atomic(space.run / f"{folder}/{name}.nc") as temporary:
-        write(temporary, to_dataset(forecasts, model=name, variables=target_variables(schema), grid=schema.target_grid))
+        write_forecasts(temporary, forecasts, model=name, variables=target_variables(schema), grid=schema.target_grid)

@@ -10,7 +10,7 @@ import numpy as np
 
 from flows.workspace import Workspace
 from pipeline.files import write_atomic
-from pipeline.metrics import Case
+from pipeline.metrics import Case, Place
 from pipeline.metrics.diagnostics import diagnose
 from pipeline.metrics.evaluate import Evaluation, evaluate
 from pipeline.metrics.fields import to_dataset
@@ -69,6 +69,7 @@ def _cases(space: Workspace, split: str) -> dict[str, dict[str, Case]]:
                 forecast.prediction.map(partial(rows, target=target)),
                 rows(np.asarray(forecast.truth), target),
                 climatology.map(partial(rows, target=target)),
+                place=Place(schema.target_grid, schema.mask),
             )
             for target, variable in enumerate(schema.targets)
         }
@@ -77,7 +78,8 @@ def _cases(space: Workspace, split: str) -> dict[str, dict[str, Case]]:
 
 def _forecast(space: Workspace, name: str, split: str) -> Forecast:
     folder = "work/validation" if split == "validation" else "predictions"
-    return next(f for f in from_dataset(read(space.run / f"{folder}/{name}.nc")) if f.split == split)
+    with read(space.run / f"{folder}/{name}.nc", split) as dataset:
+        return from_dataset(dataset)[0]
 
 
 def _evaluate(space: Workspace, split: str, cases: Cases, reference: str | None) -> Evaluation:

@@ -35,7 +35,8 @@ def to_dataset(attributions: Sequence[Attribution], schema: Schema) -> xr.Datase
             if values is not None:
                 data[f"{one.method}_{name}"] = (("channel",), np.asarray(values, np.float32))
         if one.maps is not None:
-            data[f"{one.method}_map"] = (("channel", *grid.dims), np.asarray(one.maps, np.float32), attrs)
+            maps = grid.to_file(np.asarray(one.maps, np.float32))
+            data[f"{one.method}_map"] = (("channel", *grid.file_dims), maps, attrs)
     coords = {"channel": ("channel", np.asarray(schema.channels, dtype=object)), **grid.coords()}
     return xr.Dataset(data, coords, {"Conventions": "CF-1.11"})
 

@@ -64,6 +64,14 @@ class Reader(ABC):
     needs_files: ClassVar[bool] = True
     suffixes: ClassVar[tuple[str, ...]] = ()
 
+    def within(self, entry: Entry, path: Path) -> tuple[Path, ...]:
+        """Return the files of ``entry`` in what its ``path`` means, which alone are digested and read.
+
+        By default that is ``path`` itself: a file, or a folder that is one dataset. A format that is a tree of
+        folders finds the entry's own files in it.
+        """
+        return (path,)
+
     @abstractmethod
     def read(self, entry: Entry, files: tuple[Path, ...], backend: Backend) -> xr.Dataset:
         """Return the variables of ``files`` as one dataset, lazily where the format allows it.

@@ -82,8 +82,19 @@ def draft_entry(path: str | Path | Sequence[str | Path], name: str, backend: Bac
 
 def name_of_run(words: Sequence[str | Path]) -> str | None:
     """Return a name for files of one model run of CMIP or CORDEX, None if they are not of such an archive."""
-    run = one_run([hit for word in words for hit in _hits(_folder(word))])
+    run = one_run([hit for word in words for hit in files_of(word)])
     return None if run is None else run[0]
+
+
+def files_of(word: str | Path) -> list[Path]:
+    """Return the files that a path, a folder or a glob stands for.
+
+    Raises
+    ------
+    DataError
+        If there are none, or a folder holds several formats.
+    """
+    return _hits(_folder(word))
 
 
 def _folder(word: str | Path) -> str | Path:
@@ -125,7 +136,7 @@ def _file(word: str | Path) -> dict[str, str]:
 
 def _look(paths: list[Path], name: str, backend: Backend) -> _Draft:
     """Open the files and list the variables with their units."""
-    draft = _Draft(_format(paths[0]))
+    draft = _Draft(format_of(paths[0]))
     reader = READERS.get(draft.format)()
     if isinstance(reader, TableReader):
         draft.options = table_options(paths, reader, backend)
@@ -184,7 +195,14 @@ def _sample(data: xr.Dataset, name: str) -> xr.Dataset:
     return data.isel({axis: slice(None, None, -(-data[name].size // _SAMPLE))})
 
 
-def _format(path: Path) -> str:
+def format_of(path: Path) -> str:
+    """Return the name of the reader for a file, told from its suffix or its first bytes.
+
+    Raises
+    ------
+    DataError
+        If neither tells one.
+    """
     if path.is_dir():
         if any((path / name).is_file() for name in _ZARR_FILES):
             return "zarr"

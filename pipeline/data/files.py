@@ -10,6 +10,7 @@ from typing import Literal
 
 import platformdirs
 
+from pipeline.data import READERS
 from pipeline.data.archives import extract
 from pipeline.data.catalog import Catalog, Entry, FileSpec
 from pipeline.data.fetch import download
@@ -127,7 +128,8 @@ def _resolve_one(entry: Entry, spec: FileSpec, places: Places, progress: Progres
         download(spec.url, target, spec.sha256, progress)
         return [Found(target, spec.sha256, spec.url, "download", target.stat().st_size)]
     place, paths = located
-    return [_checked(entry, spec, path, place) for path in paths]
+    reader = READERS.get(entry.format)()
+    return [_checked(entry, spec, file, place) for path in paths for file in reader.within(entry, path)]
 
 
 def _checked(entry: Entry, spec: FileSpec, path: Path, place: Place) -> Found:

@@ -33,10 +33,17 @@ class NetcdfReader(Reader):
         options = self.Options.model_validate(entry.options)
         # Through dask only where several are joined: one file is lazy without it, and faster.
         chunks: dict[str, int] | None = {} if len(files) > 1 else None
-        return combine([(path, _open(path, options.group, chunks)) for path in files], entry.name)
+        return combine([(path, open_netcdf(path, options.group, chunks)) for path in files], entry.name)
 
 
-def _open(path: Path, group: str | None, chunks: dict[str, int] | None) -> xr.Dataset:
+def open_netcdf(path: Path, group: str | None, chunks: dict[str, int] | None) -> xr.Dataset:
+    """Return a file's variables without bounds, lazily, times as numbers.
+
+    Raises
+    ------
+    DataError
+        If it is cut off or no netCDF file.
+    """
     short = missing_bytes(path)
     if short:
         raise DataError(

@@ -16,81 +16,31 @@ bootstrap, which adds up the same sums block by block::
             return pooled(count, sums[0], weights) ** 0.5
 
 A score of the whole series of a cell, such as a quantile over time, is a :class:`SeriesMetric`: it
-gets every resample as how often each time is drawn.
+gets every resample as how often each time is drawn. An index of every year, such as its wettest day,
+is a :class:`YearMetric`; a score of fields, such as their spectrum, a :class:`FieldMetric`; a score of two
+variables together a :class:`PairMetric`.
+
+Scores of days that a forecast would give (indices, spectra, patterns) are taken of draws of its
+distribution, never of its mean, which is smoother than any day: the members, where it has some, else
+:data:`DRAWS` seeded draws. Draws of a distribution without members are independent between cells, days
+and variables: what they lack in pattern is a lack of the forecast.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
-from pipeline.backend import array_namespace
-from pipeline.prediction import Prediction
+from pipeline.metrics.case import DRAWS, Case, Place
 from pipeline.registry import Registry
-from pipeline.units import has_true_zero
+from pipeline.units import has_true_zero, quantity
+
+__all__ = [
+    "DRAWS", "METRICS", "Array", "Case", "FieldMetric", "Metric", "MetricBase", "PairMetric", "Place",
+    "SeriesMetric", "YearMetric",
+]  # fmt: skip
 
 Array = Any
-
-
-@dataclass(frozen=True, eq=False)
-class Case:
-    """One variable of one model on one split, in units, cells in one row.
-
-    Parameters
-    ----------
-    prediction : Prediction
-        Parameters of shape (time, cell), members (member, time, cell).
-    truth : array, shape (time, cell)
-        NaN where there is none.
-    climatology : Prediction
-        The train split's day-of-year climatology as a forecast of the same times and cells.
-    """
-
-    prediction: Prediction
-    truth: Array
-    climatology: Prediction
-
-    @cached_property
-    def mean(self) -> Array:
-        """Mean of the prediction, shape (time, cell)."""
-        return self.prediction.mean()
-
-    @cached_property
-    def valid(self) -> Array:
-        """Where there is truth, shape (time, cell)."""
-        return array_namespace(self.truth).isfinite(self.truth)
-
-    @cached_property
-    def crps(self) -> Array:
-        """Exact CRPS of the prediction, shape (time, cell)."""
-        return self.prediction.crps(self.truth)
-
-    def quantile(self, level: float) -> Array:
-        """Quantile of the prediction, shape (time, cell), worked out once."""
-        if level not in self._quantiles:
-            self._quantiles[level] = self.prediction.quantile(level)
-        return self._quantiles[level]
-
-    @property
-    def is_distribution(self) -> bool:
-        """Whether the prediction says how uncertain it is; a point forecast does not."""
-        return self.prediction.family != "point"
-
-    def select(self, index: Any, axis: int) -> Case:
-        """Return the case at ``index`` (a slice or whole numbers) along ``axis``: -2 time, -1 cell."""
-
-        def pick(array: Array) -> Array:
-            if isinstance(index, slice):
-                return array[(..., index, slice(None)) if axis == -2 else (..., index)]
-            return array_namespace(array).take(array, index, axis=axis)
-
-        return Case(self.prediction.map(pick), pick(self.truth), self.climatology.map(pick))
-
-    @cached_property
-    def _quantiles(self) -> dict[float, Array]:
-        return {}
 
 
 class MetricBase:
@@ -102,7 +52,7 @@ class MetricBase:
         Value of a perfect forecast; None where there is no best value.
     better : {"lower", "higher", "closer"}
         Which direction is better; ``closer`` to ``perfect``.
-    units : {"target", "1"}
+    units : {"target", "1", "d"}
         Units of the value; ``target``: those of a difference of two values of the target.
     probabilistic : bool
         Whether it needs a distribution; point forecasts have no such score then.
@@ -110,6 +60,10 @@ class MetricBase:
         Whether it divides by the truth's mean, and so needs units with a true zero.
     least_members : int
         How many members the prediction must have; 0: none.
+    quantity : {"any", "precipitation", "temperature"}
+        Of which kind of variable it is a score, told from the units.
+    uses_draws : bool
+        Whether it looks at ``Case.draws``.
     label : str
         Name as readers know it: ``"RMSE"``.
     """
@@ -120,15 +74,17 @@ class MetricBase:
     probabilistic: ClassVar[bool] = False
     needs_true_zero: ClassVar[bool] = False
     least_members: ClassVar[int] = 0
+    quantity: ClassVar[str] = "any"
+    uses_draws: ClassVar[bool] = False
     label: ClassVar[str] = ""
 
     def applies(self, case: Case, units: str) -> bool:
         """Whether the score means something for this prediction in these units."""
-        members = case.prediction.members
         return (
             (case.is_distribution or not self.probabilistic)
             and (not self.needs_true_zero or has_true_zero(units))
-            and (0 if members is None else members.shape[0]) >= self.least_members
+            and (self.quantity == "any" or self.quantity == quantity(units))
+            and case.prediction.member_count >= self.least_members
         )
 
 
@@ -159,7 +115,15 @@ class Metric(MetricBase, ABC):
 
 
 class SeriesMetric(MetricBase, ABC):
-    """A score of the whole series of every cell; its overall value is the area mean over cells."""
+    """A score of the whole series of every cell; its overall value is the area mean over cells.
+
+    Class attributes
+    ----------------
+    resamples : int
+        Of the bootstrap: each costs a pass over the series, where a sum costs a matrix product.
+    """
+
+    resamples: ClassVar[int] = 250
 
     @abstractmethod
     def cells(self, case: Case, counts: Array) -> Array:
@@ -172,6 +136,84 @@ class SeriesMetric(MetricBase, ABC):
         counts : array of int32, shape (time, resample)
             How often every time is drawn; a column of ones is the series itself.
         """
+
+
+class YearMetric(MetricBase, ABC):
+    """A score of an index that every year of a cell has; years are resampled.
+
+    Class attributes
+    ----------------
+    over_years : {"mean", "sd"}
+        What is taken of the index over the years before prediction and truth are compared.
+    """
+
+    uses_draws = True
+    over_years: ClassVar[str] = "mean"
+
+    def applies(self, case: Case, units: str) -> bool:
+        """Whether the score means something, and the case knows its dates."""
+        return super().applies(case, units) and case.time is not None
+
+    @abstractmethod
+    def yearly(self, series: Array, valid: Array, case: Case) -> Array:
+        """Return the index of every year, shape (..., year, cell), NaN where the year is not whole.
+
+        Parameters
+        ----------
+        series : array of float64, shape (..., time, cell)
+            Truth or draws; what stands where the truth is missing is not to be looked at.
+        valid : array of bool, shape (time, cell)
+            Where there is truth.
+        case : Case
+            For the dates and the units.
+        """
+
+    def compared(self, prediction: Array, truth: Array) -> Array:
+        """Return the score of cells from means over years, shape (..., cell): their difference."""
+        return prediction - truth
+
+
+class FieldMetric(MetricBase, ABC):
+    """A score of whole fields, made of sums over time; it needs a grid, which stations have none of."""
+
+    uses_draws = True
+    least_side: ClassVar[int] = 4
+
+    def applies(self, case: Case, units: str) -> bool:
+        """Whether the score means something, and the cells make a field."""
+        place = case.place
+        on_grid = place is not None and not place.grid.stations and min(place.grid.shape) >= self.least_side
+        return super().applies(case, units) and on_grid
+
+    @abstractmethod
+    def terms(self, case: Case) -> tuple[Array, ...]:
+        """Return arrays of shape (time, k), any k; zero at times without any truth."""
+
+    @abstractmethod
+    def value(self, count: Array, sums: tuple[Array, ...]) -> Array:
+        """Return the score, shape (...).
+
+        Parameters
+        ----------
+        count : array of float64, shape (...)
+            Number of times with truth.
+        sums : tuple of array of float64, shape (..., k)
+            The terms, added up over them.
+        """
+
+
+class PairMetric(MetricBase, ABC):
+    """A score of two variables together, made of sums over time; its rows are of the variable ``tas~pr``."""
+
+    uses_draws = True
+
+    @abstractmethod
+    def terms(self, first: Case, second: Case) -> tuple[Array, ...]:
+        """Return arrays of shape (time, cell); what stands where either truth is NaN is not looked at."""
+
+    @abstractmethod
+    def value(self, count: Array, sums: tuple[Array, ...], weights: Array | None) -> Array:
+        """Return the score from sums over time, as that of a :class:`Metric`."""
 
 
 METRICS: Registry[type[MetricBase]] = Registry("metric", "pipeline.metrics")

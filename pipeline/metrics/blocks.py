@@ -57,6 +57,22 @@ def months(time: np.ndarray) -> np.ndarray:
     return _part(time, "month")
 
 
+def year_of(time: np.ndarray) -> np.ndarray:
+    """Return the calendar year of ``datetime64`` or cftime times."""
+    return _part(time, "year")
+
+
+def runs_of(time: np.ndarray) -> np.ndarray:
+    """Return the number of the run of consecutive times that each belongs to: a gap is longer than 1.5 usual steps.
+
+    Examples
+    --------
+    >>> runs_of(np.array(["2001-01-01", "2001-01-02", "2001-01-05"], dtype="datetime64[D]")).tolist()
+    [0, 0, 1]
+    """
+    return _runs(_steps(time), 1.5)
+
+
 def seasons(time: np.ndarray) -> np.ndarray:
     """Return the season of every time, a name of ``SEASONS``.
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 
 from pipeline.backend import array_namespace
 from pipeline.backend.special import to_host
 from pipeline.errors import ConfigError, DataError
-from pipeline.metrics import METRICS, Array, Case
+from pipeline.metrics import METRICS, Array, Case, PairMetric, YearMetric
 from pipeline.metrics.bootstrap import RESAMPLES, percentile_interval
 from pipeline.metrics.groups import Group, Sampling, area_series, make_groups
+from pipeline.metrics.kinds import field_sums, pair_sums, score_fields, score_years
 from pipeline.metrics.maps import NEEDED, Maps, make_maps
 from pipeline.metrics.sums import BlockSums, Resampled, block_sums, score_series, score_sums
 from pipeline.metrics.tables import Comparison, Score
@@ -113,9 +115,11 @@ def evaluate(
         variable: _Variable(setup, variable, units[variable], {model: by[variable] for model, by in cases.items()})
         for variable in next(iter(cases.values()), {})
     }
+    pairs = [_Pair(setup, first, second) for first, second in combinations(parts.values(), 2)]
+    every = [*parts.values(), *pairs]
     return Evaluation(
-        scores=tuple(row for model in cases for part in parts.values() for row in part.scores(model)),
-        comparisons=tuple(row for model in cases for part in parts.values() for row in part.comparisons(model)),
+        scores=tuple(row for model in cases for part in every for row in part.scores(model)),
+        comparisons=tuple(row for model in cases for part in every for row in part.comparisons(model)),
         maps={model: {variable: part.maps[model] for variable, part in parts.items()} for model in cases},
         samplings=tuple(row for part in parts.values() for row in part.samplings()),
     )
@@ -137,6 +141,8 @@ class _Variable:
             resamples=setup.resamples,
         )
         self.found: dict[str, list[dict[str, Resampled]]] = {}
+        cases = {model: replace(case, units=units, time=setup.time, seed=setup.seed) for model, case in cases.items()}
+        self.cases = cases
         self.maps: dict[str, Maps] = {}
         self.reference: BlockSums | None = None
         # The reference comes first: the others' maps of skill need its sums.
@@ -146,14 +152,22 @@ class _Variable:
 
     def _score(self, model: str, case: Case) -> None:
         setup = self.setup
-        wanted = [name for name in setup.names if METRICS.get(name)().applies(case, self.units)]
+        wanted = [name for name in setup.names if _scores_alone(name, case, self.units)]
+        if any(METRICS.get(name).uses_draws for name in wanted):
+            case = case.with_draws()  # parts of the cells share them
         sums = block_sums(case, tuple(dict.fromkeys((*wanted, *NEEDED))), self.groups)
+        fields = field_sums(case, wanted, self.groups)
         self.found[model] = []
-        for group, part in zip(self.groups, sums, strict=True):
+        for group, part, field in zip(self.groups, sums, fields, strict=True):
             scores = {}
             for name in wanted:
                 if name in part.terms:
                     scores[name] = score_sums(name, part, group, setup.weights, setup.resamples)
+                elif name in field.terms:
+                    scores[name] = score_fields(name, field, group, setup.resamples)
+                elif issubclass(METRICS.get(name), YearMetric):
+                    purpose = f"{setup.split}:{self.name}"
+                    scores[name] = score_years(name, case, group, setup.weights, setup.seed, purpose)
                 else:
                     scores[name] = score_series(name, case, group, setup.weights)
             self.found[model].append(scores)
@@ -163,7 +177,7 @@ class _Variable:
 
     def scores(self, model: str) -> Iterator[Score]:
         """Yield the rows of a model."""
-        units = {"target": of_difference(self.units)}
+        units = {"target": of_difference(self.units), "d": "d"}
         for group, found in zip(self.groups, self.found[model], strict=True):
             intervals = {name: percentile_interval(score.draws, len(group.blocks)) for name, score in found.items()}
             for label in group.names:
@@ -223,6 +237,31 @@ class _Variable:
 
     def _times(self, group: Group) -> int:
         return int(self.valid[group.index].any(axis=1).sum())
+
+
+class _Pair(_Variable):
+    """All models on two variables together: scores of how they go with each other."""
+
+    def __init__(self, setup: _Setup, first: _Variable, second: _Variable) -> None:
+        self.setup, self.name, self.units = setup, f"{first.name}~{second.name}", "1"
+        self.valid = first.valid & second.valid
+        self.groups = first.groups
+        self.found, self.maps, self.reference = {}, {}, None
+        names = [name for name in setup.names if issubclass(METRICS.get(name), PairMetric)]
+        for model in first.cases:
+            pair = first.cases[model], second.cases[model]
+            wanted = [name for name in names if METRICS.get(name)().applies(pair[0], "1")]
+            sums = pair_sums(pair[0].with_draws(), pair[1].with_draws(), wanted, self.groups)
+            self.found[model] = [
+                {name: score_sums(name, part, group, setup.weights, setup.resamples) for name in wanted}
+                for group, part in zip(self.groups, sums, strict=True)
+            ]
+
+
+def _scores_alone(name: str, case: Case, units: str) -> bool:
+    """Whether a score is one of a single variable, and means something for it."""
+    metric = METRICS.get(name)
+    return not issubclass(metric, PairMetric) and metric().applies(case, units)
 
 
 def _is_error(name: str) -> bool:

@@ -119,8 +119,7 @@ def corrected_variance(case: Case) -> Array:
     divisor of M into M - 1 and adds the error of the members' mean. One member has no such part.
     """
     aleatoric, epistemic = case.prediction.variances()
-    members = case.prediction.members
-    size = 0 if members is None else members.shape[0]
+    size = case.prediction.member_count
     total = None
     if aleatoric is not None:
         (total,) = wide(aleatoric)

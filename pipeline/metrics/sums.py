@@ -11,13 +11,12 @@ import numpy as np
 
 from pipeline.backend import array_namespace
 from pipeline.backend.special import to_host
-from pipeline.metrics import METRICS, Array, Case, Metric, MetricBase, SeriesMetric
+from pipeline.metrics import METRICS, Array, Case, Metric, MetricBase, PairMetric, SeriesMetric
 from pipeline.metrics.groups import Group
 from pipeline.metrics.pooling import area_mean
 
 _MEMORY = 2**28  # bytes of float64 that a chunk of cells may take
 _VALUES = 2**22  # resamples times cells in one call of a metric
-_SERIES_RESAMPLES = 250
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +52,7 @@ def metrics_of_kind(names: Sequence[str], kind: type[MetricBase]) -> dict[str, A
 def chunks(case: Case, widest: int = _MEMORY) -> list[slice]:
     """Return slices of cells that are worked on at a time: about 256 MiB of float64 with all that scores need."""
     times, cells = case.truth.shape
-    members = case.prediction.members
-    rows = 24 + 4 * (0 if members is None else members.shape[0])
+    rows = 24 + 4 * case.prediction.member_count
     width = max(1, widest // (8 * max(1, times) * rows))
     return [slice(start, min(start + width, cells)) for start in range(0, cells, width)]
 
@@ -114,7 +112,8 @@ def score_sums(name: str, sums: BlockSums, group: Group, weights: np.ndarray | N
     weights : ndarray of shape (cell,), or None
         Area weights for one score; None: a map, with a trailing axis of cells.
     """
-    metric: Metric = metrics_of_kind([name], Metric)[name]
+    metric = METRICS.get(name)()
+    assert isinstance(metric, Metric | PairMetric)  # those that are made of sums of cells
     xp, device = array_namespace(sums.count), array_api_compat.device(sums.count)
     area = None if weights is None else xp.asarray(weights, dtype=xp.float64, device=device)
 
@@ -133,12 +132,12 @@ def score_series(name: str, case: Case, group: Group, weights: np.ndarray) -> Re
     """Return the area mean of the :class:`SeriesMetric` ``name`` over a group, and its bootstrap values.
 
     A resample costs a pass over the sorted series of every cell where a sum costs a matrix product,
-    so the first 250 of the group's resamples serve; all models share them, as they share the others.
+    so the first ones of the group's resamples serve, as many as the metric says; all models share them.
     """
     metric: SeriesMetric = metrics_of_kind([name], SeriesMetric)[name]
     xp, device = array_namespace(case.truth), array_api_compat.device(case.truth)
     edges = group.blocks.edges
-    times = np.repeat(group.counts[:_SERIES_RESAMPLES], edges[:, 1] - edges[:, 0], axis=1)
+    times = np.repeat(group.counts[: metric.resamples], edges[:, 1] - edges[:, 0], axis=1)
     # The first column is the series itself.
     drawn = np.concatenate([np.ones((1, times.shape[1]), np.int32), times.astype(np.int32)], axis=0).T
     counts = xp.asarray(np.ascontiguousarray(drawn), device=device)

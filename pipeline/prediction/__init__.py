@@ -2,16 +2,20 @@
 
 A family is one file in this package and one registration; it knows the formulas of its kind of
 distribution. A :class:`Prediction` is a family's name with its parameters. Known families:
-``point``, ``normal``, ``mixture`` (of normals, one a member) and ``members``.
+``point``, ``normal``, ``members``, ``mixture`` (of normals, one a member), ``bernoulli_gamma`` (dry or a
+gamma distributed amount) and ``bernoulli_gamma_mixture``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Protocol
 
+from array_api_compat import device
+
+from pipeline.backend import array_namespace
 from pipeline.errors import ConfigError, DataError
 from pipeline.registry import Registry
 
@@ -25,10 +29,23 @@ class Family(Protocol):
     Parameters with a leading ``member`` axis are named in ``member_parameters``; the axes behind
     are those of the field. NaN in a parameter or an argument gives NaN in the answer, and nothing
     else does. Answers have the dtype of the parameters; inside, formulas are worked out in float64.
+
+    Class attributes
+    ----------------
+    parameters : tuple of str
+        Names of the parameters.
+    member_parameters : tuple of str
+        Those with a leading ``member`` axis.
+    unitless : tuple of str
+        Those without units; the others have the units of the field.
+    mixture : str
+        Name of the family that several answers, each as likely as the others, make together.
     """
 
     parameters: ClassVar[tuple[str, ...]]
     member_parameters: ClassVar[tuple[str, ...]]
+    unitless: ClassVar[tuple[str, ...]]
+    mixture: ClassVar[str]
 
     def mean(self, p: Parameters) -> Array:
         """Return the mean."""
@@ -42,6 +59,9 @@ class Family(Protocol):
     def cdf(self, p: Parameters, value: Array) -> Array:
         """Return the probability of at most ``value``."""
 
+    def exceedance(self, p: Parameters, threshold: Array) -> Array:
+        """Return the probability of at least ``threshold``."""
+
     def sample(self, p: Parameters, count: int, seed: int) -> Array:
         """Return ``count`` draws on a new leading axis."""
 
@@ -53,6 +73,12 @@ class Family(Protocol):
 
     def affine(self, p: Parameters, scale: Array, shift: Array) -> dict[str, Array]:
         """Return the parameters of ``scale * X + shift`` for positive ``scale``."""
+
+    def members(self, p: Parameters) -> Array | None:
+        """Return the members' means on a leading axis; None where there are no members."""
+
+    def mix(self, answers: Sequence[Parameters]) -> dict[str, Array]:
+        """Return the parameters of the family ``mixture`` of the answers, their members pooled."""
 
 
 FAMILIES: Registry[type[Family]] = Registry("prediction family", "pipeline.prediction")
@@ -100,8 +126,13 @@ class Prediction:
     @property
     def members(self) -> Array | None:
         """Means of the members, shape (member, time, target, lat, lon); None if there are none."""
+        return self.formulas.members(self.parameters)
+
+    @property
+    def member_count(self) -> int:
+        """How many members there are; 0 if the family has none."""
         names = self.formulas.member_parameters
-        return self.parameters[names[0]] if names else None
+        return int(self.parameters[names[0]].shape[0]) if names else 0
 
     def mean(self) -> Array:
         """Return the mean, shape (time, target, lat, lon)."""
@@ -133,6 +164,29 @@ class Prediction:
     def cdf(self, value: Array) -> Array:
         """Return the probability of at most ``value``, in [0, 1]."""
         return self.formulas.cdf(self.parameters, value)
+
+    def exceedance(self, threshold: float | Array) -> Array:
+        """Return the probability of at least ``threshold``, in [0, 1].
+
+        Unlike ``1 - cdf`` it counts what lies on the threshold itself: members, and dry days at 0.
+
+        Parameters
+        ----------
+        threshold : float or array
+            In the units of the field; an array broadcasts with (time, target, lat, lon).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> members = np.array([0.0, 1.0, 2.0, 5.0]).reshape(4, 1, 1, 1, 1)
+        >>> float(Prediction("members", {"members": members}).exceedance(1.0)[0, 0, 0, 0])
+        0.75
+        """
+        if isinstance(threshold, int | float):
+            like = next(iter(self.parameters.values()))
+            xp = array_namespace(like)
+            threshold = xp.asarray(float(threshold), dtype=xp.float64, device=device(like))
+        return self.formulas.exceedance(self.parameters, threshold)
 
     def sample(self, count: int, *, seed: int) -> Array:
         """Return ``count`` draws on a new leading axis, the same for the same seed.

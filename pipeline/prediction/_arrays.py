@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import array_api_compat
@@ -93,6 +94,35 @@ def normal_draws(shape: tuple[int, ...], seed: int, like: Array) -> Array:
 def index_draws(shape: tuple[int, ...], below: int, seed: int, like: Array) -> Array:
     """Return draws of whole numbers in [0, below), where ``like`` lives."""
     return _place(np.random.default_rng(seed).integers(0, below, shape), like)
+
+
+def on_cells(solve: Callable[[Array], Array], chosen: Array, width: int) -> Array:
+    """Return what ``solve`` answers for the positions where the flat mask ``chosen`` is true, 0 elsewhere.
+
+    ``solve`` gets at most ``width`` positions at a time, so that its arrays stay in the cache.
+    """
+    xp = array_namespace(chosen)
+    cells = xp.nonzero(chosen)[0]
+    count = cells.shape[0]
+    if count == 0:
+        return xp.zeros(chosen.shape, dtype=xp.float64, device=array_api_compat.device(chosen))
+    found = xp.concat([solve(cells[start : min(start + width, count)]) for start in range(0, count, width)])
+    # The standard knows no scatter: every position looks up its rank among the chosen.
+    rank = xp.cumulative_sum(xp.astype(chosen, xp.int64)) - 1
+    spread = xp.take(found, xp.where(chosen, rank, xp.zeros_like(rank)))
+    return xp.where(chosen, spread, xp.zeros_like(spread))
+
+
+def stacked(answers: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    """Return the parameters of several answers on a new leading axis."""
+    xp = array_namespace(*answers[0].values())
+    return {name: xp.stack([answer[name] for answer in answers], axis=0) for name in answers[0]}
+
+
+def pooled(answers: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    """Return the parameters of several answers one after another along their leading axis."""
+    xp = array_namespace(*answers[0].values())
+    return {name: xp.concat([answer[name] for answer in answers], axis=0) for name in answers[0]}
 
 
 def _place(values: np.ndarray, like: Array) -> Array:

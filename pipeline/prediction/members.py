@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from pipeline.backend import array_namespace
 from pipeline.prediction import FAMILIES, Array, Parameters
-from pipeline.prediction._arrays import index_draws, member_mean, narrow, wide, with_nan
+from pipeline.prediction._arrays import index_draws, member_mean, narrow, pooled, wide, with_nan
 
 
 def crps_ensemble(members: Array, truth: Array, *, fair: bool = False) -> Array:
@@ -60,6 +61,8 @@ class Members:
 
     parameters: ClassVar[tuple[str, ...]] = ("members",)
     member_parameters: ClassVar[tuple[str, ...]] = ("members",)
+    unitless: ClassVar[tuple[str, ...]] = ()
+    mixture: ClassVar[str] = "members"
 
     def mean(self, p: Parameters) -> Array:
         """Return the mean of the members."""
@@ -91,6 +94,10 @@ class Members:
         share = xp.where(xp.isnan(value), value, share)
         return narrow(with_nan(share, x), p["members"])
 
+    def exceedance(self, p: Parameters, threshold: Array) -> Array:
+        """Return the share of members that are at least ``threshold``."""
+        return self.cdf({"members": -p["members"]}, -threshold)
+
     def sample(self, p: Parameters, count: int, seed: int) -> Array:
         """Return members drawn with replacement, independently between times, targets and cells."""
         x = p["members"]
@@ -114,3 +121,11 @@ class Members:
     def affine(self, p: Parameters, scale: Array, shift: Array) -> dict[str, Array]:
         """Return the parameters of ``scale * X + shift``."""
         return {"members": narrow(scale * p["members"] + shift, p["members"])}
+
+    def members(self, p: Parameters) -> Array | None:
+        """Return the members."""
+        return p["members"]
+
+    def mix(self, answers: Sequence[Parameters]) -> dict[str, Array]:
+        """Return the parameters of all members of ``answers``."""
+        return pooled(answers)

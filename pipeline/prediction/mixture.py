@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import NormalDist
 from typing import ClassVar
 
@@ -18,6 +19,7 @@ from pipeline.prediction._arrays import (
     narrow,
     normal_cdf,
     normal_draws,
+    pooled,
     wide,
     with_nan,
 )
@@ -37,6 +39,8 @@ class Mixture:
 
     parameters: ClassVar[tuple[str, ...]] = ("mean", "sd")
     member_parameters: ClassVar[tuple[str, ...]] = ("mean", "sd")
+    unitless: ClassVar[tuple[str, ...]] = ()
+    mixture: ClassVar[str] = "mixture"
 
     def mean(self, p: Parameters) -> Array:
         """Return the mean of the members' means."""
@@ -57,6 +61,11 @@ class Mixture:
         """Return the mean of the members' distribution functions."""
         value, mean, sd = wide(value, p["mean"], p["sd"])
         return narrow(_cdf(value, mean, sd), p["mean"])
+
+    def exceedance(self, p: Parameters, threshold: Array) -> Array:
+        """Return the mean of the members' probabilities of at least ``threshold``."""
+        threshold, mean, sd = wide(threshold, p["mean"], p["sd"])
+        return narrow(_cdf(-threshold, -mean, sd), p["mean"])  # P(-X <= -x)
 
     def sample(self, p: Parameters, count: int, seed: int) -> Array:
         """Return draws that are independent between times, targets and cells."""
@@ -105,6 +114,14 @@ class Mixture:
         """Return the parameters of ``scale * X + shift``."""
         mean, sd = p["mean"], p["sd"]
         return {"mean": narrow(scale * mean + shift, mean), "sd": narrow(scale * sd + 0.0 * mean, sd)}
+
+    def members(self, p: Parameters) -> Array | None:
+        """Return the members' means."""
+        return p["mean"]
+
+    def mix(self, answers: Sequence[Parameters]) -> dict[str, Array]:
+        """Return the parameters of all members of ``answers``."""
+        return pooled(answers)
 
 
 def _cdf(value: Array, mean: Array, sd: Array) -> Array:

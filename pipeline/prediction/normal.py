@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import NormalDist
 from typing import ClassVar
 
@@ -14,6 +15,7 @@ from pipeline.prediction._arrays import (
     narrow,
     normal_cdf,
     normal_draws,
+    stacked,
     wide,
 )
 
@@ -27,6 +29,8 @@ class Normal:
 
     parameters: ClassVar[tuple[str, ...]] = ("mean", "sd")
     member_parameters: ClassVar[tuple[str, ...]] = ()
+    unitless: ClassVar[tuple[str, ...]] = ()
+    mixture: ClassVar[str] = "mixture"
 
     def mean(self, p: Parameters) -> Array:
         """Return the mean."""
@@ -46,6 +50,12 @@ class Normal:
         """Return ``Phi((value - mean) / sd)``."""
         value, mean, sd = wide(value, p["mean"], p["sd"])
         return narrow(normal_cdf(value, mean, sd), p["mean"])
+
+    def exceedance(self, p: Parameters, threshold: Array) -> Array:
+        """Return ``Phi((mean - threshold) / sd)``."""
+        threshold, mean, sd = wide(threshold, p["mean"], p["sd"])
+        # P(-X <= -x): exact at a step and in the far tail, where 1 - cdf is not.
+        return narrow(normal_cdf(-threshold, -mean, sd), p["mean"])
 
     def sample(self, p: Parameters, count: int, seed: int) -> Array:
         """Return draws that are independent between times, targets and cells."""
@@ -69,3 +79,11 @@ class Normal:
         # A scale of one row must widen ``sd`` as it widens ``mean``.
         spread = array_namespace(mean).zeros_like(mean) + scale * sd
         return {"mean": narrow(scale * mean + shift, mean), "sd": narrow(spread, sd)}
+
+    def members(self, p: Parameters) -> Array | None:
+        """Return None."""
+        return None
+
+    def mix(self, answers: Sequence[Parameters]) -> dict[str, Array]:
+        """Return the parameters of the equal mixture of ``answers``."""
+        return stacked(answers)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from pipeline.backend import array_namespace
 from pipeline.prediction import FAMILIES, Array, Parameters
-from pipeline.prediction._arrays import narrow, normal_cdf, wide
+from pipeline.prediction._arrays import narrow, normal_cdf, stacked, wide
 
 
 @FAMILIES.register("point")
@@ -15,6 +16,8 @@ class Point:
 
     parameters: ClassVar[tuple[str, ...]] = ("mean",)
     member_parameters: ClassVar[tuple[str, ...]] = ()
+    unitless: ClassVar[tuple[str, ...]] = ()
+    mixture: ClassVar[str] = "members"
 
     def mean(self, p: Parameters) -> Array:
         """Return the value itself."""
@@ -32,6 +35,10 @@ class Point:
         """Return 0 below the value and 1 from it on."""
         value, mean = wide(value, p["mean"])
         return narrow(normal_cdf(value, mean, 0.0 * mean), p["mean"])
+
+    def exceedance(self, p: Parameters, threshold: Array) -> Array:
+        """Return 1 up to the value and 0 above it."""
+        return self.cdf({"mean": -p["mean"]}, -threshold)
 
     def sample(self, p: Parameters, count: int, seed: int) -> Array:
         """Return ``count`` copies."""
@@ -51,3 +58,11 @@ class Point:
     def affine(self, p: Parameters, scale: Array, shift: Array) -> dict[str, Array]:
         """Return the parameters of ``scale * X + shift``."""
         return {"mean": narrow(scale * p["mean"] + shift, p["mean"])}
+
+    def members(self, p: Parameters) -> Array | None:
+        """Return None."""
+        return None
+
+    def mix(self, answers: Sequence[Parameters]) -> dict[str, Array]:
+        """Return the answers as members."""
+        return {"members": stacked(answers)["mean"]}

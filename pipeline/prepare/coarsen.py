@@ -7,6 +7,7 @@ import xarray as xr
 
 from pipeline.errors import DataError
 from pipeline.grid import Grid
+from pipeline.prepare.weights import CIRCLE
 
 LEAST_WEIGHT = 0.5  # of finite cells, below which a block is missing
 
@@ -93,12 +94,13 @@ def _coords(data: xr.Dataset, grid: Grid, factor: int) -> dict[str, xr.Variable]
             dim: xr.Variable(dim, data[dim].values.reshape(-1, factor).mean(axis=1), data[dim].attrs)
             for dim in grid.dims
         }
-    one = np.ones((data.sizes[grid.dims[0]], data.sizes[grid.dims[1]]))
+    lat, lon = (data[name].transpose(*grid.dims).values for name in ("lat", "lon"))
+    one = np.ones(lat.shape)
+    # Counted on from one corner, so that the mean of 179 and -179 is 180 and not 0.
+    near = lon - CIRCLE * np.round((lon - lon[0, 0]) / CIRCLE)
     return {
-        name: xr.Variable(
-            grid.dims, block_means(data[name].transpose(*grid.dims).values, one, factor), data[name].attrs
-        )
-        for name in ("lat", "lon")
+        name: xr.Variable(grid.dims, block_means(values, one, factor), data[name].attrs)
+        for name, values in (("lat", lat), ("lon", near))
     }
 
 

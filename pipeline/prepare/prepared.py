@@ -20,7 +20,7 @@ from pipeline.prepare.config import PrepareConfig
 from pipeline.prepare.elsewhere import Elsewhere, TestSource, prepare_elsewhere
 from pipeline.prepare.inputs import build_inputs, lag_names
 from pipeline.prepare.recipe import Recipe, Steps
-from pipeline.prepare.scalars import ScalarTransform, forcing_names, forcing_values
+from pipeline.prepare.scalars import ScalarTransform, forcing_names, forcing_values, require_different
 from pipeline.prepare.splits import TimeSplit
 from pipeline.prepare.summary import summarise
 from pipeline.prepare.targets import build_statics, build_truth
@@ -197,6 +197,7 @@ def prepare(
     names, units = forcing_names(forcings)
     raw = forcing_values(forcings, axis.time)
     scalars = ScalarTransform.fit(raw, names, units, train, calendar=config.inputs.calendar)
+    require_different(encoder.names, scalars.names)
     schema = Schema(
         channels=(*lag_names(encoder.names, lags), *scalars.names),
         channel_units=(*encoder.units * len(lags), *scalars.channel_units),

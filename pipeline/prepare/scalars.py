@@ -105,6 +105,23 @@ def forcing_names(forcings: Sequence[xr.Dataset]) -> tuple[tuple[str, ...], tupl
     return names, tuple(units for _, units in pairs)
 
 
+def require_different(fields: Sequence[str], scalars: Sequence[str]) -> None:
+    """Refuse scalar channels of one name, among themselves or with a field.
+
+    Raises
+    ------
+    DataError
+        If a name stands twice.
+    """
+    names = [*fields, *scalars]
+    doubled = sorted({name for name in scalars if names.count(name) > 1})
+    if doubled:
+        raise DataError(
+            f"expected channels with names of their own, got {', '.join(doubled)} both as a channel without a place "
+            "(data.forcings, prepare.inputs.calendar) and as another; rename it in the data catalog."
+        )
+
+
 def forcing_values(forcings: Sequence[xr.Dataset], time: np.ndarray) -> np.ndarray:
     """Return the value of every series on every date, float64, shape (time, forcing).
 

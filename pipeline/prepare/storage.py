@@ -72,7 +72,7 @@ def state(recipe: Recipe) -> tuple[Arrays, Facts]:
         "step_us": int(schema.step / np.timedelta64(1, "us")),
         "schema": {name: list(getattr(schema, name)) for name in texts},
         "scalars": {part: getattr(recipe.scalars, part) for part in ("forcings", "units", "calendar")},
-        "stations": list(schema.target_grid.stations),
+        "stations": {"input": list(schema.input_grid.stations), "target": list(schema.target_grid.stations)},
         "dims": {"input": list(schema.input_grid.dims), "target": list(schema.target_grid.dims)},
         "encoder": {part: getattr(encoder, part) for part in ("names", "units", "lags", "method")},
         "input_constant": encoder.scaler.constant,
@@ -138,10 +138,7 @@ def data_parts(folder: Path, backend: Backend) -> dict[str, Any]:
 def _schema(facts: dict[str, Any], arrays: Arrays) -> Schema:
     grids: dict[str, Any] = {
         f"{side}_grid": Grid(
-            arrays[f"{side}_lat"],
-            arrays[f"{side}_lon"],
-            (dims[0], dims[1]),
-            tuple(facts["stations"]) if side == "target" else (),
+            arrays[f"{side}_lat"], arrays[f"{side}_lon"], (dims[0], dims[1]), tuple(facts["stations"][side])
         )
         for side, dims in facts["dims"].items()
     }

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from pipeline.backend import array_namespace
 from pipeline.grid import Grid
 from pipeline.prepare.align import Axis
 from pipeline.prepare.climatology import Climatology
 from pipeline.prepare.config import PrepareConfig
-from pipeline.prepare.dates import DAY, calendar_of, iso
+from pipeline.prepare.dates import DAY, calendar_of, components, iso
 from pipeline.prepare.elsewhere import Elsewhere
 from pipeline.prepare.inputs import Inputs
 from pipeline.prepare.scalars import ScalarTransform
@@ -51,7 +53,7 @@ def summarise(
         "step_days": axis.step / DAY,
         "matched_by": axis.matched_by,
         "months": None if months is None else list(months),
-        "notes": [*notes, *axis.notes, *_notes(reference, inputs)],
+        "notes": [*notes, *axis.notes, *_notes(reference, inputs), *_shared_dates(axis, elsewhere)],
         "channels": _channels(inputs),
         "scalars": [
             {"name": name, "units": units} for name, units in zip(scalars.names, scalars.channel_units, strict=True)
@@ -101,6 +103,24 @@ def _elsewhere(part: Elsewhere) -> dict[str, Any]:
         "own_data": True,
         "calendar": calendar_of(time),
     }
+
+
+def _shared_dates(axis: Axis, elsewhere: Mapping[str, Elsewhere]) -> list[str]:
+    """Return a sentence on every test set with data of its own whose dates are dates of the train split too."""
+    trained, notes = _dates(axis.time[axis.positions["train"]]), []
+    for name, part in elsewhere.items():
+        shared = int(np.isin(_dates(part.steps.time[part.windows.now]), trained).sum())
+        if shared:
+            notes.append(
+                f"Test set {name} has data of its own: {shared} of its {len(part.windows.now)} dates are dates of the "
+                "train split too, in another source."
+            )
+    return notes
+
+
+def _dates(time: np.ndarray) -> np.ndarray:
+    """Return one number a date, whatever the calendar."""
+    return components(time)[:, :3] @ np.array([10_000, 100, 1])
 
 
 def _channels(inputs: Inputs) -> list[dict[str, Any]]:

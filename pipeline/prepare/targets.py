@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,26 +145,40 @@ def fit_mask(values: Array, train: TrainSplit, config: TargetConfig) -> Array:
 
 
 def build_statics(static: Sequence[xr.Dataset], grid: Grid, method: Method) -> Statics:
-    """Return the static fields on the target ``grid``.
+    """Return the static fields on the target ``grid``: a table's values by the stations' identifiers.
 
     Raises
     ------
     DataError
-        If two have the same name, or one has no finite value or other dims.
+        If two have the same name, one has no finite value or other dims, or a table lacks a station.
     """
     values, names, units = [], [], []
     for data in static:
         source = Grid.of(data)
-        regrid = Regridder.between(source, grid, method)
+        by_name = bool(source.stations and grid.stations)
+        carry = _of_stations(source, grid) if by_name else Regridder.between(source, grid, method)
         for key in data.data_vars:
             name = str(key)
             if name in names:
                 raise DataError(f"expected static fields with names of their own, got {name!r} twice.")
-            values.append(_standardised(regrid(field(data, name, source).astype(np.float32)), name))
+            values.append(_standardised(carry(field(data, name, source).astype(np.float32)), name))
             names.append(name)
             units.append(str(data[name].attrs.get("units", "")))
     stacked = np.stack(values) if values else np.zeros((0, *grid.shape), np.float32)
     return Statics(stacked, tuple(names), tuple(units))
+
+
+def _of_stations(source: Grid, grid: Grid) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what takes the stations of ``grid`` from a row of those of ``source``."""
+    missing = [name for name in grid.stations if name not in source.stations]
+    if missing:
+        raise DataError(
+            f"data.static: expected values of all {len(grid.stations)} stations of the target, got none for "
+            f"{', '.join(missing[:5])}; the table has {', '.join(source.stations[:5])} and so on. Give both the same "
+            "identifiers."
+        )
+    order = [source.stations.index(name) for name in grid.stations]
+    return lambda values: values[..., order]
 
 
 def _standardised(values: np.ndarray, name: str) -> np.ndarray:

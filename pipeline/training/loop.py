@@ -22,7 +22,7 @@ from pipeline.progress import Progress, silent
 from pipeline.seeding import derive_seed
 from pipeline.training.checkpoint import digest, load_checkpoint, remove_checkpoint, save_checkpoint
 from pipeline.training.config import TrainingConfig
-from pipeline.training.losses import Loss
+from pipeline.training.losses import Loss, Place
 from pipeline.training.optimizers import build_optimizer, penalty
 from pipeline.training.randomness import seeded
 from pipeline.training.schedules import Schedule
@@ -38,20 +38,20 @@ class Tensors:
         Finite.
     target : Tensor, shape (time, target, cell)
         NaN where the truth is missing.
-    area : Tensor, shape (cell,)
-        Area weights.
+    place : Place
+        Where the cells lie, their area weights, and their units.
     """
 
     inputs: Tensor
     target: Tensor
-    area: Tensor
+    place: Place
 
     def __len__(self) -> int:
         return len(self.inputs)
 
     def take(self, index: Tensor | slice) -> Tensors:
         """Return the samples at ``index``."""
-        return Tensors(self.inputs[index], self.target[index], self.area)
+        return Tensors(self.inputs[index], self.target[index], self.place)
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def train(
     samples, validation : Tensors
         Learned from, and looked at after every epoch to choose the best and to stop.
     loss : Loss
-        Made small on ``samples``.
+        Fitted on ``samples``, then made small on them.
     config : TrainingConfig
         Options.
     seed : int
@@ -110,13 +110,14 @@ def train(
     Raises
     ------
     DataError
-        If a split has no truth at all.
+        If a split has no truth at all, or the loss does not suit it.
     TrainingError
         If the loss is not finite.
     """
     for name, split in (("train", samples), ("validation", validation)):
         if not bool(torch.isfinite(split.target).any()):
             raise DataError(f"{title}: expected truth in the {name} split, got {len(split)} samples without any.")
+    loss.fit(samples.target, samples.place.cells(torch.isfinite(samples.target)))
     run = _Run(network, loss, config, samples)
     key = "" if folder is None else digest(config, seed, network, _all(samples, validation))
     resumed = run.restore(None if folder is None else load_checkpoint(folder, key, str(run.device)))
@@ -126,7 +127,7 @@ def train(
             started, epoch = time.perf_counter(), len(run.history) + 1
             torch.manual_seed(derive_seed(seed, "epoch", epoch))
             lr = run.schedule.lr((epoch - 1) * run.steps)
-            train_loss, validation_loss = run.epoch(samples), evaluate(network, validation, loss, config)
+            train_loss, validation_loss = run.epoch(samples), evaluate(network, validation, loss, config, seed=seed)
             run.record(Epoch(epoch, train_loss, validation_loss, lr, time.perf_counter() - started), title)
             if folder is not None and (epoch % config.checkpoint_every == 0):
                 save_checkpoint(folder, key, run.state())
@@ -138,11 +139,16 @@ def train(
     return Trained(tuple(run.history), run.best_epoch, resumed)
 
 
-def evaluate(network: nn.Module, samples: Tensors, loss: Loss, config: TrainingConfig) -> float:
-    """Return the loss of ``network`` on ``samples`` in eval mode, by area over all finite cells."""
+def evaluate(network: nn.Module, samples: Tensors, loss: Loss, config: TrainingConfig, *, seed: int = 0) -> float:
+    """Return the loss of ``network`` on ``samples`` in eval mode, by area over all finite cells.
+
+    A network that draws noise draws the same every time, from (``seed``, "validation"), so that epochs
+    differ by their weights alone; the caller's random numbers stay as they are.
+    """
     network.eval()
-    total, count = _zeros(samples.inputs.device)
-    with torch.no_grad():
+    device = samples.inputs.device
+    total, count = _zeros(device)
+    with torch.no_grad(), seeded(derive_seed(seed, "validation"), str(device)):
         for batch in _in_order(samples, config.batch_size):
             summed, weight = _batch_loss(network, batch, loss, config)
             total, count = total + summed, count + weight
@@ -234,14 +240,17 @@ class _Run:
 
 
 def _batch_loss(network: nn.Module, batch: Tensors, loss: Loss, config: TrainingConfig) -> tuple[Tensor, Tensor]:
-    """Return the weighted sum of the loss over finite cells, and the sum of the weights."""
+    """Return the weighted sum of the loss over finite cells, and the sum of the weights.
+
+    A loss of whole fields, (time, target, 1), counts once for each of their finite cells, by its area.
+    """
     half = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[config.precision]
     with torch.autocast(batch.inputs.device.type, dtype=half, enabled=half is not torch.float32):
         output = network(batch.inputs)
     known = torch.isfinite(batch.target)
     # Filled before the loss, since NaN times zero is NaN, in the gradient too.
-    cells = loss(output.float(), batch.target.nan_to_num(0.0, 0.0, 0.0))
-    weight = known * batch.area
+    cells = loss(output.float(), batch.target.nan_to_num(0.0, 0.0, 0.0), batch.place.cells(known))
+    weight = known * batch.place.area
     summed = (torch.where(known, cells, 0.0) * weight).sum(dtype=torch.float64)
     return summed, weight.sum(dtype=torch.float64)
 
@@ -258,4 +267,6 @@ def _zeros(device: torch.device) -> tuple[Tensor, Tensor]:
 
 def _all(*splits: Tensors) -> Iterator[Tensor]:
     for split in splits:
-        yield from (split.inputs, split.target, split.area)
+        place = split.place
+        yield from (split.inputs, split.target, place.area, place.index)
+        yield from (tensor for tensor in (place.scale, place.shift) if tensor is not None)

@@ -8,11 +8,10 @@ from typing import Any, ClassVar, Self
 
 from pydantic import Field
 
-from pipeline.backend import array_namespace
 from pipeline.errors import RunFolderError, TrainingError, TraitError
 from pipeline.model import Context, Model
 from pipeline.model_config import ModelConfig
-from pipeline.prediction import Prediction
+from pipeline.prediction import FAMILIES, Prediction
 from pipeline.samples import Samples
 from pipeline.uncertainty import UNCERTAINTY, MemberSource, UncertaintyMethod
 
@@ -29,10 +28,11 @@ class DeepEnsembleConfig(ModelConfig):
 class DeepEnsemble(UncertaintyMethod):
     """A deep ensemble (Lakshminarayanan et al. 2017, arXiv:1612.01474).
 
-    Members that answer a normal distribution make an equal mixture of normals; by the law of total
-    variance the mean of their variances is aleatoric and the variance of their means epistemic.
-    Members that answer a point make an ensemble of values, all of whose variance is epistemic.
-    Nothing is calibrated. A member that could not be fitted is left out, with a warning.
+    What the members answer makes the mixture that their family names, all with the same weight: an
+    equal mixture of distributions, in which by the law of total variance the mean of the variances is
+    aleatoric and the variance of the means epistemic, or an ensemble of values, all of whose variance
+    is epistemic. Members that answer members themselves are pooled. Nothing is calibrated. A member
+    that could not be fitted is left out, with a warning.
     """
 
     Config: ClassVar[type[ModelConfig]] = DeepEnsembleConfig
@@ -55,7 +55,7 @@ class DeepEnsemble(UncertaintyMethod):
         TrainingError
             If fewer than two members could be fitted.
         TraitError
-            If members answer neither a normal distribution nor a point.
+            If members answer different families.
         """
         asked = self.member_count()
         found = members(asked)
@@ -74,16 +74,10 @@ class DeepEnsemble(UncertaintyMethod):
         return self
 
     def predict(self, inputs: Samples, context: Context) -> Prediction:
-        """Return the family ``mixture`` of normal members, or ``members`` of point members."""
+        """Return the mixture of what the members answer."""
         answers = [member.predict(inputs, context) for member in self._members]
-        xp = array_namespace(answers[0].mean())
-
-        def stacked(name: str) -> Any:
-            return xp.stack([answer.parameters[name] for answer in answers], axis=0)
-
-        if _family(answers, context) == "normal":
-            return Prediction("mixture", {"mean": stacked("mean"), "sd": stacked("sd")})
-        return Prediction("members", {"members": stacked("mean")})
+        family = FAMILIES.get(_family(answers, context))()
+        return Prediction(family.mixture, family.mix([answer.parameters for answer in answers]))
 
     def save(self, folder: Path) -> None:
         """Write the options and the number of members, so that a later change in them is noticed."""
@@ -116,9 +110,9 @@ class DeepEnsemble(UncertaintyMethod):
 
 def _family(answers: list[Prediction], context: Context) -> str:
     families = sorted({answer.family for answer in answers})
-    if families not in (["normal"], ["point"]):
+    if len(families) > 1:
         raise TraitError(
-            f"expected members of {context.name!r} that all answer 'normal' or all 'point' for a deep ensemble, "
+            f"expected members of {context.name!r} that all answer the same family for a deep ensemble, "
             f"got {', '.join(map(repr, families))}. Choose another model or loss."
         )
     return families[0]

@@ -12,7 +12,7 @@ from pipeline.backend import get_backend
 from pipeline.model import Context
 from pipeline.model_config import ModelConfig
 
-QUICK = {"epochs": 3, "trees": 10}  # for models that take them
+QUICK = {"epochs": 3, "trees": 10, "width": 8, "depth": 2}  # for models that take them
 PAIRS = [
     (method, model)
     for method in ATTRIBUTIONS.names()
@@ -28,7 +28,11 @@ def a_context(seed=5):
 @pytest.fixture(scope="module")
 def world(make_samples):
     """Train, validation and a test set."""
-    return make_samples(150, seed=0), make_samples(60, seed=1), make_samples(60, seed=2, name="test")
+    return (
+        make_samples(150, seed=0, further=True),
+        make_samples(60, seed=1, further=True),
+        make_samples(60, seed=2, name="test", further=True),
+    )
 
 
 @pytest.fixture(scope="module")

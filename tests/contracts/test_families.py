@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.backend.special import to_host
+from pipeline.errors import DataError
 from pipeline.prediction import FAMILIES, Prediction
 
 SHAPE = (30, 1, 4, 5)
@@ -19,18 +20,23 @@ ANSWERS = {
     "cdf": lambda p, y: p.cdf(y),
     "crps": lambda p, y: p.crps(y),
     "nll": lambda p, y: p.nll(y),
+    "exceedance": lambda p, y: p.exceedance(y),
 }
 HAVE_DENSITY = {"normal", "mixture"}
+# A point mass at zero: they can be scaled, not shifted, and are nowhere below 0.
+AT_ZERO = {"bernoulli_gamma", "bernoulli_gamma_mixture"}
+SPREAD_ONLY = {("normal", "mean", "sd"), ("mixture", "mean", "sd"), ("normal", "variance", "mean")}
+RANGES = {"sd": (0.5, 2.0), "wet": (0.2, 0.9), "shape": (0.5, 2.0), "scale": (0.5, 2.0)}
 
 
 def _make(family, dtype=np.float64, shape=SHAPE):
-    """Return a prediction whose parameters are plausible by name: what is called sd is positive."""
+    """Return a prediction whose parameters are plausible by name: what is called sd is positive, wet a probability."""
     rng = np.random.default_rng(3)
     formulas = FAMILIES.get(family)
     parameters = {}
     for name in formulas.parameters:
         full = (MEMBERS, *shape) if name in formulas.member_parameters else shape
-        draw = rng.uniform(0.5, 2.0, full) if name == "sd" else rng.normal(2.0, 1.5, full)
+        draw = rng.uniform(*RANGES[name], full) if name in RANGES else rng.normal(2.0, 1.5, full)
         parameters[name] = draw.astype(dtype)
     return Prediction(family, parameters)
 
@@ -72,16 +78,14 @@ def test_any_backend_gives_the_same(family, name, backend):
         np.testing.assert_allclose(to_host(answer), expected, rtol=1e-9)
 
 
-@pytest.mark.parametrize("name", ["mean", "variance", "quantile", "cdf", "crps"])
+@pytest.mark.parametrize("name", ["mean", "variance", "quantile", "cdf", "crps", "exceedance"])
 def test_nan_in_any_parameter_gives_nan_there_and_nowhere_else(family, name):
     whole = ANSWERS[name](_make(family), TRUTH)
     if whole is None:
         return
     for parameter in FAMILIES.get(family).parameters:
-        if (family, name, parameter) in {("normal", "mean", "sd"), ("mixture", "mean", "sd")}:
-            continue  # a mean does not know of the spread
-        if (family, name, parameter) == ("normal", "variance", "mean"):
-            continue
+        if (family, name, parameter) in SPREAD_ONLY:
+            continue  # a mean does not know of the spread, nor the spread of a mean
         p = _make(family).map(np.copy)
         p.parameters[parameter][..., 4, 0, 1, 1] = np.nan
         answer = ANSWERS[name](p, TRUTH)
@@ -93,7 +97,7 @@ def test_nan_in_any_parameter_gives_nan_there_and_nowhere_else(family, name):
         np.testing.assert_array_equal(np.isnan(answer), expected)
 
 
-@pytest.mark.parametrize("name", ["cdf", "crps"])
+@pytest.mark.parametrize("name", ["cdf", "crps", "exceedance"])
 def test_nan_in_the_truth_gives_nan(family, name):
     y = TRUTH.copy()
     y[0, 0, 0, 0] = np.nan
@@ -104,10 +108,24 @@ def test_nan_in_the_truth_gives_nan(family, name):
 
 def test_distribution_function_is_a_probability_that_grows(family):
     p = _make(family)
-    ladder = [p.cdf(TRUTH + step) for step in (-50.0, -1.0, 0.0, 1.0, 50.0)]
+    ladder = [p.cdf(TRUTH + step) for step in (-50.0, -1.0, 0.0, 1.0, 200.0)]
     assert (ladder[0] < 1e-12).all()
     assert (ladder[-1] == 1.0).all()
     for low, high in itertools.pairwise(ladder):
+        assert (low <= high).all()
+
+
+def test_exceedance_and_distribution_function_add_up_but_on_steps(family):
+    p = _make(family)
+    # No step lies on a random value, but all dry days lie on 0.
+    y = np.where(TRUTH == 0.0, 1.0, TRUTH)
+    np.testing.assert_allclose(p.exceedance(y) + p.cdf(y), 1.0, atol=1e-12)
+    np.testing.assert_allclose(p.exceedance(1.5), p.exceedance(np.full(SHAPE, 1.5)), rtol=1e-12)
+    np.testing.assert_allclose(p.exceedance(np.full((1, 1, 4, 5), 1.5)), p.exceedance(1.5), rtol=1e-12)
+    ladder = [p.exceedance(level) for level in (-100.0, 0.0, 0.5, 2.0, 300.0)]
+    assert (ladder[0] == 1.0).all()
+    assert (ladder[-1] < 1e-12).all()
+    for high, low in itertools.pairwise(ladder):
         assert (low <= high).all()
 
 
@@ -128,8 +146,8 @@ def test_crps_is_zero_at_best_and_never_above_the_mean_distance_of_draws(family)
 
 def test_draws_have_mean_and_variance_of_the_distribution(family):
     p = _make(family, shape=(1, 1, 2, 3))
-    draws = p.sample(20_000, seed=5)
-    assert draws.shape == (20_000, 1, 1, 2, 3)
+    draws = p.sample(200_000, seed=5)  # so many for the variance of a skew distribution
+    assert draws.shape == (200_000, 1, 1, 2, 3)
     np.testing.assert_allclose(draws.mean(axis=0), p.mean(), atol=0.08)
     if p.variance() is not None:
         np.testing.assert_allclose(draws.var(axis=0), p.variance(), rtol=0.035)
@@ -144,6 +162,7 @@ def test_draws_follow_from_the_seed(family):
 
 def test_scaled_and_shifted_everything_follows(family):
     p, scale, shift = _make(family), np.array([2.5]).reshape(1, 1, 1), np.linspace(-1, 1, 20).reshape(1, 1, 4, 5)
+    shift = 0.0 * shift if family in AT_ZERO else shift
     q = p.affine(scale, shift)
     y = scale * TRUTH + shift
     np.testing.assert_allclose(q.mean(), scale * p.mean() + shift, rtol=1e-10)
@@ -154,6 +173,25 @@ def test_scaled_and_shifted_everything_follows(family):
         np.testing.assert_allclose(q.variance(), scale**2 * p.variance(), rtol=1e-10)
     if family in HAVE_DENSITY:
         np.testing.assert_allclose(q.nll(y), p.nll(TRUTH) + np.log(2.5), rtol=1e-8, atol=1e-8)
+    if family in AT_ZERO:  # the chance of a dry day does not stretch
+        np.testing.assert_allclose(q.nll(y), p.nll(TRUTH) + np.log(2.5) * (TRUTH > 0), rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("shift", [np.full((1, 1, 4, 5), 0.5), 1.0])
+def test_a_point_mass_at_zero_cannot_be_shifted(family, shift):
+    if family in AT_ZERO:
+        with pytest.raises(DataError, match=r"^expected a shift of 0 .* Set prepare\.target\.anomaly: none for this"):
+            _make(family).affine(2.0, shift)
+    else:
+        assert np.isfinite(_make(family).affine(2.0, shift).mean()).all()
+
+
+def test_nothing_is_predicted_where_the_shift_is_nan(family):
+    shift = np.zeros((1, 1, 4, 5))
+    shift[..., 1, 2] = np.nan
+    p = _make(family).affine(2.0, shift)
+    for values in (p.mean(), p.cdf(TRUTH), p.crps(TRUTH), p.exceedance(0.0)):
+        np.testing.assert_array_equal(np.isnan(values), np.broadcast_to(np.isnan(shift), SHAPE))
 
 
 def test_affine_keeps_float32_and_shapes(family):
@@ -164,10 +202,34 @@ def test_affine_keeps_float32_and_shapes(family):
         assert q.parameters[name].shape == values.shape
 
 
-def test_members_are_the_first_member_parameter(family):
+def test_members_have_the_mean_of_the_whole(family):
     p = _make(family)
     names = FAMILIES.get(family).member_parameters
     assert (p.members is None) == (not names)
+    assert p.member_count == (MEMBERS if names else 0)
     if names:
-        np.testing.assert_array_equal(p.members, p.parameters[names[0]])
-        np.testing.assert_allclose(p.members.mean(axis=0), p.mean())
+        assert p.members.shape == (MEMBERS, *SHAPE)
+        np.testing.assert_allclose(p.members.mean(axis=0), p.mean(), rtol=1e-12)
+
+
+def test_several_answers_make_their_mean_distribution(family):
+    formulas = FAMILIES.get(family)()
+    answers = [_make(family), _make(family).affine(1.5, 0.0), _make(family).affine(0.5, 0.0)]
+    mixed = Prediction(formulas.mixture, formulas.mix([answer.parameters for answer in answers]))
+    assert mixed.member_count == 3 * (MEMBERS if formulas.member_parameters else 1)
+    np.testing.assert_allclose(mixed.mean(), np.mean([answer.mean() for answer in answers], axis=0), rtol=1e-10)
+    np.testing.assert_allclose(mixed.cdf(TRUTH), np.mean([a.cdf(TRUTH) for a in answers], axis=0), atol=1e-12)
+    expected = np.mean([answer.exceedance(1.0) for answer in answers], axis=0)
+    np.testing.assert_allclose(mixed.exceedance(1.0), expected, atol=1e-12)
+
+
+def test_a_mixture_of_mixtures_is_of_the_same_family(family):
+    mixture = FAMILIES.get(family).mixture
+    assert FAMILIES.get(mixture).mixture == mixture
+    assert FAMILIES.get(mixture).member_parameters
+
+
+def test_parameters_without_units_or_with_members_are_parameters(family):
+    formulas = FAMILIES.get(family)
+    assert set(formulas.unitless) <= set(formulas.parameters)
+    assert set(formulas.member_parameters) <= set(formulas.parameters)

@@ -23,6 +23,8 @@ from pipeline.errors import DataError
 
 NAMES = READERS.names()
 WITH_FILES = [name for name in NAMES if READERS.get(name).needs_files]
+# Options without which an entry of a format says nothing.
+OPTIONS = {"cordex_ml_bench": {"domain": "NZ", "part": "test", "period": "historical", "quality": "perfect"}}
 SUFFIXED = [name for name in WITH_FILES if READERS.get(name).suffixes]
 
 
@@ -43,6 +45,13 @@ def test_options_refuse_unknown_keys_and_are_described(name):
     assert issubclass(options, BaseModel)
     with pytest.raises(ValidationError, match="no_such_key"):
         options.model_validate({"no_such_key": 1})
+
+
+@pytest.mark.parametrize("name", WITH_FILES)
+def test_a_file_that_an_entry_names_is_what_is_read(name, tmp_path):
+    path = tmp_path / "file"
+    path.touch()
+    assert READERS.get(name)().within(_entry(name, path, {"a": {"units": "1"}}), path) == (path,)
 
 
 @pytest.mark.parametrize("name", WITH_FILES)
@@ -75,6 +84,11 @@ def samples(tmp_path, request):
             coords={"time": pd.date_range("2001-01-01", periods=3), "lat": [1.0, 2.0], "lon": [3.0, 4.0]},
         )
         spec = {"a": {"units": "K", "source_units": "K"}}
+        if name == "cordex_ml_bench":
+            path = tmp_path / "NZ_domain/test/historical/predictors/perfect/ACCESS-CM2_1981-2000.nc"
+            path.parent.mkdir(parents=True)
+            field.to_netcdf(path)
+            return _entry(name, tmp_path, spec)
         path = tmp_path / f"sample{READERS.get(name).suffixes[0]}"
         if name == "netcdf":
             field.to_netcdf(path)
@@ -136,6 +150,7 @@ def test_a_reader_gives_what_is_in_the_file(name, samples, tmp_path):
 
 def _entry(name: str, path: Path, variables: dict) -> Entry:
     raw = {"format": name, "files": [{"path": str(path)}], "variables": variables, "licence": "unknown"}
+    raw["options"] = OPTIONS.get(name, {})
     return make_entry("sample", raw, "catalog.yaml")
 
 

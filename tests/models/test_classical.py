@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -36,6 +38,25 @@ def test_columns_and_fields_are_inverse(make_samples, context):
     back = table.field(columns)
     assert back.dtype == context.backend.xp.float32
     np.testing.assert_array_equal(context.backend.to_host(back), host)
+
+
+def test_a_channel_without_a_place_is_one_column(make_samples, context):
+    samples = make_samples(20, backend=context.backend)
+    xp = context.backend.xp
+    number = xp.reshape(xp.arange(20, dtype=xp.float32), (20, 1, 1, 1))
+    inputs = xp.concat([samples.inputs, xp.broadcast_to(number, (20, 1, 4, 5))], axis=1)
+    more = replace(samples.schema, channels=(*samples.schema.channels, "co2"), scalars=("co2",))
+    table = Table(context.backend, Layout.of(more))
+    rows = context.backend.to_host(table.rows(replace(samples, inputs=inputs, schema=more)))
+    fields = context.backend.to_host(Table(context.backend, Layout.of(samples.schema)).rows(samples))
+    assert rows.shape == (20, 3 * 4 * 5 + 1)
+    np.testing.assert_array_equal(rows[:, :-1], fields)
+    np.testing.assert_array_equal(rows[:, -1], np.arange(20))
+    # In another order the channels are still found by name.
+    order = (3, 1, 0, 2)
+    mixed = replace(more, channels=tuple(more.channels[k] for k in order))
+    moved = replace(samples, inputs=xp.take(inputs, context.backend.asarray(np.array(order)), axis=1), schema=mixed)
+    np.testing.assert_array_equal(context.backend.to_host(table.rows(moved)), rows)
 
 
 def test_a_field_keeps_leading_axes(table, context):

@@ -76,7 +76,7 @@ def test_two_targets_are_kept_apart(make_samples, context):
 
 def test_cells_count_by_their_area_in_the_loss(fit, make_samples, context):
     test = make_samples(5, seed=2)
-    area = fit(epochs=1)._tensors(test, context).area.cpu().numpy()
+    area = fit(epochs=1)._tensors(test, context).place.area.cpu().numpy()
     lat = np.broadcast_to(test.schema.target_grid.lat[:, None], test.schema.mask.shape)[test.schema.mask]
     np.testing.assert_allclose(area / area[0], np.cos(np.deg2rad(lat)) / np.cos(np.deg2rad(lat[0])), rtol=1e-5)
     assert area.mean() == pytest.approx(1.0, rel=1e-5)

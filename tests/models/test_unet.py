@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch.nn import functional
 
+from models._layers import padding
 from models._layout import Layout
-from models.unet import UNet, UNetConfig, UNetNetwork, _padding
+from models.unet import UNet, UNetConfig, UNetNetwork
 
 QUICK = {"epochs": 4, "batch_size": 32, "lr": 3e-3, "width": 4, "large_scale": (8, 4)}
 
@@ -79,7 +80,7 @@ def test_the_decoder_is_the_published_scheme_written_out(layout):
 
 def test_padding_is_even_and_enough():
     for rows in range(1, 40):
-        left, right, top, bottom = _padding((rows, 29), 8)
+        left, right, top, bottom = padding((rows, 29), 8)
         assert (rows + top + bottom) % 8 == 0
         assert (29 + left + right) % 8 == 0
         assert 0 <= bottom - top <= 1

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from pipeline.training.losses import Loss
+
 LOG_VARIANCE_LIMIT = 10.0
 """Log variances are kept in [-10, 10]: in standardised units far outside of what data can ask for,
 and close enough that no weight of ``exp(-log_variance)`` overflows in float32."""
 
 
-class NormalHead:
+class NormalLoss(Loss):
     """Mean and log variance at every cell; a normal distribution.
 
     References

@@ -1,5 +1,6 @@
 """Explanations as netCDF."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -7,6 +8,7 @@ import xarray as xr
 
 from pipeline.attribution import Attribution
 from pipeline.attribution.serial import write_attributions
+from pipeline.grid import Grid
 
 SHAPE = (3, 3, 4)  # channel, lat, lon
 
@@ -34,3 +36,15 @@ def test_what_is_written_is_read_back(samples, tmp_path):
         assert (attrs["measure"], attrs["note"]) == ("mean [K]", "a note")
         assert (json.loads(attrs["checks"]), json.loads(attrs["trusted"])) == ({"gap": 0.5}, True)
         assert json.loads(found["shuffle_importance"].attrs["trusted"]) is False
+
+
+def test_stations_have_one_dim_in_files(samples, tmp_path):
+    grid = Grid(np.array([[41.8, 38.7]]), np.array([[-6.7, -9.1]]), ("row", "station"), ("Braganca", "Lisboa"))
+    schema = dataclasses.replace(samples.schema, input_grid=grid)
+    maps = np.random.default_rng(0).normal(size=(3, 1, 2)).astype(np.float32)
+    one = Attribution("ig", maps, np.ones(3), None, None, "mean [K]", {}, True, "")
+    write_attributions(tmp_path / "unet.nc", [one], schema)
+    with xr.open_dataset(tmp_path / "unet.nc") as found:
+        assert found["ig_map"].dims == ("channel", "station")
+        np.testing.assert_array_equal(found["ig_map"], maps[:, 0])
+        assert tuple(found["station"].values) == grid.stations

@@ -147,7 +147,8 @@ def test_the_shipped_catalog_fits_its_readers(tmp_path, monkeypatch):
     for name in shipped:
         entry = shipped[name]
         assert entry.description, name
-        assert all(spec.url for spec in entry.files), name
+        # A folder tree of gigabytes has no URL of one file; where it is to be had stands with its citation.
+        assert all(spec.url for spec in entry.files) or "https://zenodo.org" in entry.citation, name
         if entry.files:
             assert all(variable.standard_name for variable in entry.variables.values()), name
             assert entry.citation, name

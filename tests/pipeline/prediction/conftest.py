@@ -11,11 +11,18 @@ def _make(family, *, seed=0, shape=SHAPE, members=MEMBERS, dtype=np.float64):
     rng = np.random.default_rng(seed)
     mean = rng.normal(3.0, 2.0, (members, *shape))
     sd = rng.uniform(0.3, 2.5, (members, *shape))
+    gamma = {
+        "wet": rng.uniform(0.1, 1.0, (members, *shape)),
+        "shape": rng.uniform(0.3, 3.0, (members, *shape)),
+        "scale": rng.uniform(0.5, 5.0, (members, *shape)),
+    }
     parameters = {
         "point": {"mean": mean[0]},
         "normal": {"mean": mean[0], "sd": sd[0]},
         "mixture": {"mean": mean, "sd": sd},
         "members": {"members": mean},
+        "bernoulli_gamma": {name: values[0] for name, values in gamma.items()},
+        "bernoulli_gamma_mixture": gamma,
     }[family]
     return Prediction(family, {name: values.astype(dtype) for name, values in parameters.items()})
 

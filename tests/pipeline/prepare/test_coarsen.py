@@ -47,6 +47,14 @@ def test_a_projected_grid_keeps_the_middles_of_its_blocks():
     assert notes == ("lam is coarsened by 2 to 2 x 3 cells.",)
 
 
+def test_a_block_across_the_date_line_has_its_middle_there():
+    lat, lon = np.meshgrid([-40.0, -39.0], [178.0, 179.0, -180.0, -179.0], indexing="ij")
+    data = xr.Dataset({"a": (("y", "x"), lat)}, {"lat": (("y", "x"), lat), "lon": (("y", "x"), lon)})
+    coarse, _ = coarsen(data.isel(x=[1, 2]), 2, "lam")
+    assert coarse.lon.values.tolist() == [[179.5]]
+    assert coarsen(data, 2, "lam")[0].lon.values.tolist() == [[178.5, 180.5]]
+
+
 def test_a_year_is_the_mean_of_the_same_cells(field):
     data = field("tas", lat=(40.0, 41.0), lon=(0.0, 1.0))
     np.testing.assert_allclose(

@@ -111,3 +111,12 @@ def test_a_train_span_may_hold_a_hole(field, days, cpu):
     )  # 2080 is a leap year; a first day a period lacks its lag
     assert prepared.summary()["splits"]["train"]["segments"] == 2
     assert prepared.reference.used == 2
+
+
+def test_dates_of_the_train_split_are_named_in_the_notes(make, field, days):
+    same = Source([("era", field("psl", "hus"))], span=("1991-12-01", "1992-01-31"))
+    later = Source([("era", field("psl", "hus", time=days("2041-01-01", "2042-12-30", "noleap")))])
+    notes = make({"same": same, "later": later}).summary()["notes"]
+    # The first of the 62 dates lacks its lag.
+    said = "Test set same has data of its own: 30 of its 61 dates are dates of the train split too, in another source."
+    assert [note for note in notes if "data of its own" in note] == [said]

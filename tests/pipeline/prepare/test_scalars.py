@@ -98,3 +98,23 @@ def test_forcings_of_one_name_are_refused(field, split, cpu):
     twice = [series("YS", 10, start="1989-01-01")] * 2
     with pytest.raises(DataError, match=r"data.forcings: expected names that differ, got co2 twice"):
         prepare([("era", field("psl"))], field("tas"), (), twice, config=PrepareConfig(), split=split, backend=cpu)
+
+
+def test_a_forcing_with_the_name_of_a_channel_is_refused(field, split, cpu):
+    config = PrepareConfig(inputs=InputsConfig(calendar=True))
+    for name in ("psl", "day_cos"):
+        forcing = series("YS", 10, name=name, start="1989-01-01")
+        with pytest.raises(DataError, match=f"expected channels with names of their own, got {name} both as a channel"):
+            prepare(
+                [("era", field("psl"))], field("tas"), (), [forcing], config=config, split=split, backend=cpu
+            )
+
+
+def test_a_forcing_that_never_changes_in_the_train_split_is_given_as_a_difference(field, split, cpu):
+    forcing = series("YS", 10, start="1989-01-01")
+    forcing["co2"][:3] = 360.0
+    made = prepare(
+        [("era", field("psl"))], field("tas"), (), [forcing], config=PrepareConfig(), split=split, backend=cpu
+    )
+    assert (made.samples("train").inputs[:, 1] == 0).all()
+    np.testing.assert_allclose(made.samples("test").inputs[:, 1], 354.0 - 360.0)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from pipeline.errors import DataError
 from pipeline.prepare.config import PrepareConfig, TargetConfig
 from pipeline.prepare.prepared import Prepared, prepare
 
@@ -77,3 +78,28 @@ def test_a_variable_may_be_treated_otherwise(field, split, backend):
     none = PrepareConfig(target=TargetConfig(scale="none", anomaly="none"))
     plain = prepare([("era", field("psl"))], target, config=none, split=split, backend=backend)
     np.testing.assert_array_equal(prepared.backend.to_host(plain.samples("train").target), truth)
+
+
+def test_static_values_go_to_stations_by_their_identifiers(field, table, split, cpu):
+    """In another order, and with a station more than the target has."""
+    more = xr.Dataset(
+        {"slope": ("station", [3.0, 9.0, 1.0, 2.0], {"units": "1"})},
+        {"station": ["100", "999", "007", "012"], "lat": ("station", [0.0] * 4), "lon": ("station", [0.0] * 4)},
+    )
+    prepared = prepare([("era", field("psl"))], table, [more], config=PrepareConfig(), split=split, backend=cpu)
+    np.testing.assert_allclose(prepared.schema.static[0, 0], (np.array([1, 2, 3]) - 2) / np.std([1, 2, 3]), rtol=1e-6)
+    with pytest.raises(DataError, match=r"data.static: expected values of all 3 stations of the target, got none for 012"):
+        prepare(
+            [("era", field("psl"))], table, [more.isel(station=[0, 1, 2])],
+            config=PrepareConfig(), split=split, backend=cpu,
+        )  # fmt: skip
+
+
+def test_predictors_may_be_carried_to_the_stations(field, table, split, backend, tmp_path):
+    config = PrepareConfig(regrid={"to": "target"})
+    made = prepare([("era", field("psl"))], table, config=config, split=split, backend=backend)
+    made.save(tmp_path)
+    loaded = Prepared.load(tmp_path, backend)
+    assert loaded.schema.input_grid.same(table_grid := made.schema.target_grid)
+    assert table_grid.stations == ("007", "012", "100")
+    assert loaded.samples("test").inputs.shape[1:] == (1, 1, 3)

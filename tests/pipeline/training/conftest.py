@@ -7,6 +7,17 @@ import torch
 from torch import nn
 
 from pipeline.training.loop import Tensors
+from pipeline.training.losses import Place
+
+
+def _row(area: torch.Tensor, **units: torch.Tensor) -> Place:
+    return Place(area=area, index=torch.arange(len(area)), shape=(1, len(area)), **units)
+
+
+@pytest.fixture
+def row() -> Callable[..., Place]:
+    """Return a maker of places: cells in one row, by their area weights and, if given, scale and shift."""
+    return _row
 
 
 @pytest.fixture
@@ -18,7 +29,7 @@ def samples() -> Callable[..., Tensors]:
         inputs = torch.randn(count, 2, 3, 4, generator=random)
         weights = torch.randn(24, 5, generator=torch.Generator().manual_seed(99)) / 5
         target = inputs.flatten(1) @ weights + noise * torch.randn(count, 5, generator=random)
-        return Tensors(inputs, target[:, None], torch.tensor([0.5, 0.75, 1.0, 1.25, 1.5]))
+        return Tensors(inputs, target[:, None], _row(torch.tensor([0.5, 0.75, 1.0, 1.25, 1.5])))
 
     return make
 

@@ -7,9 +7,9 @@ from pipeline.errors import TrainingError
 from pipeline.training.checkpoint import digest, load_checkpoint, save_checkpoint
 from pipeline.training.config import TrainingConfig
 from pipeline.training.loop import train
-from pipeline.training.losses import LOSSES
+from pipeline.training.losses import make_loss
 
-NLL = LOSSES.get("normal_nll")()
+NLL = make_loss("normal_nll")
 
 
 class Killed(BaseException):
@@ -126,7 +126,7 @@ def test_another_trainings_checkpoint_is_not_taken_up(samples, small, tmp_path, 
     if what == "data":
         data.target[0, 0, 0] += 1e-6
     if what == "network":
-        loss = LOSSES.get("mse")()
+        loss = make_loss("mse")
     network = small(len(loss.parameters))
     config, seed = options(**({"lr": 0.02} if what == "config" else {})), 2 if what == "seed" else 1
     trained = train(network, data, samples(seed=1), loss, config, seed=seed, folder=tmp_path)
@@ -137,7 +137,7 @@ def test_another_trainings_checkpoint_is_not_taken_up(samples, small, tmp_path, 
 
 def test_the_key_is_the_same_for_the_same(samples, small):
     data = samples()
-    keys = {digest(options(), 1, small(), (data.inputs, data.target, data.area)) for _ in range(2)}
+    keys = {digest(options(), 1, small(), (data.inputs, data.target, data.place.area)) for _ in range(2)}
     assert len(keys) == 1
 
 

@@ -9,9 +9,9 @@ from torch import nn
 from pipeline.errors import DataError, TrainingError
 from pipeline.training.config import TrainingConfig
 from pipeline.training.loop import Tensors, evaluate, train
-from pipeline.training.losses import LOSSES
+from pipeline.training.losses import make_loss
 
-NLL, MSE = LOSSES.get("normal_nll")(), LOSSES.get("mse")()
+NLL, MSE = make_loss("normal_nll"), make_loss("mse")
 
 
 class Constant(nn.Module):
@@ -45,13 +45,14 @@ def test_learns(samples, small):
 
 @pytest.mark.parametrize("loss", ["normal_nll", "beta_nll", "mse"])
 def test_evaluate_is_the_brute_force_mean_over_finite_cells(samples, small, loss):
-    loss = LOSSES.get(loss)()
+    loss = make_loss(loss)
     data = samples(23)
     data.target[torch.rand(data.target.shape, generator=torch.Generator().manual_seed(3)) < 0.4] = torch.nan
     network = small(len(loss.parameters)).eval()
-    cells = loss(network(data.inputs), data.target).detach().double().numpy()
-    weights = np.broadcast_to(data.area.numpy(), cells.shape)
-    known = np.isfinite(cells)
+    known = torch.isfinite(data.target)
+    cells = loss(network(data.inputs), data.target, data.place.cells(known)).detach().double().numpy()
+    weights = np.broadcast_to(data.place.area.numpy(), cells.shape)
+    known = known.numpy()
     expected = (cells[known] * weights[known]).sum() / weights[known].sum()
     # Batches of 5 leave a last one of 3, with its own share of missing cells.
     assert evaluate(network, data, loss, config(batch_size=5)) == pytest.approx(expected, rel=1e-6)
@@ -75,7 +76,7 @@ def test_missing_cells_teach_nothing(samples, small):
     hidden = torch.rand(full.target.shape, generator=torch.Generator().manual_seed(3)) < 0.3
     networks = []
     for wrong in (torch.nan, torch.inf):
-        data = Tensors(full.inputs, full.target.clone(), full.area)
+        data = Tensors(full.inputs, full.target.clone(), full.place)
         data.target[hidden] = wrong
         network = small()
         train(network, data, samples(seed=1), NLL, config(), seed=1)
@@ -84,47 +85,47 @@ def test_missing_cells_teach_nothing(samples, small):
     assert all(torch.isfinite(p).all() for p in networks[0].parameters())
 
 
-def test_a_batch_without_any_truth_changes_nothing():
+def test_a_batch_without_any_truth_changes_nothing(row):
     inputs, target = torch.zeros(4, 1, 1, 1), torch.full((4, 1, 5), 7.0)
     target[0] = torch.nan
     network = Constant(7.0)
     one = config(batch_size=1, optimizer="sgd", lr=0.1, epochs=1)
-    data = Tensors(inputs, target, torch.ones(5))
+    data = Tensors(inputs, target, row(torch.ones(5)))
     trained = train(network, data, data, MSE, one, seed=1)
     assert (network.weight == 7.0).all()
     assert trained.history[0].train_loss == 0.0
 
 
-def test_area_weights_decide_between_two_truths():
+def test_area_weights_decide_between_two_truths(row):
     # One shared number for two cells: the least weighted squared error is the weighted mean.
     class Shared(Constant):
         def forward(self, inputs):
             return self.weight.expand(len(inputs), 1, 1, 2)
 
-    data = Tensors(torch.zeros(8, 1, 1, 1), torch.tensor([0.0, 4.0]).expand(8, 1, 2), torch.tensor([0.5, 1.5]))
+    data = Tensors(torch.zeros(8, 1, 1, 1), torch.tensor([0.0, 4.0]).expand(8, 1, 2), row(torch.tensor([0.5, 1.5])))
     network = Shared(cells=1)
     train(network, data, data, MSE, config(optimizer="sgd", lr=0.2, epochs=100, momentum=0.0), seed=1)
     assert network.weight.item() == pytest.approx(3.0, abs=1e-3)
 
 
-def test_one_step_of_sgd_by_hand():
-    data = Tensors(torch.zeros(4, 1, 1, 1), torch.full((4, 1, 5), 2.0), torch.ones(5))
+def test_one_step_of_sgd_by_hand(row):
+    data = Tensors(torch.zeros(4, 1, 1, 1), torch.full((4, 1, 5), 2.0), row(torch.ones(5)))
     network = Constant(0.0)
     train(network, data, data, MSE, config(optimizer="sgd", lr=0.1, schedule="constant", epochs=1), seed=1)
     # d/dw of the mean over 5 cells of (w - 2)^2 at 0 is -4/5.
     assert network.weight.flatten().tolist() == pytest.approx([0.08] * 5)
 
 
-def test_clip_bounds_the_step():
-    data = Tensors(torch.zeros(4, 1, 1, 1), torch.full((4, 1, 5), 200.0), torch.ones(5))
+def test_clip_bounds_the_step(row):
+    data = Tensors(torch.zeros(4, 1, 1, 1), torch.full((4, 1, 5), 200.0), row(torch.ones(5)))
     network = Constant(0.0)
     options = config(optimizer="sgd", momentum=0.0, lr=0.1, schedule="constant", epochs=1, clip=0.5)
     train(network, data, data, MSE, options, seed=1)
     assert network.weight.detach().norm().item() == pytest.approx(0.1 * 0.5, rel=1e-5)
 
 
-def test_l2_shrinks_to_the_closed_form():
-    data = Tensors(torch.zeros(4, 1, 1, 1), torch.full((4, 1, 5), 2.0), torch.ones(5))
+def test_l2_shrinks_to_the_closed_form(row):
+    data = Tensors(torch.zeros(4, 1, 1, 1), torch.full((4, 1, 5), 2.0), row(torch.ones(5)))
     network = Constant(0.0)
     options = config(optimizer="sgd", momentum=0.0, lr=0.5, schedule="constant", epochs=200, l2=0.4)
     train(network, data, data, MSE, options, seed=1)

@@ -34,7 +34,10 @@ class Member(Model):
         sd = random.uniform(0.5, 2.0, shape).astype(np.float32)
         mean[:, :, 0, 0] = np.nan
         if self.family == "members":
-            return Prediction("members", {"members": np.stack([mean, mean])})
+            return Prediction("members", {"members": np.stack([mean, mean + 1.0])})
+        if self.family == "bernoulli_gamma":
+            wet, amount = (random.uniform(0.2, 0.9, shape).astype(np.float32) for _ in range(2))
+            return Prediction(self.family, {"wet": wet, "shape": amount, "scale": sd})
         return Prediction(self.family, {"mean": mean, "sd": sd} if self.family == "normal" else {"mean": mean})
 
     def save(self, folder):
@@ -160,18 +163,32 @@ def test_one_member_is_no_ensemble(samples, context, failed, left):
         fitted(Source(failed=failed), samples, context)
 
 
-def test_other_families_are_refused_when_fitted(samples, context):
-    wanted = (
-        r"^expected members of 'unet' that all answer 'normal' or all 'point' for a deep ensemble, got 'members'\."
-        r" Choose another model or loss\.$"
-    )
-    with pytest.raises(TraitError, match=wanted):
-        fitted(Source("members"), samples, context)
+def test_members_of_members_are_pooled(samples, context):
+    found = fitted(Source("members"), samples, context, members=3).predict(samples, context)
+    answers = [Member(number, "members").predict(samples, context).members for number in range(3)]
+    assert found.family == "members"
+    np.testing.assert_array_equal(found.members, np.concatenate(answers))
+
+
+def test_amounts_beside_dry_days_obey_the_law_of_total_variance(samples, context):
+    found = fitted(Source("bernoulli_gamma"), samples, context, members=4).predict(samples, context)
+    answers = [Member(number, "bernoulli_gamma").predict(samples, context) for number in range(4)]
+    aleatoric, epistemic = found.variances()
+    assert found.family == "bernoulli_gamma_mixture"
+    means = np.stack([answer.mean() for answer in answers]).astype(float)
+    np.testing.assert_allclose(found.members, means, rtol=1e-6)
+    np.testing.assert_allclose(found.mean(), means.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(aleatoric, np.mean([answer.variance() for answer in answers], axis=0), rtol=1e-5)
+    np.testing.assert_allclose(epistemic, means.var(axis=0), rtol=1e-5)
 
 
 def test_mixed_families_are_refused(samples, context):
     mixed = [Member(0, "normal"), Member(1, "point")]
-    with pytest.raises(TraitError, match=re.escape("got 'normal', 'point'.")):
+    wanted = (
+        "expected members of 'unet' that all answer the same family for a deep ensemble, got 'normal', 'point'. "
+        "Choose another model or loss."
+    )
+    with pytest.raises(TraitError, match=f"^{re.escape(wanted)}$"):
         DeepEnsemble().fit(lambda count: mixed, samples, samples, context)
 
 

@@ -1,0 +1,171 @@
+"""The predictors of a trained model in files of its user's: found, opened, matched by date, read in blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import xarray as xr
+
+from flows.workspace import Workspace
+from pipeline.backend import Backend
+from pipeline.data import READERS
+from pipeline.data.blocks import Blocks
+from pipeline.data.catalog import Entry, make_entry
+from pipeline.data.describe import files_of, format_of
+from pipeline.errors import ConfigError, DataError
+from pipeline.experiment import Source
+from pipeline.prepare.align import Predictors, shared_dates
+from pipeline.registry import suggest
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """The predictors, opened; a context manager that closes the files.
+
+    Parameters
+    ----------
+    time : ndarray, shape (time,)
+        Dates that all datasets have.
+    """
+
+    time: np.ndarray
+    _sources: tuple[tuple[Source, Blocks], ...]
+    _steps: tuple[np.ndarray, ...]
+    _closing: ExitStack
+
+    @classmethod
+    def open(cls, space: Workspace, words: Sequence[str], span: tuple[Any, Any] | None = None) -> Self:
+        """Open the files that ``--input`` named.
+
+        Parameters
+        ----------
+        space : Workspace
+            The run or bundle, for its predictors and their catalog entries.
+        words : sequence of str
+            Paths, folders or globs, read for every dataset of the predictors; or ``DATASET=PATH`` for one.
+
+        Raises
+        ------
+        ConfigError
+            If a dataset is not one of the predictors, or one is left without files.
+        DataError
+            If a file cannot be read or lacks a variable, or no date is in all of them.
+        """
+        sources = space.plan.experiment.data.predictors
+        entries = entries_of(space)
+        given = _assign(words, [source.dataset for source in sources])
+        with ExitStack() as closing:
+            opened = []
+            for source in sources:
+                paths = [path for word in given[source.dataset] for path in files_of(word)]
+                entry = entry_for(entries[source.dataset], paths, source.variables, space.backend)
+                opened.append(
+                    (source, closing.enter_context(Blocks.open(entry, paths, space.backend, source.variables)))
+                )
+            dates = [(source.dataset, xr.Dataset(coords={"time": blocks.time})) for source, blocks in opened]
+            time, steps = shared_dates(dates)
+            return cls(time, tuple(opened), tuple(steps), closing.pop_all())
+        raise AssertionError("unreachable: the block above returns or raises")
+
+    def read(self, first: int, last: int) -> Predictors:
+        """Return the predictors of the dates from ``first`` up to, not including, ``last``."""
+        found = []
+        for (source, blocks), steps in zip(self._sources, self._steps, strict=True):
+            found.append((source.dataset, blocks.read(steps[first:last])))
+        return found
+
+    def bytes_per_step(self) -> int:
+        """Return how much memory the predictors of one date take while they are read."""
+        return sum(blocks.bytes_per_step() for _, blocks in self._sources)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing.close()
+
+
+def entries_of(space: Workspace) -> Mapping[str, Entry]:
+    """Return the catalog entries that the run used, as they were then."""
+    settings = space.run.read_json("work/settings.json")
+    where = str(space.run / "work/settings.json")
+    return {name: make_entry(name, raw, where) for name, raw in settings["entries"].items()}
+
+
+def entry_for(entry: Entry, paths: Sequence[Path], variables: Sequence[str] | None, backend: Backend) -> Entry:
+    """Return ``entry`` for other files, which may be of another format and call variables by their plain names.
+
+    Raises
+    ------
+    DataError
+        If a variable is in the files by neither name.
+    """
+    format_ = format_of(paths[0])
+    options = entry.options if format_ == entry.format else {}
+    probe = entry.model_copy(update={"format": format_, "options": options, "files": []})
+    probe._name = entry.name
+    with READERS.get(format_)().read(probe, tuple(paths), backend) as raw:
+        there = {str(name) for name in raw.variables}
+    specs = {}
+    for name in variables or entry.variables:
+        spec = entry.variables[name]
+        if (spec.source or name) not in there:
+            if name not in there:
+                near = suggest(name, there)
+                raise DataError(
+                    f"{entry.name}: expected the variable {spec.source or name!r}, or {name!r}, in {paths[0]}.{near} "
+                    f"Known: {', '.join(sorted(there))}."
+                )
+            # The user's own file: by our name, with the units that it says.
+            spec = spec.model_copy(update={"source": None, "source_units": None, "select": {}, "missing": []})
+        specs[name] = spec
+    made = probe.model_copy(update={"variables": specs})
+    made._name = entry.name
+    return made
+
+
+def _assign(words: Sequence[str], datasets: Sequence[str]) -> dict[str, list[str]]:
+    """Return the paths of every dataset: its own where it is named, else the unnamed ones."""
+    own: dict[str, list[str]] = {}
+    common: list[str] = []
+    for word in words:
+        name, equals, path = word.partition("=")
+        if equals and not Path(word).exists():
+            if name not in datasets:
+                raise ConfigError(
+                    f"--input {word!r}: {name!r} is none of the predictors.{suggest(name, datasets)} "
+                    f"Known: {', '.join(datasets)}."
+                )
+            own.setdefault(name, []).append(path)
+        else:
+            common.append(word)
+    left = [name for name in datasets if name not in own and not common]
+    if left:
+        raise ConfigError(
+            f"expected files for every dataset of the predictors, got none for {', '.join(left)}. "
+            f"Add --input {left[0]}=PATH"
+        )
+    return {name: own.get(name, common) for name in datasets}
+
+
+def spans(count: int, size: int) -> Iterator[tuple[int, int]]:
+    """Yield the ends of blocks of at most ``size`` dates; no block is of a single date where there are more.
+
+    Examples
+    --------
+    >>> list(spans(7, 3))
+    [(0, 3), (3, 5), (5, 7)]
+    """
+    blocks = max(1, -(-count // max(2, size)))
+    edges = np.linspace(0, count, blocks + 1).round().astype(int)
+    for first, last in pairwise(edges):
+        yield int(first), int(last)

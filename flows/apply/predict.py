@@ -1,0 +1,176 @@
+"""``finescale predict``: a trained model applied to a new period or model run, in blocks of time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from flows.apply.bundle import Bundle
+from flows.apply.inputs import Inputs, spans
+from flows.workspace import target_variables
+from pipeline.errors import ConfigError, DataError, SplitError
+from pipeline.files import write_atomic
+from pipeline.prediction import Prediction
+from pipeline.prediction.serial import Forecast, write_forecasts
+from pipeline.prepare.dates import calendar_of, iso, microseconds, parse
+from pipeline.samples import Samples
+from pipeline.seeding import derive_seed
+
+SPLIT = "input"
+_MEMORY = 2**28  # bytes of inputs and answers that a block takes, before what a network needs in between
+
+
+@dataclass(frozen=True)
+class Request:
+    """What ``finescale predict`` asks for.
+
+    Parameters
+    ----------
+    inputs : tuple of str
+        Paths, or DATASET=PATH.
+    out : Path
+        The file that is written.
+    span : tuple of str, optional
+        First and last date; all by default.
+    members : int, optional
+        Draws of the predictive distribution that are written as members.
+    block : int, optional
+        Dates a block; by memory by default.
+    """
+
+    inputs: tuple[str, ...]
+    out: Path
+    span: tuple[str, str] | None = None
+    members: int | None = None
+    block: int | None = None
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What was written: the file, its dates, and how many dates of the input it lacks for want of a value or lag."""
+
+    path: Path
+    first: str
+    last: str
+    times: int
+    left_out: int
+
+
+def apply(bundle: Bundle, request: Request) -> Applied:
+    """Predict every date of the input that has all predictors; write one CF netCDF file.
+
+    Memory holds one block of dates, whatever the length of the input. The answers do not depend on
+    the size of blocks.
+
+    Raises
+    ------
+    UserError
+        If the inputs do not fit the bundle.
+    """
+    space, schema = bundle.space, bundle.recipe.schema
+    with Inputs.open(space, request.inputs) as inputs:
+        chosen = _within(inputs.time, request.span)
+        asked = chosen[1] - chosen[0]
+        size = request.block or _block_size(bundle, inputs)
+        counted = _Counted()
+        blocks = list(spans(asked, size))
+        with space.progress(f"predict with {bundle.name}", len(blocks)) as bar:
+
+            def told() -> Iterator[Forecast]:
+                for first, last in blocks:
+                    forecast = _block(bundle, inputs, chosen[0] + first, chosen[0] + last, chosen[0], request)
+                    if forecast is not None:
+                        counted.add(forecast)
+                        yield forecast
+                    bar.advance(note=iso(inputs.time[chosen[0] + first]))
+
+            with write_atomic(request.out) as temporary:
+                write_forecasts(
+                    temporary, told(), model=bundle.name, variables=target_variables(schema), grid=schema.target_grid
+                )
+    return Applied(request.out, counted.first, counted.last, counted.times, asked - counted.times)
+
+
+class _Counted:
+    """Which dates were written."""
+
+    def __init__(self) -> None:
+        self.first, self.last, self.times = "", "", 0
+
+    def add(self, forecast: Forecast) -> None:
+        self.first = self.first or iso(forecast.time[0])
+        self.last = iso(forecast.time[-1])
+        self.times += len(forecast.time)
+
+
+def _block(bundle: Bundle, inputs: Inputs, first: int, last: int, start: int, request: Request) -> Forecast | None:
+    """Return the forecasts of the dates from ``first`` to ``last``; None where none of them is complete."""
+    recipe = bundle.recipe
+    # The dates before, which lags reach back to; they are predicted by the block that they belong to.
+    before = max(start, first - max(recipe.encoder.lags))
+    try:
+        samples = recipe.encode(inputs.read(before, last), name=SPLIT)
+    except SplitError:
+        return None  # no date of the block has all its predictors
+    own = np.flatnonzero(microseconds(samples.time) >= microseconds(inputs.time[first : first + 1])[0])
+    if not own.size:
+        return None
+    samples = samples.take(own)
+    prediction = recipe.to_units(_predictor(bundle)(samples), samples)
+    if request.members is not None:
+        prediction = _drawn(prediction, request.members, bundle.space.plan.experiment.seed, first)
+    return Forecast(SPLIT, samples.time, prediction.map(bundle.space.backend.to_host), None)
+
+
+def _predictor(bundle: Bundle) -> Callable[[Samples], Prediction]:
+    space, name = bundle.space, bundle.name
+    if name in space.plan.models:
+        model, context = space.model(name), space.context(name)
+        return lambda samples: model.predict(samples, context)
+    base = next(method.base for method in space.plan.methods if method.name == name)
+    method, of_base = space.method(name), space.context(base)
+    return lambda samples: method.predict(samples, of_base)
+
+
+def _drawn(prediction: Prediction, count: int, seed: int, first: int) -> Prediction:
+    members = prediction.sample(count, seed=derive_seed(seed, "predict", first))
+    return Prediction("members", {"members": members})
+
+
+def _within(time: np.ndarray, span: tuple[str, str] | None) -> tuple[int, int]:
+    """Return the first position inside the span and the one behind its last.
+
+    Raises
+    ------
+    ConfigError
+        If a date is none of the calendar.
+    DataError
+        If fewer than two dates are inside.
+    """
+    if span is None:
+        return 0, len(time)
+    calendar = calendar_of(time)
+    try:
+        edges = parse(span[0], calendar)[0], parse(span[1], calendar)[1]
+    except ValueError as error:
+        raise ConfigError(f"--period: {error}.") from error
+    count = microseconds(time)
+    inside = np.flatnonzero((count >= edges[0]) & (count < edges[1]))
+    if len(inside) < 2:
+        raise DataError(
+            f"expected two or more dates from {span[0]} to {span[1]} in the input, got {len(inside)}; it spans "
+            f"{iso(time[0])} to {iso(time[-1])}."
+        )
+    return int(inside[0]), int(inside[-1]) + 1
+
+
+def _block_size(bundle: Bundle, inputs: Inputs) -> int:
+    """Return how many dates a block has, so that it fits the memory that is meant for it."""
+    schema = bundle.recipe.schema
+    cells = len(schema.targets) * schema.mask.size
+    # An answer is held several times over: in numbers, in units, as fields of the file; fifty members is a lot.
+    step = 3 * inputs.bytes_per_step() + 4 * cells * 64
+    return int(np.clip(_MEMORY // max(1, step), 16, 4096))

@@ -1,0 +1,154 @@
+"""What is scored: one variable of one model on one split, beside the truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import array_api_compat
+import numpy as np
+
+from pipeline.backend import array_namespace
+from pipeline.backend.special import to_host
+from pipeline.grid import Grid
+from pipeline.prediction import Prediction
+from pipeline.seeding import derive_seed
+
+Array = Any
+DRAWS = 3  # of a distribution without members; each costs as much memory as the truth
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where the cells of a case lie.
+
+    Parameters
+    ----------
+    grid : Grid
+        The target grid.
+    mask : ndarray of bool, shape (lat, lon)
+        Its cells, in the order of the row.
+    """
+
+    grid: Grid
+    mask: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One variable of one model on one split, in units, cells in one row.
+
+    Parameters
+    ----------
+    prediction : Prediction
+        Parameters of shape (time, cell), members (member, time, cell).
+    truth : array, shape (time, cell)
+        NaN where there is none.
+    climatology : Prediction
+        The train split's day-of-year climatology as a forecast of the same times and cells.
+    units : str
+        Of prediction and truth; thresholds such as 1 mm a day are converted to them.
+    time : ndarray, shape (time,), or None
+        Stamps, for scores of years and of days that follow one another.
+    place : Place or None
+        Where the cells lie, for scores of fields.
+    seed : int
+        For draws.
+    drawn : array, shape (draw, time, cell), or None
+        The draws, once they are made; a part of the cells has its part of them.
+    """
+
+    prediction: Prediction
+    truth: Array
+    climatology: Prediction
+    units: str = ""
+    time: np.ndarray | None = None
+    place: Place | None = None
+    seed: int = 0
+    drawn: Array | None = None
+
+    @cached_property
+    def mean(self) -> Array:
+        """Mean of the prediction, shape (time, cell)."""
+        return self.prediction.mean()
+
+    @cached_property
+    def valid(self) -> Array:
+        """Where there is truth, shape (time, cell)."""
+        return array_namespace(self.truth).isfinite(self.truth)
+
+    @cached_property
+    def crps(self) -> Array:
+        """Exact CRPS of the prediction, shape (time, cell)."""
+        return self.prediction.crps(self.truth)
+
+    @cached_property
+    def draws(self) -> Array:
+        """Days that the forecast would give, shape (draw, time, cell): members, seeded draws, or the point itself."""
+        if self.drawn is not None:
+            return self.drawn
+        if self.prediction.family == "members":
+            return self.prediction.parameters["members"]
+        if not self.is_distribution:
+            return self.mean[None, ...]
+        return self.prediction.sample(DRAWS, seed=derive_seed(self.seed, "draws"))
+
+    def with_draws(self) -> Case:
+        """Return the case with its draws made, so that parts of it have the same ones."""
+        return replace(self, drawn=self.draws)
+
+    def on_grid(self, values: Array) -> Array:
+        """Return values of shape (..., cell) as (..., lat, lon), NaN outside the mask.
+
+        Raises
+        ------
+        ValueError
+            If the case does not know where its cells lie.
+        """
+        if self.place is None:
+            raise ValueError("expected a case that knows its place, got one without.")
+        xp, mask = array_namespace(values), self.place.mask
+        cells = values.shape[-1]
+        at = np.full(mask.size, cells)
+        at[np.flatnonzero(mask)] = np.arange(cells)
+        edge = xp.full((*values.shape[:-1], 1), xp.nan, dtype=values.dtype, device=array_api_compat.device(values))
+        index = xp.asarray(at, device=array_api_compat.device(values))
+        filled = xp.take(xp.concat([values, edge], axis=-1), index, axis=-1)
+        return xp.reshape(filled, (*values.shape[:-1], *mask.shape))
+
+    def quantile(self, level: float) -> Array:
+        """Quantile of the prediction, shape (time, cell), worked out once."""
+        if level not in self._quantiles:
+            self._quantiles[level] = self.prediction.quantile(level)
+        return self._quantiles[level]
+
+    @property
+    def is_distribution(self) -> bool:
+        """Whether the prediction says how uncertain it is; a point forecast does not."""
+        return self.prediction.family != "point"
+
+    def select(self, index: Any, axis: int) -> Case:
+        """Return the case at ``index`` (a slice or whole numbers) along ``axis``: -2 time, -1 cell."""
+
+        def pick(array: Array) -> Array:
+            if isinstance(index, slice):
+                return array[(..., index, slice(None)) if axis == -2 else (..., index)]
+            return array_namespace(array).take(array, index, axis=axis)
+
+        part: dict[str, Any] = {"drawn": None if self.drawn is None else pick(self.drawn)}
+        if axis == -2 and self.time is not None:
+            part["time"] = self.time[index if isinstance(index, slice) else np.asarray(to_host(index))]
+        if axis == -1:
+            part["place"] = None  # a part of the cells makes no field
+        return replace(
+            self,
+            prediction=self.prediction.map(pick),
+            truth=pick(self.truth),
+            climatology=self.climatology.map(pick),
+            **part,
+        )
+
+    @cached_property
+    def _quantiles(self) -> dict[float, Array]:
+        return {}

@@ -1,0 +1,17 @@
+"""Predictions as CF-1.11 netCDF: one file a model, all of its splits one after another in time.
+
+For every variable: ``<var>_truth``, ``<var>`` (the mean), ``<var>_aleatoric``, ``<var>_epistemic``,
+``<var>_q05`` to ``<var>_q95``, ``<var>_member``, and ``<var>_param_<name>`` for the family's other
+parameters. The attribute ``parameters`` of ``<var>`` says where each parameter stands ("mean:
+tas_member sd: tas_param_sd"), so that the exact distribution can be read back.
+
+``records`` holds what is written, ``fields`` turns a block of it into variables, ``stamps`` the times of
+splits of several calendars into one axis, ``writing`` and ``reading`` are the way to the disk and back.
+"""
+
+from pipeline.prediction.serial.fields import QUANTILES
+from pipeline.prediction.serial.reading import from_dataset, names_of_variables, read
+from pipeline.prediction.serial.records import Forecast, Variable
+from pipeline.prediction.serial.writing import write_forecasts
+
+__all__ = ["QUANTILES", "Forecast", "Variable", "from_dataset", "names_of_variables", "read", "write_forecasts"]

@@ -1,0 +1,89 @@
+"""A block of forecasts as netCDF variables: mean, truth, variances, quantiles, members, parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.backend.special import to_host
+from pipeline.grid import Grid
+from pipeline.prediction import Array, Prediction
+from pipeline.prediction.serial.records import Forecast, Variable
+from pipeline.units import of_variance
+
+QUANTILES: Mapping[str, float] = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
+
+
+@dataclass(frozen=True, eq=False)
+class Field:
+    """A netCDF variable of one block of times, on the host."""
+
+    dims: tuple[str, ...]
+    values: np.ndarray
+    attrs: Mapping[str, str]
+
+
+def fields(forecast: Forecast, target: int, variable: Variable, grid: Grid) -> dict[str, Field]:
+    """Return all variables of one target, by name.
+
+    Worked out whole, in float64 inside: give it a block of times whose parameters fit well in memory.
+    """
+    prediction = forecast.prediction.map(lambda array: array[..., target : target + 1, :, :])
+    truth = None if forecast.truth is None else forecast.truth[..., target : target + 1, :, :]
+    parts, where = _parts(prediction, truth)
+    found = {}
+    for part, array in parts.items():
+        values = grid.to_file(to_host(array)[..., 0, :, :])
+        dims = ("time", *grid.file_dims)
+        dims = ("member", *dims) if values.ndim > len(dims) else dims
+        found[_full(variable, part)] = Field(dims, values, _attrs(variable, part, prediction, grid))
+    main = dict(found[variable.name].attrs)
+    main["parameters"] = " ".join(f"{name}: {_full(variable, part)}" for name, part in where.items())
+    main["ancillary_variables"] = " ".join(name for name in found if name != variable.name)
+    return found | {variable.name: Field(found[variable.name].dims, found[variable.name].values, main)}
+
+
+def _parts(prediction: Prediction, truth: Array | None) -> tuple[dict[str, Array], dict[str, str]]:
+    """Return what is written by the end of its name, "" for the mean, and the part that holds each parameter."""
+    mean, members = prediction.mean(), prediction.members
+    aleatoric, epistemic = prediction.variances()
+    unknown = np.full(tuple(mean.shape), np.nan, to_host(mean[:0, ...]).dtype)
+    parts = {"": mean, "truth": unknown if truth is None else to_host(truth).astype(unknown.dtype)}
+    parts |= {} if aleatoric is None else {"aleatoric": aleatoric}
+    parts |= {} if epistemic is None else {"epistemic": epistemic}
+    if aleatoric is not None or epistemic is not None:
+        parts |= {name: prediction.quantile(level) for name, level in QUANTILES.items()}
+    parts |= {} if members is None else {"member": members}
+    where = {}
+    for name, array in prediction.parameters.items():
+        # A parameter that is written anyway is not written twice.
+        where[name] = "" if array is mean else "member" if array is members else f"param_{name}"
+        parts[where[name]] = array
+    return parts, where
+
+
+def _full(variable: Variable, part: str) -> str:
+    return f"{variable.name}_{part}" if part else variable.name
+
+
+def _attrs(variable: Variable, part: str, prediction: Prediction, grid: Grid) -> dict[str, str]:
+    """Return CF attributes; a standard name only for what is the quantity itself."""
+    label = variable.long_name or variable.standard_name.replace("_", " ") or variable.name
+    words = {
+        "": f"mean of the predicted {label}",
+        "truth": f"observed {label}",
+        "member": f"members of the predicted {label}",
+        "aleatoric": f"aleatoric variance of the predicted {label}",
+        "epistemic": f"epistemic variance of the predicted {label}",
+        **{name: f"quantile {level:g} of the predicted {label}" for name, level in QUANTILES.items()},
+    }.get(part, f"parameter {part.removeprefix('param_')} of the predictive distribution of {label}")
+    units = of_variance(variable.units) if part in ("aleatoric", "epistemic") else variable.units
+    units = "1" if part.removeprefix("param_") in prediction.formulas.unitless else units
+    attrs = {"units": units, "long_name": words}
+    if variable.standard_name and part in ("", "truth", "member", *QUANTILES):
+        attrs["standard_name"] = variable.standard_name
+    # CF names what lies beside the dims; a reader makes coordinates of them.
+    places = "" if grid.lat.ndim == 1 else " lat lon"
+    return attrs | {"coordinates": f"split{places}"}

@@ -1,0 +1,50 @@
+"""What a model said, as it is written and read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.prediction import Array, Prediction
+
+
+@dataclass(frozen=True)
+class Variable:
+    """Name and CF attributes of a predicted variable; empty ones are left out of the file."""
+
+    name: str
+    units: str
+    standard_name: str = ""
+    long_name: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast:
+    """What a model said about one split, or about a part of it.
+
+    Parameters
+    ----------
+    split : str
+        ``validation`` or the name of a test set.
+    time : ndarray, shape (time,)
+        ``datetime64`` or cftime objects.
+    prediction : Prediction
+        In units; parameters of shape (time, target, lat, lon), NaN outside the mask.
+    truth : array, shape (time, target, lat, lon), or None
+        In the same units; None where the split has no truth.
+    """
+
+    split: str
+    time: np.ndarray
+    prediction: Prediction
+    truth: Array | None
+
+    def rows(self, start: int, stop: int) -> Forecast:
+        """Return the times from ``start`` to before ``stop``; no copy."""
+        return Forecast(
+            self.split,
+            self.time[start:stop],
+            self.prediction.map(lambda array: array[..., start : min(stop, len(self.time)), :, :, :]),
+            None if self.truth is None else self.truth[start : min(stop, len(self.time)), ...],
+        )

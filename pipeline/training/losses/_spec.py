@@ -1,0 +1,145 @@
+"""From what stands under ``loss:`` to a loss."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import ConfigError
+from pipeline.schema import validate
+from pipeline.training.losses._contract import LOSSES, Cells, Loss
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LossSpec = str | dict[str, Any] | list[dict[str, Any]]
+"""A name, a mapping of ``kind`` and options, or a list of such mappings, each with a ``weight``."""
+
+
+class WeightedLoss(Loss):
+    """``sum of weight * loss`` of losses that read the same output in the same way.
+
+    Parameters
+    ----------
+    parts : sequence of Loss
+        All with the same parameters and family; the first one makes the distribution.
+    weights : sequence of float
+        Positive; one a part.
+    """
+
+    def __init__(self, parts: Sequence[Loss], weights: Sequence[float]) -> None:
+        super().__init__()
+        self.parts, self.weights = tuple(parts), tuple(weights)
+        self.parameters, self.family = parts[0].parameters, parts[0].family
+
+    def fit(self, target: Tensor, cells: Cells) -> None:
+        """Let every part learn what it needs."""
+        for part in self.parts:
+            part.fit(target, cells)
+
+    def __call__(self, output: Tensor, target: Tensor, cells: Cells) -> Tensor:
+        """Return the weighted sum."""
+        first, *others = zip(self.weights, self.parts, strict=True)
+        total = first[0] * first[1](output, target, cells)
+        for weight, part in others:
+            total = total + weight * part(output, target, cells)
+        return total
+
+    def distribution(self, output: Tensor) -> dict[str, Tensor]:
+        """Return the parameters of the family that all parts share."""
+        return self.parts[0].distribution(output)
+
+    def mean(self, output: Tensor) -> Tensor:
+        """Return the mean."""
+        return self.parts[0].mean(output)
+
+
+def make_loss(spec: Any) -> Loss:
+    """Return the loss that ``spec`` describes.
+
+    Parameters
+    ----------
+    spec : str, dict or list of dict
+        ``"mse"``, ``{"kind": "huber", "delta": 0.5}``, or
+        ``[{"kind": "mae", "weight": 0.5}, {"kind": "mse"}]``, where a weight left out is 1.
+
+    Raises
+    ------
+    ConfigError
+        If a name or an option is not known or does not fit, a weight is not positive, or the parts of
+        a list want different numbers of the network.
+
+    Examples
+    --------
+    >>> make_loss({"kind": "huber", "delta": 0.5}).config.delta
+    0.5
+    >>> make_loss([{"kind": "mae", "weight": 0.5}, {"kind": "mse"}]).weights
+    (0.5, 1.0)
+    """
+    if isinstance(spec, (str, dict)):
+        return _single(spec)
+    if not isinstance(spec, list) or not spec:
+        raise ConfigError(
+            "expected the name of a loss, a mapping {kind: name, option: value}, or a list of such mappings "
+            f"with a weight each, got {spec!r}."
+        )
+    weights, parts = [], []
+    for number, entry in enumerate(spec):
+        if not isinstance(entry, dict):
+            raise ConfigError(f"{number}: expected a mapping {{kind: name, weight: 1.0}}, got {entry!r}.")
+        weights.append(_weight(number, entry.get("weight", 1.0)))
+        parts.append(_single({key: value for key, value in entry.items() if key != "weight"}))
+    for number, part in enumerate(parts[1:], start=1):
+        for what in ("family", "parameters"):
+            mine, first = getattr(part, what), getattr(parts[0], what)
+            if mine != first:
+                raise ConfigError(
+                    f"expected losses of the same family and parameters to mix, got {spec[0]['kind']!r} with the "
+                    f"{what} {_shown(first)} and {spec[number]['kind']!r} with {_shown(mine)}. Mix losses of one "
+                    "head, with the same number of members."
+                )
+    return WeightedLoss(parts, weights)
+
+
+def describe(spec: LossSpec) -> str:
+    """Return ``spec`` in one line.
+
+    Examples
+    --------
+    >>> describe("mse"), describe({"kind": "huber", "delta": 0.5})
+    ('mse', 'huber (delta 0.5)')
+    >>> describe([{"kind": "mae", "weight": 0.5}, {"kind": "mse"}])
+    '0.5 * mae + 1 * mse'
+    """
+    if isinstance(spec, str):
+        return spec
+    if isinstance(spec, list):
+        return " + ".join(f"{entry.get('weight', 1.0):g} * {describe(entry)}" for entry in spec)
+    options = ", ".join(f"{key} {value}" for key, value in spec.items() if key not in ("kind", "weight"))
+    return f"{spec['kind']} ({options})" if options else str(spec["kind"])
+
+
+def _single(spec: str | dict[str, Any]) -> Loss:
+    if isinstance(spec, str):
+        return LOSSES.get(spec)()
+    kind = spec.get("kind")
+    if not isinstance(kind, str):
+        raise ConfigError(f"expected a loss with its name under the key 'kind', got {spec!r}.")
+    options = {key: value for key, value in spec.items() if key != "kind"}
+    loss = LOSSES.get(kind)
+    if options and not loss.Config.model_fields:
+        raise ConfigError(f"{kind}: expected no options, got {options!r}; this loss has none.")
+    return loss(validate(loss.Config, options, where=f"loss {kind!r}"))
+
+
+def _weight(number: int, weight: Any) -> float:
+    if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 < weight < math.inf:
+        raise ConfigError(f"{number}.weight: expected a positive number, got {weight!r}.")
+    return float(weight)
+
+
+def _shown(value: Any) -> str:
+    if not isinstance(value, tuple):
+        return repr(value)
+    return repr(list(value)) if len(value) <= 3 else f"{value[0]!r} ... {value[-1]!r}"

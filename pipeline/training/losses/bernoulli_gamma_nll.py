@@ -1,0 +1,100 @@
+"""Negative log likelihood of precipitation: wet or dry, and how much where wet."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from pipeline.errors import DataError
+from pipeline.model_config import ModelConfig
+from pipeline.training.losses import LOSSES, Cells, Loss
+
+LOGIT_LIMIT, LOG_SHAPE_LIMIT, LOG_SCALE_LIMIT = 15.0, 5.0, 10.0
+"""Bounds of what the network answers: probabilities within 3e-7 of 0 and 1, shapes in 0.007 ... 148,
+scales in 5e-5 ... 2e4 numbers of the samples; no term of the likelihood overflows float32 inside."""
+NEGATIVE = 1e-4  # in numbers: what packing in files may leave below zero
+
+
+class BernoulliGammaConfig(ModelConfig):
+    """Options of the likelihood."""
+
+    threshold: float = Field(
+        default=0.0, ge=0, description="Days with at most this, in units of the target, count as dry."
+    )
+
+
+@LOSSES.register("bernoulli_gamma_nll")
+class BernoulliGammaNll(Loss):
+    """``-log(1 - p)`` on dry days, ``-log p - log f(y; shape, scale)`` on wet ones [nat]; f the gamma density.
+
+    The network answers the logit of p, the logarithm of the shape and that of the scale. The target's
+    numbers are amounts: zero is dry, none is negative (``prepare.target: {anomaly: none}``). A day is wet
+    where the amount is above ``threshold``; with the default of 0, where it is above zero. Days at or below
+    the threshold enter as dry whatever their amount, which is not used; wet amounts enter as they are, not
+    less the threshold. So p is the probability of more than the threshold, the distribution that is
+    predicted puts the others at zero, and its gamma part is free to put some probability between zero and
+    the threshold. A threshold (1 mm, say) keeps drizzle, whose log amounts are large and negative, from
+    deciding the shape.
+
+    References
+    ----------
+    Cannon (2008), Probabilistic multisite precipitation downscaling by an expanded Bernoulli-gamma density
+    network, doi:10.1175/2008JHM960.1.
+    """
+
+    Config: ClassVar[type[ModelConfig]] = BernoulliGammaConfig
+    parameters = ("wet_logit", "log_shape", "log_scale")
+    family = "bernoulli_gamma"
+
+    def fit(self, target: Tensor, cells: Cells) -> None:
+        """Refuse a target whose numbers are not amounts.
+
+        Raises
+        ------
+        DataError
+            If some are negative, zero is not dry, or the threshold cannot be turned into numbers.
+        """
+        least = float(torch.where(cells.known, target, 0.0).min())
+        shifted = cells.shift is not None and bool((cells.shift != 0).any())
+        if least < -NEGATIVE or shifted:
+            what = "a shift from zero" if shifted else f"{least:g}"
+            raise DataError(
+                f"bernoulli_gamma_nll: expected a target whose numbers are amounts from zero on, got {what}. "
+                "Set prepare.target: {anomaly: none, scale: per_field}."
+            )
+        if self.config.threshold > 0 and cells.scale is None:
+            raise DataError(
+                f"bernoulli_gamma_nll: expected a target with one scale for all days to turn the threshold "
+                f"{self.config.threshold:g} into numbers, got anomalies by day of the year. "
+                "Set prepare.target: {anomaly: none, scale: per_field}."
+            )
+
+    def __call__(self, output: Tensor, target: Tensor, cells: Cells) -> Tensor:
+        """Return the loss of every sample and cell."""
+        logit, log_shape, log_scale = self._split(output)
+        # Without a threshold numbers and units agree on what is above zero, and no scale is asked for.
+        least = self.config.threshold / cells.scale if self.config.threshold > 0 and cells.scale is not None else 0.0
+        wet = target > least
+        amount = torch.where(wet, target, 1.0)
+        shape = log_shape.exp()
+        density = (shape - 1) * amount.log() - amount * (-log_scale).exp() - shape * log_scale - torch.lgamma(shape)
+        return torch.where(wet, -logsigmoid(logit) - density, -logsigmoid(-logit))
+
+    def distribution(self, output: Tensor) -> dict[str, Tensor]:
+        """Return ``wet``, ``shape`` and ``scale``."""
+        logit, log_shape, log_scale = self._split(output)
+        return {"wet": logit.sigmoid(), "shape": log_shape.exp(), "scale": log_scale.exp()}
+
+    def mean(self, output: Tensor) -> Tensor:
+        """Return ``wet * shape * scale``."""
+        logit, log_shape, log_scale = self._split(output)
+        return logit.sigmoid() * (log_shape + log_scale).exp()
+
+    def _split(self, output: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        limits = (LOGIT_LIMIT, LOG_SHAPE_LIMIT, LOG_SCALE_LIMIT)
+        logit, log_shape, log_scale = (output[:, n].clamp(-limit, limit) for n, limit in enumerate(limits))
+        return logit, log_shape, log_scale

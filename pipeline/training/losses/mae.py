@@ -1,0 +1,17 @@
+"""Mean absolute error: a point forecast of the median."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from pipeline.training.losses import LOSSES, Cells
+from pipeline.training.losses._point import PointLoss
+
+
+@LOSSES.register("mae")
+class MeanAbsoluteError(PointLoss):
+    """``|y - m|``: least for the median, which for skewed amounts such as precipitation lies below the mean."""
+
+    def __call__(self, output: Tensor, target: Tensor, cells: Cells) -> Tensor:
+        """Return the loss of every sample and cell."""
+        return (output[:, 0] - target).abs()
