@@ -68,6 +68,7 @@ def used_entries(experiment: Experiment, catalog: Catalog) -> dict[str, Entry]:
                     f"{suggest(name, entry.variables)} Known: {', '.join(entry.variables)}."
                 )
     _refuse_the_answer(experiment, used)
+    experiment.prepare.target.require(_names(experiment.data.target, used))
     _check_regridding(experiment, used)
     return used
 

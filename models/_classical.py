@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +15,11 @@ from pipeline.backend import Backend
 from pipeline.backend.estimators import Estimator
 from pipeline.errors import DataError
 from pipeline.model import Context, Model, ModelConfig
-from pipeline.prediction import Prediction
 from pipeline.samples import Samples
 
 Array = Any
 
+COLUMN_BYTES = 64 * 2**20  # of a block of columns in float64
 MISSING = 0.1  # share of missing truth from which a cell's fit is said to be drawn to its mean
 SMALLEST = 1e-3  # least standard deviation of a cell, as a share of the mean one: no cell is certain
 
@@ -63,8 +62,10 @@ class Table:
         numbers = xp.take(inputs[:, :, 0, 0], self.backend.asarray(scalars), axis=1)
         return xp.astype(xp.concat([maps, numbers], axis=1), xp.float64)
 
-    def columns(self, field: Array | None, name: str = "train") -> Array:
+    def columns(self, field: Array | None, name: str = "train", *, wide: bool = True) -> Array:
         """Return a field of shape (time, target, lat, lon) as float64, shape (time, column).
+
+        Without ``wide`` it stays as it is, float32: half the memory, for what goes on in blocks of columns.
 
         Raises
         ------
@@ -76,7 +77,8 @@ class Table:
         xp = self.backend.xp
         flat = xp.reshape(field, (*field.shape[:2], -1))
         inside = self.backend.asarray(np.flatnonzero(self.layout.mask))
-        return xp.astype(xp.reshape(xp.take(flat, inside, axis=-1), (field.shape[0], -1)), xp.float64)
+        columns = xp.reshape(xp.take(flat, inside, axis=-1), (field.shape[0], -1))
+        return xp.astype(columns, xp.float64) if wide else columns
 
     def field(self, columns: Array) -> Array:
         """Return columns, shape (..., column), as float32 (..., target, lat, lon), NaN outside the mask."""
@@ -84,6 +86,8 @@ class Table:
         cells = int(mask.sum())
         lead = columns.shape[:-1]
         split = xp.reshape(xp.astype(columns, xp.float32), (*lead, len(self.layout.targets), cells))
+        if cells == mask.size:
+            return xp.reshape(split, (*split.shape[:-1], *mask.shape))
         edge = xp.full((*split.shape[:-1], 1), xp.nan, dtype=xp.float32)
         place = np.full(mask.size, cells)
         place[np.flatnonzero(mask)] = np.arange(cells)
@@ -97,10 +101,10 @@ class FitData:
 
     Parameters
     ----------
-    inputs, truth : array of float64, shapes (time, feature) and (time, column)
+    inputs, truth : array of float64 and of float32, shapes (time, feature) and (time, column)
         Of the train split; days without any truth left out, what else is missing filled with the
-        column's mean.
-    check_inputs, check_truth : array of float64
+        column's mean. The truth has the most numbers by far: sums over it are float64, block by block.
+    check_inputs, check_truth : array of float64 and of float32
         Of the validation split, as they are.
     """
 
@@ -114,29 +118,30 @@ class FitData:
         """Return the tables; what is missing is said through ``context.warn``."""
         xp = table.backend.xp
         inputs, truth = known_days(table, train)
-        check = known_truth(table, validation)
+        check = known_truth(table, validation, wide=False)
         return cls(inputs, fill_missing(truth, xp, context), table.rows(validation), check)
 
 
-def known_truth(table: Table, samples: Samples) -> Array:
-    """Return the truth of a split, shape (time, column), NaN where it is missing.
+def known_truth(table: Table, samples: Samples, *, wide: bool = True) -> Array:
+    """Return the truth of a split, shape (time, column), NaN where it is missing; float32 if not ``wide``.
 
     Raises
     ------
     DataError
         If it is missing everywhere.
     """
-    truth, xp = table.columns(samples.target, samples.name), table.backend.xp
+    truth, xp = table.columns(samples.target, samples.name, wide=wide), table.backend.xp
     if not bool(xp.any(xp.isfinite(truth))):
         raise DataError(f"expected truth in the split {samples.name!r}, got missing values only.")
     return truth
 
 
 def known_days(table: Table, samples: Samples) -> tuple[Array, Array]:
-    """Return inputs and truth, shapes (time, feature) and (time, column), of the days with any truth."""
-    xp, truth = table.backend.xp, known_truth(table, samples)
+    """Return inputs and float32 truth, shapes (time, feature) and (time, column), of the days with any truth."""
+    xp, truth = table.backend.xp, known_truth(table, samples, wide=False)
     some = xp.any(xp.isfinite(truth), axis=1)
-    return table.rows(samples)[some], truth[some]
+    inputs = table.rows(samples)
+    return (inputs, truth) if bool(xp.all(some)) else (inputs[some], truth[some])
 
 
 def fill_missing(truth: Array, xp: Any, context: Context) -> Array:
@@ -146,22 +151,30 @@ def fill_missing(truth: Array, xp: Any, context: Context) -> Array:
     is small where little is; columns above a tenth are counted in a warning.
     """
     missing = ~xp.isfinite(truth)
-    share = xp.mean(xp.astype(missing, xp.float64), axis=0)
+    share = xp.astype(xp.count_nonzero(missing, axis=0), xp.float64) / truth.shape[0]
     many = int(xp.sum(xp.astype(share > MISSING, xp.int64)))
     if many:
         context.warn(
             f"{context.name}: {many} of {truth.shape[1]} cells miss more than {MISSING:.0%} of the train truth; "
             "their predictions are drawn towards the mean."
         )
-    return xp.where(missing, column_mean(truth, xp), truth)
+    if not bool(xp.any(missing)):
+        return truth
+    return xp.where(missing, xp.astype(column_mean(truth, xp), truth.dtype), truth)
 
 
 def column_mean(table: Array, xp: Any) -> Array:
     """Return the mean over axis 0 of what is finite, zero where nothing is; shape (column,)."""
     there = xp.isfinite(table)
-    count = xp.sum(xp.astype(there, xp.float64), axis=0)
-    total = xp.sum(xp.where(there, table, xp.zeros_like(table)), axis=0)
+    count = xp.astype(xp.count_nonzero(there, axis=0), xp.float64)
+    total = xp.sum(xp.where(there, table, xp.zeros_like(table)), axis=0, dtype=xp.float64)
     return total / xp.where(count > 0, count, xp.ones_like(count))
+
+
+def column_blocks(rows: int, columns: int) -> list[slice]:
+    """Return slices of columns of which a float64 table of ``rows`` rows takes about 64 MB."""
+    width = max(1, COLUMN_BYTES // (8 * max(1, rows)))
+    return [slice(start, min(start + width, columns)) for start in range(0, columns, width)]
 
 
 def principal_components(table: Array, count: int, context: Context) -> Estimator:
@@ -187,14 +200,24 @@ def residual_sd(mean: Array, truth: Array, xp: Any) -> Array:
     The mean residual is left in: a bias is part of the error. A column without truth takes the
     root mean square of all, and none goes below a thousandth of it.
     """
+    return sd_of(mean_square(mean, truth, xp), xp)
+
+
+def mean_square(mean: Array, truth: Array, xp: Any) -> Array:
+    """Return the mean squared residual of every column over its truth, NaN where there is none."""
     there = xp.isfinite(truth)
-    square = column_mean(xp.where(there, (mean - truth) ** 2, xp.full_like(truth, xp.nan)), xp)
-    known = xp.any(there, axis=0)
+    square = column_mean(xp.where(there, (mean - truth) ** 2, xp.full_like(mean, xp.nan)), xp)
+    return xp.where(xp.any(there, axis=0), square, xp.full_like(square, xp.nan))
+
+
+def sd_of(square: Array, xp: Any) -> Array:
+    """Return deviations from mean squares, shape (column,); NaN and next to nothing as in :func:`residual_sd`."""
+    known = xp.isfinite(square)
     count = xp.sum(xp.astype(known, xp.float64))
     overall = xp.sum(xp.where(known, square, xp.zeros_like(square))) / xp.where(count > 0, count, xp.ones_like(count))
     sd = xp.sqrt(xp.where(known, square, overall))
-    least = xp.maximum(SMALLEST * xp.sqrt(overall), xp.asarray(1e-6))
-    return xp.maximum(sd, least)
+    smallest = xp.maximum(SMALLEST * xp.sqrt(overall), xp.asarray(1e-6))
+    return xp.maximum(sd, smallest)
 
 
 def save_arrays(folder: Path, arrays: Mapping[str, Array], backend: Backend) -> None:
@@ -263,33 +286,3 @@ class ArrayModel(Model):
     def summary(self) -> dict[str, Any]:
         """Return what was chosen on the validation split."""
         return dict(self.choices)
-
-
-class NormalModel(ArrayModel):
-    """A mean for every column with a normal error whose standard deviation is the column's own.
-
-    The standard deviation is the root mean square residual on the validation split: residuals of
-    the train split are too small by what the fit has adapted to. Its array is called ``sd``.
-    """
-
-    @abstractmethod
-    def mean(self, rows: Array) -> Array:
-        """Return the mean, shape (time, column), for inputs of shape (time, feature)."""
-
-    def predict(self, inputs: Samples, context: Context) -> Prediction:
-        """Return a normal distribution for every cell of the mask."""
-        return normal(self.table, self.mean(self.table.rows(inputs)), self.arrays["sd"])
-
-
-def normal(table: Table, mean: Array, sd: Array) -> Prediction:
-    """Return normal distributions with means of shape (time, column) and sds of that shape or (column,)."""
-    sd = table.backend.xp.broadcast_to(sd, mean.shape)
-    return Prediction("normal", {"mean": table.field(mean), "sd": table.field(sd)})
-
-
-class LinearModel(NormalModel):
-    """A :class:`NormalModel` whose mean is ``rows @ coef.T + intercept``."""
-
-    def mean(self, rows: Array) -> Array:
-        """Return the linear map of the inputs."""
-        return rows @ self.arrays["coef"].T + self.arrays["intercept"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,6 +17,8 @@ from pipeline.prediction import Prediction
 from pipeline.samples import Samples
 
 Array = Any
+
+MEMBER_BYTES = 64 * 2**20  # of all members of the days that are worked off together, float64
 
 
 class AnalogsConfig(ModelConfig):
@@ -65,23 +68,13 @@ class Analogs(ArrayModel):
         self.arrays = {
             "patterns": pca.components_,
             "centre": pca.mean_,
-            "targets": xp.astype(truth, xp.float32),
+            "targets": truth,
             "mean": xp.astype(column_mean(truth, xp), xp.float32),
         }
         self.arrays["scores"] = self._scores(rows)
         self._look_up(context)
-        check, check_truth = table.rows(validation), table.field(known_truth(table, validation))
         counts = sorted({min(count, truth.shape[0]) for count in self.config.neighbours})
-        weight = table.field(table.weight)
-        path: list[dict[str, float]] = []
-        with context.progress(f"fit {context.name}", len(counts)) as step:
-            for count in counts:
-                crps = Prediction("members", {"members": table.field(self._members(check, count))}).crps(check_truth)
-                there = xp.isfinite(crps)
-                total = xp.sum(xp.where(there, crps * weight, xp.zeros_like(crps)), dtype=xp.float64)
-                share = xp.sum(xp.where(there, weight, xp.zeros_like(crps)), dtype=xp.float64)
-                path.append({"neighbours": count, "crps": float(total / share)})
-                step.advance(note=f"{count} analogs")
+        path = self._path(table.rows(validation), known_truth(table, validation, wide=False), counts, context)
         best = min(path, key=lambda point: point["crps"])
         self.choices = {
             "neighbours": best["neighbours"],
@@ -94,8 +87,12 @@ class Analogs(ArrayModel):
 
     def predict(self, inputs: Samples, context: Context) -> Prediction:
         """Return the targets of the chosen number of analogs as members, nearest first."""
-        members = self._members(self.table.rows(inputs), self.choices["neighbours"])
-        return Prediction("members", {"members": self.table.field(members)})
+        xp, count, layout = self.table.backend.xp, self.choices["neighbours"], self.table.layout
+        shape = (count, len(inputs), len(layout.targets), *layout.mask.shape)
+        members = xp.empty(shape, dtype=xp.float32, device=self.arrays["targets"].device)
+        for days, nearest in self._days(self.table.rows(inputs), count):
+            members[:, days, ...] = self.table.field(self._members(nearest))
+        return Prediction("members", {"members": members})
 
     @classmethod
     def load(cls, folder: Path, context: Context) -> Self:
@@ -112,14 +109,41 @@ class Analogs(ArrayModel):
         xp = self.table.backend.xp
         return xp.astype((rows - self.arrays["centre"]) @ self.arrays["patterns"].T, xp.float32)
 
-    def _members(self, rows: Array, count: int) -> Array:
-        """Return the targets of the ``count`` nearest days, shape (member, time, column)."""
+    def _path(self, rows: Array, truth: Array, counts: list[int], context: Context) -> list[dict[str, float]]:
+        """Return the area-weighted CRPS of every number of analogs on the validation split."""
+        xp = self.table.backend.xp
+        weight = xp.astype(self.table.weight, xp.float32)
+        there = xp.isfinite(truth)
+        share = float(xp.sum(xp.where(there, weight, xp.zeros_like(truth)), dtype=xp.float64))
+        total = dict.fromkeys(counts, 0.0)
+        with context.progress(f"fit {context.name}", rows.shape[0]) as step:
+            for days, nearest in self._days(rows, counts[-1]):
+                for count in counts:
+                    members = Prediction("members", {"members": self._members(nearest[:count, :])})
+                    crps = members.crps(truth[days, :]) * weight
+                    known = xp.where(there[days, :], crps, xp.zeros_like(crps))
+                    total[count] += float(xp.sum(known, dtype=xp.float64))
+                step.advance(nearest.shape[1])
+        return [{"neighbours": count, "crps": total[count] / share} for count in counts]
+
+    def _days(self, rows: Array, count: int) -> Iterator[tuple[slice, Array]]:
+        """Yield days, few at a time, and their ``count`` nearest train days, shape (member, time)."""
         assert self._index is not None  # set by fit and by load
         xp = self.table.backend.xp
         _, nearest = self._index.kneighbors(self._scores(rows), n_neighbors=count)
-        flat = xp.take(self.arrays["targets"], xp.reshape(nearest.T, (-1,)), axis=0)
-        members = xp.reshape(flat, (count, rows.shape[0], -1))
+        size = max(1, MEMBER_BYTES // (8 * count * self.arrays["targets"].shape[1]))
+        for start in range(0, rows.shape[0], size):
+            days = slice(start, min(start + size, rows.shape[0]))
+            yield days, xp.asarray(nearest)[days, :].T
+
+    def _members(self, nearest: Array) -> Array:
+        """Return the targets of the train days ``nearest``, float32, shape (member, time, column)."""
+        xp = self.table.backend.xp
+        flat = xp.take(self.arrays["targets"], xp.reshape(nearest, (-1,)), axis=0)
+        members = xp.reshape(flat, (*nearest.shape, -1))
         there = xp.isfinite(members)
+        if bool(xp.all(there)):
+            return members
         known = xp.sum(xp.astype(there, xp.float32), axis=0)
         total = xp.sum(xp.where(there, members, xp.zeros_like(members)), axis=0)
         others = xp.where(known > 0, total / xp.where(known > 0, known, xp.ones_like(known)), self.arrays["mean"])

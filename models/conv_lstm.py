@@ -32,7 +32,7 @@ class ConvLSTMConfig(DeepConfig):
         default="weights",
         description="What a cell of the target has of its own in the readout: nothing (shared), a bias, or weights.",
     )
-    norm: Norm = Field(default="group", description="Normalisation after each convolution on the target grid.")
+    norm: Norm = Field(default="none", description="Normalisation after each convolution on the target grid.")
 
 
 @MODELS.register("conv_lstm")

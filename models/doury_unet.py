@@ -52,10 +52,11 @@ class DouryUNet(DeepModel):
     and carries the perfect model's climatology into the fields. Needs
     ``prepare.inputs.calendar: true``.
 
-    The published size, 16 x 16 to 128 x 128, comes out exactly: the image is taken as the target grid.
-    Elsewhere the image lies on the input grid, each cell divided evenly, and is interpolated to the
-    target's real coordinates; inputs are padded at the edges so that they halve evenly, where the
-    published network crops 20 x 16 cells by a first convolution.
+    Where doubling ends at the target's very size, as in the published case from 16 x 16 to 128 x 128,
+    the image is taken as the target grid, wherever that lies. Elsewhere the image lies on the input
+    grid, each cell divided evenly, and is interpolated to the target's real coordinates. Inputs are
+    padded at the edges so that they halve evenly, where the published network makes 16 x 16 maps of
+    20 x 16 by a first convolution.
 
     References
     ----------
@@ -75,7 +76,8 @@ class DouryUNet(DeepModel):
         Raises
         ------
         ConfigError
-            If the day of the year is not among the channels, or inputs or target are stations.
+            If the day of the year is not among the channels, inputs or target are stations, or there
+            is one row or column of inputs only.
         """
         need_grids(layout, "doury_unet")
         missing = [name for name in ("day_cos", "day_sin") if name not in layout.scalars]
@@ -83,6 +85,11 @@ class DouryUNet(DeepModel):
             raise ConfigError(
                 f"doury_unet: expected the day of the year among the scalar channels, got {list(layout.scalars)} "
                 f"without {missing}. Set prepare.inputs.calendar: true."
+            )
+        rows, columns = layout.input_grid.shape
+        if min(rows, columns) < 2:
+            raise ConfigError(
+                f"doury_unet: expected inputs of 2 x 2 cells or more, got {rows} x {columns}. Take a wider domain."
             )
         network = DouryUNetNetwork(layout, parameters, self.config)
         trained: tuple[Tensor, Tensor] | None = getattr(self, "_train", None)
@@ -110,7 +117,7 @@ class DouryUNetNetwork(nn.Module):
         super().__init__()
         self._fields = layout.fields
         self._scalars = [place for place in range(len(layout.channels)) if place not in self._fields]
-        levels = config.levels or max(1, int(math.log2(min(layout.input_grid.shape))))
+        levels = config.levels or int(math.log2(min(layout.input_grid.shape)))
         widths = [config.width * 2 ** min(level, 3) for level in range(levels)]
         self._shape, self._padding = layout.input_grid.shape, padding(layout.input_grid.shape, 2**levels)
         self.register_buffer("centre", torch.zeros(2 * len(self._fields)))
@@ -231,8 +238,6 @@ def _divided(grid: Grid, factor: int) -> Grid:
 def _between(values: np.ndarray, factor: int, axis: int) -> np.ndarray:
     """Return ``values`` at the middles of parts of cells along ``axis``, straight on beyond the outermost."""
     count = values.shape[axis]
-    if count == 1:
-        return np.repeat(values, factor, axis=axis)
     position = (np.arange(count * factor) + 0.5) / factor - 0.5
     low = np.clip(np.floor(position).astype(int), 0, count - 2)
     share = (position - low).reshape([-1 if each == axis else 1 for each in range(values.ndim)])

@@ -7,33 +7,30 @@ from typing import Any, Self
 from pydantic import Field
 
 from models import MODELS
-from models._classical import ArrayModel, known_truth, normal, residual_sd
-from pipeline.errors import ConfigError
-from pipeline.model import Context, ModelConfig
-from pipeline.prediction import Prediction
+from models._classical import known_truth, residual_sd
+from models._coarse import WHAT, Variable, own_channels, own_fields
+from models._normal import NormalConfig, NormalModel
+from pipeline.model import Context
 from pipeline.prepare.regrid import Regridder
-from pipeline.registry import suggest
 from pipeline.samples import Samples
 
 Array = Any
 
 
-class InterpolationConfig(ModelConfig):
+class InterpolationConfig(NormalConfig):
     """Options of :class:`Interpolation`."""
 
-    variable: str | None = Field(
-        default=None, description="Input channel that is interpolated; by default the one with the target's name."
-    )
+    variable: Variable = Field(default=None, description=WHAT)
 
 
 @MODELS.register("interpolation")
-class Interpolation(ArrayModel):
+class Interpolation(NormalModel):
     """The target's own variable on the coarse grid, bilinear, then ``slope * value + intercept`` per cell.
 
     Slope and intercept are fitted by least squares on the train split over the days with truth.
     Cells beyond the coarse grid take its edge. The predictive distribution is normal; its standard
     deviation is the root mean square train residual of each cell, which two parameters on hundreds
-    of days leave nearly unbiased.
+    of days leave nearly unbiased. For precipitation see :class:`models._normal.NormalModel`.
     """
 
     Config = InterpolationConfig
@@ -41,37 +38,24 @@ class Interpolation(ArrayModel):
     def fit(self, train: Samples, validation: Samples, context: Context) -> Self:
         """Fit one line a cell; the validation split is not looked at."""
         table, xp = self.start(train, context), context.backend.xp
-        names = self._channels()
         truth, coarse = known_truth(table, train), self._coarse(train)
         slope, intercept = fit_lines(coarse, truth, xp)
         sd = residual_sd(slope * coarse + intercept, truth, xp)
         self.arrays = {"slope": slope, "intercept": intercept, "sd": sd}
-        self.choices = {"channels": names, "mean_slope": float(xp.mean(slope))}
+        self.choices = {"channels": self._channels(), "mean_slope": float(xp.mean(slope))}
+        self.bound(train, truth)
         return self
 
-    def predict(self, inputs: Samples, context: Context) -> Prediction:
-        """Return the corrected interpolation with its train error."""
-        coarse = self._coarse(inputs)
-        return normal(self.table, self.arrays["slope"] * coarse + self.arrays["intercept"], self.arrays["sd"])
+    def mean(self, inputs: Samples) -> Array:
+        """Return the corrected interpolation."""
+        return self.arrays["slope"] * self._coarse(inputs) + self.arrays["intercept"]
 
     def _channels(self) -> list[str]:
-        layout = self.table.layout
-        wanted = [self.config.variable or target for target in layout.targets]
-        for name in wanted:
-            if name not in layout.channels:
-                known = ", ".join(layout.channels)
-                raise ConfigError(
-                    f"interpolation: expected the channel {name!r} among the inputs.{suggest(name, layout.channels)} "
-                    f"Known: {known}. Name one with the option `variable`."
-                )
-        return wanted
+        return own_channels(self.table, self.config.variable, "interpolation")
 
     def _coarse(self, samples: Samples) -> Array:
         """Return the channels, one a target, at the cells of the mask, shape (time, column)."""
-        layout, xp = self.table.layout, self.table.backend.xp
-        layout.order(samples)  # refuses samples that lack a channel or lie on another grid
-        places = [samples.schema.channels.index(name) for name in self._channels()]
-        fields = xp.stack([samples.inputs[:, place, ...] for place in places], axis=1)
+        layout, fields = self.table.layout, own_fields(self.table, samples, self._channels())
         return self.table.columns(Regridder.between(layout.input_grid, layout.target_grid, "bilinear")(fields))
 
 

@@ -145,7 +145,8 @@ class _End(nn.Module):
         super().__init__()
         floor = torch.full((len(layout.targets), layout.cells), -torch.inf)
         for name in names:
-            floor[_place(layout, name)] = _zero(layout, name)
+            place = _place(layout, name)
+            floor[place] = _zero(layout, place)
         self._used = bool(names)
         self.register_buffer("floor", floor, persistent=False)
 
@@ -198,16 +199,16 @@ def _place(layout: Layout, name: str) -> int:
     return layout.targets.index(name)
 
 
-def _zero(layout: Layout, name: str) -> Tensor:
+def _zero(layout: Layout, place: int) -> Tensor:
     """Return the number that is zero in units, shape (cell,)."""
     affine: Any = layout.target_affine
     if affine is None:
         raise ConfigError(
-            f"noise_unet: expected the nonnegative target {name!r} in numbers that have one zero for all days, got "
-            "anomalies by day of the year. Set prepare.target: {anomaly: none, scale: per_field}, for this variable "
-            "alone under prepare.target.variables."
+            f"noise_unet: expected the nonnegative target {layout.targets[place]!r} in numbers that have one zero for "
+            "all days, got anomalies by day of the year. Set prepare.target: {anomaly: none, scale: per_field}, "
+            "for this variable alone under prepare.target.variables."
         )
     shape = (len(layout.targets), *layout.mask.shape)
     parts = (torch.tensor(part).expand(shape) for part in (affine.scale, affine.shift))
-    scale, shift = (part[layout.targets.index(name)] for part in parts)
+    scale, shift = (part[place] for part in parts)
     return (0.0 - shift / scale)[torch.tensor(layout.mask)]

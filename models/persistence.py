@@ -6,15 +6,16 @@ from typing import ClassVar, Self
 
 from models import MODELS
 from models._classical import ArrayModel, known_truth
+from models._normal import least
 from models._seasonal import cycle_at, fit_cycle
-from models.climatology import ClimatologyConfig
+from models.climatology import HarmonicsConfig
 from pipeline.model import Context
 from pipeline.prediction import Prediction
 from pipeline.prepare.climatology import usable_harmonics
 from pipeline.samples import Samples
 
 
-class PersistenceConfig(ClimatologyConfig):
+class PersistenceConfig(HarmonicsConfig):
     """Options of :class:`Persistence`: those of the mean that stands in where the step before is missing."""
 
 
@@ -26,8 +27,8 @@ class Persistence(ArrayModel):
     today's normal value; with ``prepare.target.anomaly`` ``mean`` or ``none`` the value itself.
 
     The first step of a season or a split, and cells without truth the step before, take the mean of
-    the train split for that day of the year. It sees the truth of yesterday, which a downscaling
-    model does not: a reference for how fast the target changes, not a rival.
+    the train split for that day of the year, precipitation not below zero. It sees the truth of
+    yesterday, which a downscaling model does not: a reference for how fast the target changes, not a rival.
     """
 
     Config = PersistenceConfig
@@ -38,13 +39,16 @@ class Persistence(ArrayModel):
         table = self.start(train, context)
         harmonics = usable_harmonics(train.day, self.config.harmonics)
         truth = known_truth(table, train)
-        self.arrays = {"mean": fit_cycle(truth, train.day, harmonics, context.backend)}
+        self.arrays = {
+            "mean": fit_cycle(truth, train.day, harmonics, context.backend),
+            "least": least(table, train.schema, truth),
+        }
         return self
 
     def predict(self, inputs: Samples, context: Context) -> Prediction:
         """Return the step before, the mean where there is none."""
         table, xp = self.table, self.table.backend.xp
-        mean = cycle_at(self.arrays["mean"], inputs.day, table.backend)
+        mean = xp.maximum(cycle_at(self.arrays["mean"], inputs.day, table.backend), self.arrays["least"][None, :])
         if inputs.previous is None:
             context.warn(
                 f"{context.name}: the split {inputs.name!r} has no truth to persist, so its forecast is the mean."

@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Self
 from pydantic import Field
 
 from models import MODELS
-from models._classical import FitData, NormalModel, principal_components, residual_sd, rmse
+from models._classical import FitData, principal_components, residual_sd, rmse
+from models._normal import NormalConfig, NormalModel
 from pipeline.backend.estimators import Estimator, load_estimator
 from pipeline.model import Context, ModelConfig
 from pipeline.samples import Samples
@@ -16,7 +17,7 @@ from pipeline.samples import Samples
 Array = Any
 
 
-class RandomForestConfig(ModelConfig):
+class RandomForestConfig(NormalConfig):
     """Options of :class:`RandomForest`."""
 
     trees: int = Field(default=200, ge=1, description="Number of trees.")
@@ -32,7 +33,8 @@ class RandomForest(NormalModel):
 
     Predicting patterns in place of cells keeps the field coherent and the forest small: what the
     target's patterns leave out is not predicted. The predictive distribution is normal; its
-    standard deviation is the root mean square validation residual of each cell.
+    standard deviation is the root mean square validation residual of each cell. For precipitation see
+    :class:`models._normal.NormalModel`.
 
     References
     ----------
@@ -52,7 +54,8 @@ class RandomForest(NormalModel):
         data = FitData.of(table, train, validation, context)
         with context.progress(f"fit {context.name}", 3) as step:
             inner = principal_components(data.inputs, self.config.components, context)
-            outer = principal_components(data.truth, self.config.target_components, context)
+            truth = xp.astype(data.truth, xp.float64)
+            outer = principal_components(truth, self.config.target_components, context)
             step.advance(note="components")
             self.arrays = {
                 "patterns": inner.components_,
@@ -66,9 +69,9 @@ class RandomForest(NormalModel):
                 max_features=self.config.max_features,
                 min_samples_leaf=self.config.min_samples_leaf,
                 random_state=context.seed_for("forest"),
-            ).fit(self._scores(data.inputs), xp.astype(outer.transform(data.truth), xp.float32))
+            ).fit(self._scores(data.inputs), xp.astype(outer.transform(truth), xp.float32))
             step.advance(note="trees")
-            mean = self.mean(data.check_inputs)
+            mean = self.mean(validation)
             self.arrays["sd"] = residual_sd(mean, data.check_truth, xp)
             step.advance()
         self.choices = {
@@ -77,12 +80,13 @@ class RandomForest(NormalModel):
             "target_variance": float(xp.sum(outer.explained_variance_ratio_)),
             "validation_rmse": rmse(mean, data.check_truth, table.weight, xp),
         }
+        self.bound(train, data.truth)
         return self
 
-    def mean(self, rows: Array) -> Array:
+    def mean(self, inputs: Samples) -> Array:
         """Return the field that the predicted patterns make."""
         assert self._forest is not None  # set by fit and by load
-        xp = self.table.backend.xp
+        xp, rows = self.table.backend.xp, self.table.rows(inputs)
         scores = xp.reshape(xp.asarray(self._forest.predict(self._scores(rows))), (rows.shape[0], -1))
         patterns = self.arrays["target_patterns"]
         return xp.astype(scores, xp.float64) @ patterns + self.arrays["target_centre"]

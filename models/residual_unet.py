@@ -26,7 +26,10 @@ class ResidualUNetConfig(DeepConfig):
         default="bias", description="What a cell has of its own in the readout: nothing (shared), a bias, or weights."
     )
     dropout: float = Field(default=0.0, ge=0, lt=1, description="Share of maps left out at the lowest level.")
-    norm: Norm = Field(default="group", description="Normalisation after each convolution.")
+    norm: Norm = Field(
+        default="group",
+        description="Normalisation after each convolution; none keeps the size of a day's maps and suits few samples.",
+    )
 
 
 @MODELS.register("residual_unet")

@@ -7,14 +7,14 @@ from typing import Any, Self
 from pydantic import Field, field_validator
 
 from models import MODELS
-from models._classical import FitData, LinearModel, residual_sd, rmse
-from pipeline.model import Context, ModelConfig
+from models._classical import FitData, column_blocks
+from models._linear import Basis, Choice, LinearModel, solve
+from models._normal import NormalConfig
+from pipeline.model import Context
 from pipeline.samples import Samples
 
-Array = Any
 
-
-class RidgeConfig(ModelConfig):
+class RidgeConfig(NormalConfig):
     """Options of :class:`Ridge`."""
 
     alphas: list[float] = Field(
@@ -37,8 +37,10 @@ class Ridge(LinearModel):
 
     Minimises the squared error plus ``alpha`` times the sum of squared slopes, in the units of the
     standardised inputs. ``alpha`` is the one with the smallest root mean square error on the
-    validation split, the same for all cells. The predictive distribution is normal; its standard
-    deviation is the root mean square validation residual of each cell.
+    validation split, the same for all cells. All penalties come from one eigenvalue decomposition
+    of the inputs' covariance, see :func:`models._linear.solve`. The predictive distribution is
+    normal; its standard deviation is the root mean square validation residual of each cell.
+    Precipitation is answered by its mean, not below zero, see :class:`models._normal.NormalModel`.
 
     References
     ----------
@@ -48,36 +50,28 @@ class Ridge(LinearModel):
     Config = RidgeConfig
 
     def fit(self, train: Samples, validation: Samples, context: Context) -> Self:
-        """Fit one regression a penalty and keep the best."""
-        table = self.start(train, context)
-        xp, weight = context.backend.xp, table.weight
+        """Fit all penalties at once and keep the best."""
+        table, xp = self.start(train, context), context.backend.xp
         data = FitData.of(table, train, validation, context)
-        path: list[dict[str, float]] = []
-        best: tuple[float, float, Array] | None = None
-        with context.progress(f"fit {context.name}", len(self.config.alphas)) as step:
-            for alpha in self.config.alphas:
-                coef, intercept = fit_ridge(data.inputs, data.truth, alpha, context)
-                mean = data.check_inputs @ coef.T + intercept
-                error = rmse(mean, data.check_truth, weight, xp)
-                path.append({"alpha": alpha, "rmse": error})
-                if best is None or error < best[0]:
-                    best = (error, alpha, mean)
-                    self.arrays = {"coef": coef, "intercept": intercept}
-                step.advance(note=f"alpha {alpha:g}")
-        assert best is not None  # the list of penalties is never empty
-        self.arrays["sd"] = residual_sd(best[2], data.check_truth, xp)
-        self.choices = {"alpha": best[1], "validation_rmse": best[0], "path": path}
-        warn_at_end("alphas", best[1], self.config.alphas, context)
+        with context.progress(f"fit {context.name}", 1 + blocks_of(data)) as step:
+            basis = Basis.of(data.inputs, xp)
+            step.advance(note="decomposition")
+            choices = [Choice(basis.patterns.shape[0], alpha) for alpha in self.config.alphas]
+            solution = solve(data, basis, choices, table.weight, step, xp)
+        chosen, errors = choices[solution.best], solution.errors
+        self.choices = {
+            "alpha": chosen.alpha,
+            "validation_rmse": errors[solution.best],
+            "path": [{"alpha": each.alpha, "rmse": error} for each, error in zip(choices, errors, strict=True)],
+        }
+        self.keep(basis, solution, chosen, train, data.truth)
+        warn_at_end("alphas", chosen.alpha, self.config.alphas, context)
         return self
 
 
-def fit_ridge(inputs: Array, truth: Array, alpha: float, context: Context) -> tuple[Array, Array]:
-    """Return slopes of shape (column, feature) and intercepts of shape (column,)."""
-    xp = context.backend.xp
-    fitted = context.estimator("Ridge", alpha=alpha).fit(inputs, truth)
-    # One column alone comes back without its axis, from cuML always and from scikit-learn at times.
-    coef = xp.reshape(fitted.coef_, (truth.shape[1], inputs.shape[1]))
-    return coef, xp.reshape(xp.asarray(fitted.intercept_), (truth.shape[1],))
+def blocks_of(data: FitData) -> int:
+    """Return about how many blocks of columns the fit works off, for its progress bar."""
+    return len(column_blocks(*data.truth.shape))
 
 
 def warn_at_end(option: str, chosen: float, grid: list[Any], context: Context) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Literal
 
 from pipeline.errors import DataError
 
 Quantity = Literal["precipitation", "temperature", "other"]
+_SLOW = frozenset({"day", "d", "hour", "h", "hr", "week", "month", "year", "yr"})
 # Their zero is a convention, which a difference of two values no longer holds.
 _DEGREES = {"degC": "K", "°C": "K", "celsius": "K", "Celsius": "K", "degree_Celsius": "K", "degrees_Celsius": "K"}
 
@@ -52,24 +54,31 @@ def has_true_zero(units: str) -> bool:
 def quantity(units: str) -> Quantity:
     """Return what a variable of these units is: a rate of precipitation, a temperature, or something else.
 
+    A speed has the dimension of a rate of rain. For rain are taken: masses of water, millimetres and
+    inches in any time, centimetres and metres in an hour or longer.
+
     Examples
     --------
     >>> quantity("mm d-1"), quantity("kg m-2 s-1"), quantity("degC"), quantity("m s-1")
     ('precipitation', 'precipitation', 'temperature', 'other')
     """
-    from pipeline.data.units import conversion, spell
+    from pipeline.data.units import spell
 
-    # A speed has the dimension of a rate of rain: only depths of millimetres and the like are taken for rain.
-    small = any(sign in spell(units).split("/")[0].split() for sign in ("mm", "cm", "inch", "kg"))
-    kinds: tuple[tuple[Quantity, str], ...] = (("precipitation", "mm d-1"), ("temperature", "K"))
-    for kind, base in kinds:
-        try:
-            conversion(units or "1", base)
-        except DataError:
-            continue
-        if kind == "temperature" or small:
-            return kind
-    return "other"
+    words = set(re.findall(r"[A-Za-z]+", spell(units)))
+    if _converts(units, "K"):
+        return "temperature"
+    rain = bool(words & {"mm", "inch", "kg", "g"}) or (bool(words & {"cm", "m"}) and bool(words & _SLOW))
+    return "precipitation" if rain and _converts(units, "mm d-1") else "other"
+
+
+def _converts(source: str, target: str) -> bool:
+    from pipeline.data.units import conversion
+
+    try:
+        conversion(source or "1", target)
+    except DataError:
+        return False
+    return True
 
 
 def converted(value: float, source: str, target: str) -> float:
@@ -79,6 +88,11 @@ def converted(value: float, source: str, target: str) -> float:
     --------
     >>> converted(25.0, "degC", "K"), round(converted(1.0, "mm d-1", "kg m-2 s-1") * 86400, 6)
     (298.15, 1.0)
+
+    Raises
+    ------
+    DataError
+        If one of them is no unit, or they measure different things.
     """
     from pipeline.data.units import conversion
 

@@ -44,7 +44,7 @@ Array = Any
 
 
 class MetricBase:
-    """A score: what it is called and how it is read; what :class:`Metric` and :class:`SeriesMetric` share.
+    """A score: what it is called and how it is read; what all kinds of scores share.
 
     Class attributes
     ----------------
@@ -52,7 +52,7 @@ class MetricBase:
         Value of a perfect forecast; None where there is no best value.
     better : {"lower", "higher", "closer"}
         Which direction is better; ``closer`` to ``perfect``.
-    units : {"target", "1", "d"}
+    units : {"target", "1", "d", "%"}
         Units of the value; ``target``: those of a difference of two values of the target.
     probabilistic : bool
         Whether it needs a distribution; point forecasts have no such score then.
@@ -62,8 +62,13 @@ class MetricBase:
         How many members the prediction must have; 0: none.
     quantity : {"any", "precipitation", "temperature"}
         Of which kind of variable it is a score, told from the units.
+    daily : bool
+        Whether it is of days, and so needs daily values.
     uses_draws : bool
         Whether it looks at ``Case.draws``.
+    absolute : bool
+        Of scores worked out cell by cell: whether the area mean is of their sizes, so that what is too
+        much in one cell does not make up for what is too little in another.
     label : str
         Name as readers know it: ``"RMSE"``.
     """
@@ -75,7 +80,9 @@ class MetricBase:
     needs_true_zero: ClassVar[bool] = False
     least_members: ClassVar[int] = 0
     quantity: ClassVar[str] = "any"
+    daily: ClassVar[bool] = False
     uses_draws: ClassVar[bool] = False
+    absolute: ClassVar[bool] = False
     label: ClassVar[str] = ""
 
     def applies(self, case: Case, units: str) -> bool:
@@ -84,6 +91,7 @@ class MetricBase:
             (case.is_distribution or not self.probabilistic)
             and (not self.needs_true_zero or has_true_zero(units))
             and (self.quantity == "any" or self.quantity == quantity(units))
+            and (not self.daily or case.is_daily)
             and case.prediction.member_count >= self.least_members
         )
 
@@ -138,35 +146,27 @@ class SeriesMetric(MetricBase, ABC):
         """
 
 
-class YearMetric(MetricBase, ABC):
+class YearMetric(MetricBase):
     """A score of an index that every year of a cell has; years are resampled.
+
+    Draws are compared with the truth one by one; a cell's score is their mean, and the overall score its
+    area mean. Years count where :func:`pipeline.metrics.years.whole` says so.
 
     Class attributes
     ----------------
+    index : str
+        A name of :data:`pipeline.metrics.indices.INDICES`.
     over_years : {"mean", "sd"}
         What is taken of the index over the years before prediction and truth are compared.
     """
 
     uses_draws = True
+    index: ClassVar[str]
     over_years: ClassVar[str] = "mean"
 
     def applies(self, case: Case, units: str) -> bool:
         """Whether the score means something, and the case knows its dates."""
         return super().applies(case, units) and case.time is not None
-
-    @abstractmethod
-    def yearly(self, series: Array, valid: Array, case: Case) -> Array:
-        """Return the index of every year, shape (..., year, cell), NaN where the year is not whole.
-
-        Parameters
-        ----------
-        series : array of float64, shape (..., time, cell)
-            Truth or draws; what stands where the truth is missing is not to be looked at.
-        valid : array of bool, shape (time, cell)
-            Where there is truth.
-        case : Case
-            For the dates and the units.
-        """
 
     def compared(self, prediction: Array, truth: Array) -> Array:
         """Return the score of cells from means over years, shape (..., cell): their difference."""

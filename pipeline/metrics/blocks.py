@@ -62,6 +62,17 @@ def year_of(time: np.ndarray) -> np.ndarray:
     return _part(time, "year")
 
 
+def usual_step(time: np.ndarray) -> float:
+    """Return the step between two times with nothing missing [s]; NaN of fewer than two times.
+
+    Examples
+    --------
+    >>> usual_step(np.array(["2001-01-01", "2001-01-02", "2001-01-05"], dtype="datetime64[D]"))
+    86400.0
+    """
+    return _usual(_steps(time)) if len(time) > 1 else float("nan")
+
+
 def runs_of(time: np.ndarray) -> np.ndarray:
     """Return the number of the run of consecutive times that each belongs to: a gap is longer than 1.5 usual steps.
 

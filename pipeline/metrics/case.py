@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -17,6 +18,7 @@ from pipeline.seeding import derive_seed
 
 Array = Any
 DRAWS = 3  # of a distribution without members; each costs as much memory as the truth
+_VALUES = 2**20  # values drawn at a time: another number would give other draws
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,14 +94,41 @@ class Case:
             return self.prediction.parameters["members"]
         if not self.is_distribution:
             return self.mean[None, ...]
-        return self.prediction.sample(DRAWS, seed=derive_seed(self.seed, "draws"))
+        return self._sampled()
+
+    def _sampled(self) -> Array:
+        """Return :data:`DRAWS` draws of every time and cell, some times at a time: they take float64 on the way."""
+        times, cells = self.truth.shape
+        rows = max(1, _VALUES // max(1, cells))
+        parts = [
+            self.select(slice(start, min(start + rows, times)), -2).prediction.sample(
+                DRAWS, seed=derive_seed(self.seed, "draws", start)
+            )
+            for start in range(0, times, rows)
+        ]
+        return parts[0] if len(parts) == 1 else array_namespace(self.truth).concat(parts, axis=1)
 
     def with_draws(self) -> Case:
-        """Return the case with its draws made, so that parts of it have the same ones."""
+        """Return the case with its draws made: a part of it then has its part of them, whatever the part."""
         return replace(self, drawn=self.draws)
+
+    @cached_property
+    def is_daily(self) -> bool:
+        """Whether its times are a day apart, gaps aside; False if it does not know them."""
+        from pipeline.metrics.blocks import usual_step
+
+        return self.time is not None and abs(usual_step(self.time) / 86400.0 - 1.0) < 0.1
 
     def on_grid(self, values: Array) -> Array:
         """Return values of shape (..., cell) as (..., lat, lon), NaN outside the mask.
+
+        Examples
+        --------
+        >>> grid = Grid(np.array([1.0, 2.0]), np.array([5.0, 6.0]))
+        >>> usual = Prediction("point", {"mean": np.zeros((1, 3))})
+        >>> place = Place(grid, np.array([[True, True], [False, True]]))
+        >>> Case(usual, np.zeros((1, 3)), usual, place=place).on_grid(np.array([1.0, 2.0, 3.0])).tolist()
+        [[1.0, 2.0], [nan, 3.0]]
 
         Raises
         ------
@@ -119,9 +148,17 @@ class Case:
 
     def quantile(self, level: float) -> Array:
         """Quantile of the prediction, shape (time, cell), worked out once."""
-        if level not in self._quantiles:
-            self._quantiles[level] = self.prediction.quantile(level)
-        return self._quantiles[level]
+        return self.once(("quantile", level), lambda: self.prediction.quantile(level))
+
+    def exceedance(self, threshold: float) -> Array:
+        """Probability of at least ``threshold``, shape (time, cell), worked out once."""
+        return self.once(("exceedance", threshold), lambda: self.prediction.exceedance(threshold))
+
+    def once(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
+        """Return what ``make`` answers, worked out once a key: several scores of a case need the same."""
+        if key not in self._known:
+            self._known[key] = make()
+        return self._known[key]
 
     @property
     def is_distribution(self) -> bool:
@@ -150,5 +187,5 @@ class Case:
         )
 
     @cached_property
-    def _quantiles(self) -> dict[float, Array]:
+    def _known(self) -> dict[tuple[Any, ...], Any]:
         return {}

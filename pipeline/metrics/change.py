@@ -144,54 +144,55 @@ def change_signals(
         The experiment's seed. All models share their resamples.
     indices : sequence of str, optional
         Names of :data:`~pipeline.metrics.indices.INDICES`, all by default; the variable gets those
-        that are of its kind.
+        that are of its kind, and where values are not daily those of any kind alone: the mean.
     resamples : int
         Number of bootstrap resamples.
 
     Raises
     ------
     DataError
-        If cells or units of the periods differ, a period has no times, or no whole year.
+        If cells or units of the periods differ, or a period has no times.
     ConfigError
         If there is no index of a name.
     """
     _check(first, second, variable, weights)
-    chosen = _chosen(first.units, indices)
+    chosen = _chosen(first.units, indices, daily=first.is_daily and second.is_daily)
     judged = all(bool(array_namespace(case.truth).any(case.valid)) for case in (first, second))
     periods = [_period(case, judged) for case in (first, second)]
     counts = [int(period.whole.sum()) for period in periods]
-    if min(counts) == 0:
-        raise DataError(
-            f"expected a whole year of {variable} in both periods, got {counts} years. "
-            "A year counts with nine tenths of the days of the fullest."
-        )
     drawn = [
         resample(count, seed, f"change:{name}", count=resamples).astype(float)
         for name, count in zip(("first", "second"), counts, strict=True)
     ]
     rows, fields = [], {}
     for index in chosen:
-        values = [_yearly(index, period) for period in periods]
-        per_cent = index.units == "target" and quantity(first.units) == "precipitation"
-        units = "%" if per_cent else of_difference(first.units) if index.units == "target" else index.units
-        field = fields[index.name] = _fields(values, per_cent, judged, units)
-        draws = _resampled([part.prediction for part in values], drawn, per_cent, weights)
+        one, other = (_yearly(index, period) for period in periods)
+        field = fields[index.name] = _fields(index, one, other, first.units, judged)
+        draws = _resampled((one.prediction, other.prediction), drawn, field.units == "%", weights)
         interval = percentile_interval(draws, min(counts))
-        means = [
-            float("nan") if found is None else float(area_mean(found, weights))
-            for found in (field.prediction, field.truth, None if field.error is None else np.abs(field.error))
-        ]
-        ends = float(interval.low), float(interval.high)
-        rows.append(ChangeRow(model, variable, index.name, means[0], *ends, *means[1:], units, *counts))
+        row = ChangeRow(
+            model=model,
+            variable=variable,
+            index=index.name,
+            value=float(area_mean(field.prediction, weights)),
+            low=float(interval.low),
+            high=float(interval.high),
+            truth=float("nan") if field.truth is None else float(area_mean(field.truth, weights)),
+            error=float("nan") if field.error is None else float(area_mean(np.abs(field.error), weights)),
+            units=field.units,
+            n_years_first=counts[0],
+            n_years_second=counts[1],
+        )
+        rows.append(row)
     return Changes(tuple(rows), fields)
 
 
-def _chosen(units: str, names: Sequence[str] | None) -> tuple[Index, ...]:
+def _chosen(units: str, names: Sequence[str] | None, *, daily: bool) -> tuple[Index, ...]:
     for name in names or ():
         if name not in INDICES:
             raise ConfigError(f"unknown index {name!r}.{suggest(name, INDICES)} Known: {', '.join(INDICES)}.")
     found = (INDICES[name] for name in (INDICES if names is None else names))
-    return tuple(index for index in found if index.quantity in ("any", quantity(units)))
+    return tuple(index for index in found if index.quantity == "any" or (daily and index.quantity == quantity(units)))
 
 
 def _check(first: Case, second: Case, variable: str, weights: np.ndarray) -> None:
@@ -201,16 +202,20 @@ def _check(first: Case, second: Case, variable: str, weights: np.ndarray) -> Non
     if first.units != second.units:
         raise DataError(f"expected both periods of {variable} in {first.units!r}, got {second.units!r} in the second.")
     for case, name in ((first, "first"), (second, "second")):
-        if case.time is None or len(case.time) != case.truth.shape[0]:
-            got = "none" if case.time is None else len(case.time)
-            raise DataError(f"expected {case.truth.shape[0]} times of {variable} in the {name} period, got {got}.")
+        times = 0 if case.time is None else len(case.time)
+        if times == 0 or times != case.truth.shape[0]:
+            raise DataError(
+                f"expected the times of {variable} in the {name} period, one for each of its {case.truth.shape[0]} "
+                f"values, got {times}."
+            )
 
 
 def _period(case: Case, judged: bool) -> _Period:
     xp, device = array_namespace(case.truth), array_api_compat.device(case.truth)
     valid = case.valid if judged else xp.ones(case.truth.shape, dtype=xp.bool, device=device)
     years = years_of(np.asarray(case.time))
-    return _Period(case.with_draws(), valid, years, to_host(whole(valid, years)).any(axis=1), judged)
+    some = np.asarray(to_host(whole(valid, years)).any(axis=1))
+    return _Period(case.with_draws(), valid, years, some, judged)
 
 
 def _yearly(index: Index, period: _Period) -> _Yearly:
@@ -235,11 +240,14 @@ def _difference(first: np.ndarray, second: np.ndarray, per_cent: bool) -> np.nda
     return np.asarray(100.0 * ratio(second - first, first) if per_cent else second - first)
 
 
-def _fields(values: Sequence[_Yearly], per_cent: bool, judged: bool, units: str) -> ChangeFields:
-    prediction = _difference(*(mean_of_years(part.prediction) for part in values), per_cent=per_cent)
+def _fields(index: Index, first: _Yearly, second: _Yearly, units: str, judged: bool) -> ChangeFields:
+    per_cent = index.units == "target" and quantity(units) == "precipitation"
+    own = of_difference(units) if index.units == "target" else index.units
+    units = "%" if per_cent else own
+    prediction = _difference(mean_of_years(first.prediction), mean_of_years(second.prediction), per_cent)
     if not judged:
         return ChangeFields(prediction, None, None, units)
-    truth = _difference(*(mean_of_years(part.truth) for part in values), per_cent=per_cent)
+    truth = _difference(mean_of_years(first.truth), mean_of_years(second.truth), per_cent)
     return ChangeFields(prediction, truth, prediction - truth, units)
 
 
@@ -252,8 +260,8 @@ def _resampled(
     total, area = np.zeros(resamples), np.zeros(resamples)
     for start in range(0, len(weights), width):
         cells = slice(start, start + width)
-        means = (mean_of_years(part[:, cells], counts) for part, counts in zip(values, drawn, strict=True))
-        found = _difference(*means, per_cent=per_cent)
+        first, second = (mean_of_years(part[:, cells], counts) for part, counts in zip(values, drawn, strict=True))
+        found = _difference(first, second, per_cent)
         known = np.isfinite(found)
         total += np.where(known, found, 0.0) @ weights[cells]
         area += known @ weights[cells]

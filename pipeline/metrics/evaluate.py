@@ -12,14 +12,16 @@ import numpy as np
 from pipeline.backend import array_namespace
 from pipeline.backend.special import to_host
 from pipeline.errors import ConfigError, DataError
-from pipeline.metrics import METRICS, Array, Case, PairMetric, YearMetric
+from pipeline.metrics import METRICS, Array, Case, PairMetric
 from pipeline.metrics.bootstrap import RESAMPLES, percentile_interval
 from pipeline.metrics.groups import Group, Sampling, area_series, make_groups
-from pipeline.metrics.kinds import field_sums, pair_sums, score_fields, score_years
+from pipeline.metrics.index_maps import index_maps
+from pipeline.metrics.kinds import YearScore, field_sums, pair_sums, score_fields, score_years
 from pipeline.metrics.maps import NEEDED, Maps, make_maps
 from pipeline.metrics.sums import BlockSums, Resampled, block_sums, score_series, score_sums
 from pipeline.metrics.tables import Comparison, Score
 from pipeline.registry import suggest
+from pipeline.seeding import derive_seed
 from pipeline.units import of_difference
 
 
@@ -141,7 +143,9 @@ class _Variable:
             resamples=setup.resamples,
         )
         self.found: dict[str, list[dict[str, Resampled]]] = {}
-        cases = {model: replace(case, units=units, time=setup.time, seed=setup.seed) for model, case in cases.items()}
+        # Each variable has draws of its own: on the same random numbers two would go together by themselves.
+        seed = derive_seed(setup.seed, f"draws:{name}")
+        cases = {model: replace(case, units=units, time=setup.time, seed=seed) for model, case in cases.items()}
         self.cases = cases
         self.maps: dict[str, Maps] = {}
         self.reference: BlockSums | None = None
@@ -157,27 +161,27 @@ class _Variable:
             case = case.with_draws()  # parts of the cells share them
         sums = block_sums(case, tuple(dict.fromkeys((*wanted, *NEEDED))), self.groups)
         fields = field_sums(case, wanted, self.groups)
+        years: list[dict[str, YearScore]] = []
         self.found[model] = []
         for group, part, field in zip(self.groups, sums, fields, strict=True):
-            scores = {}
+            of_years = score_years(wanted, case, group, setup.weights, setup.seed, f"{setup.split}:{self.name}")
+            scores = {name: found.score for name, found in of_years.items()}
+            scores |= score_series(wanted, case, group, setup.weights)
             for name in wanted:
                 if name in part.terms:
                     scores[name] = score_sums(name, part, group, setup.weights, setup.resamples)
                 elif name in field.terms:
                     scores[name] = score_fields(name, field, group, setup.resamples)
-                elif issubclass(METRICS.get(name), YearMetric):
-                    purpose = f"{setup.split}:{self.name}"
-                    scores[name] = score_years(name, case, group, setup.weights, setup.seed, purpose)
-                else:
-                    scores[name] = score_series(name, case, group, setup.weights)
-            self.found[model].append(scores)
-        self.maps[model] = make_maps(case, sums[0], self.groups[0], self.reference)
+            self.found[model].append({name: scores[name] for name in wanted})
+            years.append(of_years)
+        maps = make_maps(case, sums[0], self.groups[0], self.reference)
+        self.maps[model] = replace(maps, indices=index_maps(case, wanted, sums[0], years[0]))
         if model == setup.reference:
             self.reference = sums[0]
 
     def scores(self, model: str) -> Iterator[Score]:
         """Yield the rows of a model."""
-        units = {"target": of_difference(self.units), "d": "d"}
+        units = {"target": of_difference(self.units)}
         for group, found in zip(self.groups, self.found[model], strict=True):
             intervals = {name: percentile_interval(score.draws, len(group.blocks)) for name, score in found.items()}
             for label in group.names:
@@ -189,7 +193,7 @@ class _Variable:
                         group=label,
                         metric=name,
                         value=float(score.value),
-                        units=units.get(METRICS.get(name).units, "1"),
+                        units=units.get(METRICS.get(name).units, METRICS.get(name).units),
                         low=float(intervals[name].low),
                         high=float(intervals[name].high),
                         n=self._times(group),

@@ -71,6 +71,16 @@ def to_dataset(
             if values is not None:
                 attrs = {"long_name": words.format(variable), "units": _units(name, units[variable])}
                 parts[f"{variable}_{name}"] = _compressed(grid.file_dims, grid.to_file(on_grid(values, mask)), attrs)
+        for name, index in fields.indices.items():
+            own = of_difference(units[variable]) if index.units == "target" else index.units
+            true = units[variable] if index.units == "target" else index.units
+            for ending, values, words, unit in (
+                ("", index.truth, "{} of {}, mean over years", true),
+                ("_bias", index.bias, "{} of {}, prediction less truth", own),
+            ):
+                attrs = {"long_name": words.format(index.label, variable), "units": unit}
+                field = _compressed(grid.file_dims, grid.to_file(on_grid(values, mask)), attrs)
+                parts[f"{variable}_{name}{ending}"] = field
         found = diagnostics[variable]
         if found is not None:
             parts |= _curves(found, variable, units[variable])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import array_api_compat
 import numpy as np
@@ -12,62 +13,92 @@ from pipeline.backend.special import to_host
 from pipeline.metrics import Array, Case, FieldMetric, PairMetric, YearMetric
 from pipeline.metrics.bootstrap import resample
 from pipeline.metrics.groups import Group
+from pipeline.metrics.indices import INDICES, mean_of_years, yearly
 from pipeline.metrics.pooling import area_mean
 from pipeline.metrics.sums import BlockSums, Resampled, chunks, metrics_of_kind
-from pipeline.metrics.years import years_of
-from pipeline.prediction._arrays import wide
+from pipeline.metrics.years import Years, whole, years_of
 
 YEAR_RESAMPLES = 250
 
 
-def score_years(name: str, case: Case, group: Group, weights: np.ndarray, seed: int, purpose: str) -> Resampled:
-    """Return the area mean of the :class:`YearMetric` ``name`` over a group, and its values for resampled years.
+@dataclass(frozen=True, eq=False)
+class YearScore:
+    """A :class:`YearMetric` of a group of times, with what a map shows of it.
 
-    Draws are compared one by one and averaged after, so that the interval is of years alone.
+    Parameters
+    ----------
+    score : Resampled
+        Area mean, and its values for resampled years; NaN where fewer than two years are whole.
+    cells, truth : ndarray, shape (cell,)
+        The score of every cell, and what the truth's index is there; NaN where no year is whole.
     """
-    metric: YearMetric = metrics_of_kind([name], YearMetric)[name]
-    assert case.time is not None  # `applies` asks for it
+
+    score: Resampled
+    cells: np.ndarray
+    truth: np.ndarray
+
+
+def score_years(
+    names: Sequence[str], case: Case, group: Group, weights: np.ndarray, seed: int, purpose: str
+) -> dict[str, YearScore]:
+    """Return all :class:`YearMetric` among ``names`` over a group; those of one index share its work.
+
+    Resampled are the years that are whole in any cell, the same ones for all models.
+    """
+    metrics: Mapping[str, YearMetric] = metrics_of_kind(names, YearMetric)
+    if not metrics or case.time is None:
+        return {}
     xp, device = array_namespace(case.truth), array_api_compat.device(case.truth)
-    count = len(years_of(case.time[group.index]))
-    drawn = resample(count, seed, f"{purpose}:{group.names[0]}:years", count=YEAR_RESAMPLES)
-    counts = xp.asarray(np.concatenate([np.ones((1, count)), drawn]), dtype=xp.float64, device=device)
-    rows = xp.asarray(group.index, device=device)
-    values = [_cells_of_years(metric, case.select(cells, -1).select(rows, -2), counts) for cells in chunks(case)]
+    years = years_of(case.time[group.index])
+    chosen = xp.asarray(group.index, device=device)
+    some = np.asarray(to_host(whole(xp.take(case.valid, chosen, axis=0), years)).any(axis=1))
+    drawn = np.zeros((YEAR_RESAMPLES, len(years)))
+    if some.any():
+        drawn[:, some] = resample(int(some.sum()), seed, f"{purpose}:{group.names[0]}:years", count=YEAR_RESAMPLES)
+    counts = xp.asarray(np.concatenate([np.ones((1, len(years))), drawn]), dtype=xp.float64, device=device)
+    found: dict[str, list[tuple[Array, Array]]] = {name: [] for name in metrics}
+    for cells in chunks(case):
+        for name, part in _of_cells(metrics, case, cells, chosen, years, counts).items():
+            found[name].append(part)
     area = xp.asarray(weights, dtype=xp.float64, device=device)
-    pooled = to_host(area_mean(xp.concat(values, axis=1), area))
-    return Resampled(pooled[0], pooled[1:])
+    scores = {}
+    for name, parts in found.items():
+        values, truth = (xp.concat(list(side), axis=-1) for side in zip(*parts, strict=True))
+        pooled = to_host(area_mean(xp.abs(values) if metrics[name].absolute else values, area))
+        draws = pooled[1:] if int(some.sum()) > 1 else np.full_like(pooled[1:], np.nan)
+        scores[name] = YearScore(Resampled(pooled[0], draws), to_host(values[0, :]), to_host(truth))
+    return scores
 
 
-def _cells_of_years(metric: YearMetric, case: Case, counts: Array) -> Array:
-    """Return the score of every resample and cell, shape (resample, cell)."""
+def _of_cells(
+    metrics: Mapping[str, YearMetric], case: Case, cells: slice, chosen: Array, years: Years, counts: Array
+) -> dict[str, tuple[Array, Array]]:
+    """Return by metric the scores of every resample and cell, and the truth's index of every cell."""
     xp = array_namespace(case.truth)
-    over = _deviation if metric.over_years == "sd" else _mean
-    truth = over(metric.yearly(wide(case.truth)[0], case.valid, case), counts)
-    size = case.draws.shape[0]
-    found = xp.zeros_like(truth)
-    for number in range(size):
-        drawn = metric.yearly(wide(case.draws[number, ...])[0], case.valid, case)
-        found = found + metric.compared(over(drawn, counts), truth) / size
+
+    def rows(array: Array) -> Array:
+        return xp.take(array, chosen, axis=0)
+
+    valid, truth = rows(case.valid[:, cells]), rows(case.truth[:, cells])
+    draws = [rows(case.draws[number, :, cells]) for number in range(case.draws.shape[0])]
+    found = {}
+    for kind in dict.fromkeys((metric.index, metric.over_years) for metric in metrics.values()):
+        index, over = INDICES[kind[0]], _deviation_of_years if kind[1] == "sd" else mean_of_years
+        true, *drawn = (over(yearly(index, series, valid, years, case.units), counts) for series in (truth, *draws))
+        for name, metric in metrics.items():
+            if (metric.index, metric.over_years) == kind:
+                # A draw may lack what others have, such as the mean wet day of a cell without any.
+                found[name] = mean_of_years(xp.stack([metric.compared(d, true) for d in drawn], axis=-2)), true[0, :]
     return found
 
 
-def _mean(yearly: Array, counts: Array) -> Array:
-    xp = array_namespace(yearly)
-    known = ~xp.isnan(yearly)
-    number = counts @ xp.astype(known, xp.float64)
-    total = counts @ xp.where(known, yearly, xp.zeros_like(yearly))
-    return total / xp.where(number > 0.0, number, xp.full_like(number, xp.nan))
-
-
-def _deviation(yearly: Array, counts: Array) -> Array:
-    """Return the deviation over years; NaN with fewer than two."""
-    xp = array_namespace(yearly)
-    known = ~xp.isnan(yearly)
-    number = xp.astype(known, xp.float64)
-    centre = xp.sum(xp.where(known, yearly, xp.zeros_like(yearly)), axis=0) / xp.maximum(
-        xp.sum(number, axis=0), xp.ones_like(number[0, :])
-    )
-    away = xp.where(known, yearly - centre, xp.zeros_like(yearly))
+def _deviation_of_years(values: Array, counts: Array) -> Array:
+    """Return the deviation over years of every resample and cell; NaN with fewer than two."""
+    xp = array_namespace(values)
+    known = ~xp.isnan(values)
+    zero, number = xp.zeros_like(values), xp.astype(known, xp.float64)
+    # Less their mean: it keeps the digits of the squares.
+    away = xp.where(known, values - mean_of_years(values), zero)
     days = counts @ number
     some = xp.where(days >= 2.0, days, xp.full_like(days, xp.nan))
     mean, square = (counts @ away) / some, (counts @ (away * away)) / some

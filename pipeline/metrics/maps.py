@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from pipeline.backend.special import to_host
 from pipeline.metrics import Array, Case
 from pipeline.metrics.bootstrap import percentile_interval
 from pipeline.metrics.groups import Group
+from pipeline.metrics.index_maps import IndexMap
 from pipeline.metrics.sums import BlockSums, chunks, score_sums
 
 RESAMPLES = 250  # a cell's interval needs fewer than a headline's
@@ -30,6 +32,8 @@ class Maps:
         together; None for the reference itself and where there is none.
     aleatoric, epistemic : ndarray or None
         Mean variances; None where the family has no such part.
+    indices : mapping of str to IndexMap
+        Climate indices of the truth and their biases, those that are scored.
     """
 
     rmse: np.ndarray
@@ -41,6 +45,7 @@ class Maps:
     skill_high: np.ndarray | None
     aleatoric: np.ndarray | None
     epistemic: np.ndarray | None
+    indices: Mapping[str, IndexMap] = field(default_factory=dict)
 
 
 def make_maps(case: Case, sums: BlockSums, group: Group, reference: BlockSums | None) -> Maps:

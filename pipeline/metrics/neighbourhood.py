@@ -68,6 +68,7 @@ class _Fss(FieldMetric):
     better = "higher"
     units = "1"
     quantity = "precipitation"
+    daily = True
     uses_draws = False
 
     def terms(self, case: Case) -> tuple[Array, ...]:

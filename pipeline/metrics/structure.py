@@ -9,13 +9,13 @@ import array_api_compat
 
 from pipeline.backend import array_namespace
 from pipeline.metrics import METRICS, Array, Case, FieldMetric
-from pipeline.metrics._parts import FieldPart, area_of, field_parts, zero_for_nan
+from pipeline.metrics._parts import FieldPart, area_of, day_slices, field_parts, zero_for_nan
 from pipeline.metrics._windows import Window
 from pipeline.metrics.pooling import ratio
 
 _WINDOW, _SIGMA = 11, 1.5  # cells; of Wang et al.
 _K1, _K2 = 0.01, 0.03
-_ROUNDING = 1e-12  # a variance below this share of the mean square is rounding, not variation
+_ROUNDING = 1e-24  # of the mean square: two passes leave no more of a field that does not vary
 
 
 def pattern_correlation(truth: Array, draws: Array, known: Array, area: Array) -> Array:
@@ -65,7 +65,7 @@ def _centred(fields: Array, known: Array, weights: Array) -> tuple[Array, Array]
     deviation = xp.where(known, wide - mean, xp.zeros_like(wide))
     variance = xp.sum(weights * deviation * deviation, axis=(-2, -1))
     square = variance + mean[..., 0, 0] ** 2
-    return deviation, xp.where(variance <= _ROUNDING**2 * square, xp.zeros_like(variance), variance)
+    return deviation, xp.where(variance <= _ROUNDING * square, xp.zeros_like(variance), variance)
 
 
 def structural_similarity(truth: Array, draws: Array, known: Array, area: Array, ends: tuple[float, float]) -> Array:
@@ -156,11 +156,11 @@ class _MeanOverTime(FieldMetric):
         """Return the score of every day, the mean over draws, and whether there is one."""
         xp = array_namespace(case.truth)
         area, ends = area_of(case), truth_ends(case)
-        found = xp.concat([self.daily(part, area, ends) for part in field_parts(case)])[:, None]
+        found = xp.concat([self.scored(part, area, ends) for part in field_parts(case)])[:, None]
         return zero_for_nan(found), xp.astype(~xp.isnan(found), xp.float64)
 
     @abstractmethod
-    def daily(self, part: FieldPart, area: Array, ends: tuple[float, float]) -> Array:
+    def scored(self, part: FieldPart, area: Array, ends: tuple[float, float]) -> Array:
         """Return the score of every day, shape (time,), NaN where there is none."""
 
     def value(self, count: Array, sums: tuple[Array, ...]) -> Array:
@@ -171,9 +171,14 @@ class _MeanOverTime(FieldMetric):
 def truth_ends(case: Case) -> tuple[float, float]:
     """Return the least and the largest truth over all times and cells; NaN where there is none."""
     xp = array_namespace(case.truth)
-    far = xp.full_like(case.truth, xp.inf)
-    low = float(xp.min(xp.where(case.valid, case.truth, far)))
-    high = float(xp.max(xp.where(case.valid, case.truth, -far)))
+    lows, highs = [], []
+    for days in day_slices(case):
+        truth = case.truth[days, :]
+        far = xp.full_like(truth, xp.inf)
+        known = xp.isfinite(truth)
+        lows.append(float(xp.min(xp.where(known, truth, far))))
+        highs.append(float(xp.max(xp.where(known, truth, -far))))
+    low, high = min(lows), max(highs)
     return (low, high) if low <= high else (math.nan, math.nan)
 
 
@@ -186,7 +191,7 @@ class SpatialCorrelation(_MeanOverTime):
 
     label = "pattern correlation"
 
-    def daily(self, part: FieldPart, area: Array, ends: tuple[float, float]) -> Array:
+    def scored(self, part: FieldPart, area: Array, ends: tuple[float, float]) -> Array:
         """Return the correlation of every day."""
         return pattern_correlation(part.truth, part.draws, part.known, area)
 
@@ -200,6 +205,6 @@ class Ssim(_MeanOverTime):
 
     label = "SSIM"
 
-    def daily(self, part: FieldPart, area: Array, ends: tuple[float, float]) -> Array:
+    def scored(self, part: FieldPart, area: Array, ends: tuple[float, float]) -> Array:
         """Return the similarity of every day."""
         return structural_similarity(part.truth, part.draws, part.known, area, ends)

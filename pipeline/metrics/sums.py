@@ -128,21 +128,35 @@ def score_sums(name: str, sums: BlockSums, group: Group, weights: np.ndarray | N
     return Resampled(value(np.ones((1, len(group.blocks))))[0], np.concatenate(draws, axis=0))
 
 
-def score_series(name: str, case: Case, group: Group, weights: np.ndarray) -> Resampled:
-    """Return the area mean of the :class:`SeriesMetric` ``name`` over a group, and its bootstrap values.
+def score_series(names: Sequence[str], case: Case, group: Group, weights: np.ndarray) -> dict[str, Resampled]:
+    """Return the area means of all :class:`SeriesMetric` among ``names`` over a group, and their bootstrap values.
 
     A resample costs a pass over the sorted series of every cell where a sum costs a matrix product,
     so the first ones of the group's resamples serve, as many as the metric says; all models share them.
     """
-    metric: SeriesMetric = metrics_of_kind([name], SeriesMetric)[name]
+    metrics: dict[str, SeriesMetric] = metrics_of_kind(names, SeriesMetric)
+    if not metrics:
+        return {}
     xp, device = array_namespace(case.truth), array_api_compat.device(case.truth)
-    edges = group.blocks.edges
-    times = np.repeat(group.counts[: metric.resamples], edges[:, 1] - edges[:, 0], axis=1)
-    # The first column is the series itself.
-    drawn = np.concatenate([np.ones((1, times.shape[1]), np.int32), times.astype(np.int32)], axis=0).T
-    counts = xp.asarray(np.ascontiguousarray(drawn), device=device)
+    counts = {
+        number: xp.asarray(_times_drawn(group, number), device=device)
+        for number in dict.fromkeys(metric.resamples for metric in metrics.values())
+    }
     rows = xp.asarray(group.index, device=device)
-    values = [metric.cells(case.select(cells, -1).select(rows, -2), counts) for cells in chunks(case)]
+    found: dict[str, list[Array]] = {name: [] for name in metrics}
+    for cells in chunks(case):
+        part = case.select(cells, -1).select(rows, -2)  # one case for all: what they share is worked out once
+        for name, metric in metrics.items():
+            values = metric.cells(part, counts[metric.resamples])
+            found[name].append(xp.abs(values) if metric.absolute else values)
     area = xp.asarray(weights, dtype=xp.float64, device=device)
-    pooled = to_host(area_mean(xp.concat(values, axis=1), area))
-    return Resampled(pooled[0], pooled[1:])
+    pooled = {name: to_host(area_mean(xp.concat(parts, axis=1), area)) for name, parts in found.items()}
+    return {name: Resampled(values[0], values[1:]) for name, values in pooled.items()}
+
+
+def _times_drawn(group: Group, resamples: int) -> np.ndarray:
+    """Return how often every time is drawn, int32 (time, 1 + resample); the first column is the series itself."""
+    edges = group.blocks.edges
+    times = np.repeat(group.counts[:resamples], edges[:, 1] - edges[:, 0], axis=1)
+    drawn = np.concatenate([np.ones((1, times.shape[1]), np.int32), times.astype(np.int32)], axis=0)
+    return np.ascontiguousarray(drawn.T)

@@ -14,7 +14,7 @@ from pipeline.metrics.blocks import months, runs_of, year_of
 Array = Any
 
 LEAST_SHARE = 0.9
-"""Of the days of the fullest year, that a year of a cell must have to count."""
+"""Of the days of the longest year on the axis, that a year of a cell must have to count."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,11 @@ class Years:
 
 
 def years_of(time: np.ndarray) -> Years:
-    """Return the years of ``time``, increasing ``datetime64`` or cftime objects."""
+    """Return the years of ``time``, increasing ``datetime64`` or cftime objects.
+
+    Calendar years, but where the axis holds December and January and no June, July or August:
+    then a winter is one year, that of its January.
+    """
     month, year = months(time), year_of(time)
     present = set(month.tolist())
     if {12, 1} <= present and not present & {6, 7, 8}:
@@ -63,11 +67,12 @@ def years_of(time: np.ndarray) -> Years:
 def whole(valid: Array, years: Years) -> Array:
     """Return which years of which cells have enough days to count, bool, shape (year, cell).
 
-    Those with nine tenths of the days of the fullest year of any cell.
+    Those with nine tenths of the days of the longest year on the axis, whatever the cells hold: a first
+    winter without its December does not count, nor a cell's year with five weeks missing.
     """
     xp = array_namespace(valid)
     days = xp.stack([xp.sum(xp.astype(valid[a:b, :], xp.float64), axis=0) for a, b in years.edges.tolist()])
-    return days >= max(1.0, LEAST_SHARE * float(xp.max(days)))
+    return days >= LEAST_SHARE * float(np.max(np.diff(years.edges, axis=1)))
 
 
 def yearly_max(series: Array, valid: Array, years: Years) -> Array:
@@ -92,7 +97,8 @@ def yearly_mean(series: Array, valid: Array, years: Years) -> Array:
 def longest_spell(condition: Array, years: Years) -> Array:
     """Return the longest run of days on which ``condition`` holds in every year, shape (..., year, cell).
 
-    A spell ends with its year and at a gap. One pass over the days, all cells at once.
+    A spell ends with its year and at a gap. The loop is over days, all cells at once: it reads the series
+    once, where counting by ever longer steps (no loop over days) reads and writes it ten times.
 
     Parameters
     ----------
@@ -123,13 +129,19 @@ def longest_spell(condition: Array, years: Years) -> Array:
 
 
 def rolling_sum(series: Array, days: int, years: Years) -> Array:
-    """Return sums over ``days`` consecutive days ending on each, NaN where they reach across a gap or year."""
+    """Return sums over ``days`` consecutive days ending on each, NaN where they reach across a gap or year.
+
+    Examples
+    --------
+    >>> time = np.array(["1990-01-01", "1990-01-02", "1990-01-04", "1990-01-05"], dtype="datetime64[D]")
+    >>> rolling_sum(np.array([[1.0], [2.0], [4.0], [8.0]]), 2, years_of(time))[:, 0].tolist()
+    [nan, 3.0, nan, 12.0]
+    """
     xp, device = array_namespace(series), array_api_compat.device(series)
     total = series
-    reach = np.arange(len(years.begins)) - np.maximum.accumulate(
-        np.where(years.begins, np.arange(len(years.begins)), 0)
-    )
-    for back in range(1, days):
+    day = np.arange(len(years.begins))
+    reach = day - np.maximum.accumulate(np.where(years.begins, day, 0))
+    for back in range(1, min(days, len(day))):
         before = xp.concat([series[..., :back, :], series[..., :-back, :]], axis=-2)
         total = total + before
     inside = xp.asarray(reach >= days - 1, device=device)[:, None]

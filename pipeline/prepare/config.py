@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from pipeline.errors import ConfigError
+from pipeline.registry import suggest
 
 
 class _Section(BaseModel):
@@ -87,6 +91,21 @@ class TargetConfig(_Section):
     min_share: float = Field(
         default=0.5, gt=0, le=1, description="Least share of train days with truth for a cell to count."
     )
+
+    def require(self, names: Sequence[str]) -> None:
+        """Refuse options of a variable that the target has not.
+
+        Raises
+        ------
+        ConfigError
+            If there is one.
+        """
+        for name in self.variables:
+            if name not in names:
+                raise ConfigError(
+                    f"prepare.target.variables: the target has no variable {name!r}.{suggest(name, names)} "
+                    f"Known: {', '.join(names)}."
+                )
 
     def anomaly_of(self, variable: str) -> Anomaly:
         """Return what is subtracted from ``variable``."""

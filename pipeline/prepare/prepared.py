@@ -18,6 +18,7 @@ from pipeline.prepare.arrays import beside, rows
 from pipeline.prepare.climatology import Climatology
 from pipeline.prepare.config import PrepareConfig
 from pipeline.prepare.elsewhere import Elsewhere, TestSource, prepare_elsewhere
+from pipeline.prepare.empirical import EmpiricalClimatology
 from pipeline.prepare.inputs import build_inputs, lag_names
 from pipeline.prepare.recipe import Recipe, Steps
 from pipeline.prepare.scalars import ScalarTransform, forcing_names, forcing_values, require_different
@@ -27,6 +28,7 @@ from pipeline.prepare.targets import build_statics, build_truth
 from pipeline.prepare.transform import TargetTransform
 from pipeline.prepare.windows import Windows, windows
 from pipeline.samples import Samples, Schema
+from pipeline.units import quantity
 
 Array = Any
 
@@ -191,8 +193,10 @@ def prepare(
     truth = build_truth(target, axis, config.target, train, backend)
     inputs = build_inputs(predictors, truth.grid, axis, config, train, backend)
     statics = build_statics(static, truth.grid, config.regrid.method)
-    reference = Climatology.fit(truth.values, train, harmonics=config.harmonics)
-    transform = TargetTransform.fit(truth.values, train, reference, config.target, truth.names)
+    cycle = Climatology.fit(truth.values, train, harmonics=config.harmonics)
+    transform = TargetTransform.fit(truth.values, train, cycle, config.target, truth.names)
+    rain = any(quantity(units) == "precipitation" for units in truth.units)
+    reference = EmpiricalClimatology.fit(truth.values, train) if rain else cycle
     lags, encoder = config.inputs.lags, inputs.transform
     names, units = forcing_names(forcings)
     raw = forcing_values(forcings, axis.time)
@@ -233,7 +237,7 @@ def prepare(
         target=truth.values,
         elsewhere=elsewhere,
         facts=summarise(
-            axis, inputs, truth, statics, reference, transform, chosen, config, months, elsewhere, scalars, notes
+            axis, inputs, truth, statics, cycle, transform, chosen, config, months, elsewhere, scalars, notes
         ),
     )
 

@@ -17,6 +17,7 @@ from pipeline.prepare.align import Predictors, shared_dates
 from pipeline.prepare.arrays import rows
 from pipeline.prepare.climatology import Climatology
 from pipeline.prepare.dates import microseconds, phase_of_year
+from pipeline.prepare.empirical import EmpiricalClimatology
 from pipeline.prepare.inputs import InputTransform, carry, channel_names, channel_units
 from pipeline.prepare.scalars import ScalarTransform, forcing_values
 from pipeline.prepare.transform import TargetTransform
@@ -65,8 +66,9 @@ class Recipe:
         From the target to the space of the samples, and back.
     scalars : ScalarTransform
         From forcings and dates to the channels without a place.
-    reference : Climatology
-        The day-of-year climatology of the target, in units.
+    reference : Climatology or EmpiricalClimatology
+        What is known of the target without predictors, in units: a normal curve round the day-of-year
+        climatology, or where a target is precipitation the quantiles of the train days at that time of the year.
     backend : Backend
         Whose arrays these are.
     """
@@ -75,7 +77,7 @@ class Recipe:
     encoder: InputTransform
     scalars: ScalarTransform
     transform: TargetTransform
-    reference: Climatology
+    reference: Climatology | EmpiricalClimatology
     backend: Backend
 
     def to_units(self, prediction: Prediction, samples: Samples) -> Prediction:
@@ -83,7 +85,7 @@ class Recipe:
         return self.transform.to_units(prediction, samples.day)
 
     def climatology(self, samples: Samples) -> Prediction:
-        """Return the train split's climatology as a normal forecast for ``samples``, in units."""
+        """Return the train split's climatology as a forecast for ``samples``, in units: normal, or members."""
         return self.reference.forecast(samples.day)
 
     def encode(self, predictors: Predictors, forcings: Sequence[xr.Dataset] = (), *, name: str = "input") -> Samples:

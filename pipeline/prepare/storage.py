@@ -11,8 +11,10 @@ from pipeline.backend import Backend
 from pipeline.grid import Grid
 from pipeline.prepare.climatology import Climatology
 from pipeline.prepare.elsewhere import Elsewhere
+from pipeline.prepare.empirical import EmpiricalClimatology
 from pipeline.prepare.inputs import InputTransform
 from pipeline.prepare.parts import Part, load_part, save_part
+from pipeline.prepare.quantiles import YearWindows
 from pipeline.prepare.scalars import ScalarTransform
 from pipeline.prepare.scaling import Standardiser
 from pipeline.prepare.state import Arrays, Facts, read_state, write_state
@@ -59,7 +61,12 @@ def state(recipe: Recipe) -> tuple[Arrays, Facts]:
         "forcing_mean": recipe.scalars.mean,
         "forcing_deviation": recipe.scalars.deviation,
     }
-    climatologies = {"reference": recipe.reference, "shift": transform.shift}
+    climatologies = {"shift": transform.shift}
+    if isinstance(recipe.reference, EmpiricalClimatology):
+        known = {"values": recipe.reference.values, **recipe.reference.windows.arrays()}
+        arrays |= {f"reference_{name}": array for name, array in known.items()}
+    else:
+        climatologies["reference"] = recipe.reference
     if encoder.anomaly is not None:
         climatologies["anomaly"] = encoder.anomaly
     for name, fitted in climatologies.items():
@@ -108,7 +115,7 @@ def recipe_parts(folder: Path, backend: Backend) -> dict[str, Any]:
             facts["scalars"]["calendar"],
         ),
         "transform": TargetTransform(climatologies["shift"], scale, tuple(facts["target_constant"])),
-        "reference": climatologies["reference"],
+        "reference": climatologies["reference"] if "reference" in climatologies else _empirical(arrays, backend),
     }
 
 
@@ -155,6 +162,11 @@ def _schema(facts: dict[str, Any], arrays: Arrays) -> Schema:
 def _climatology(name: str, kept: dict[str, int], arrays: Arrays, backend: Backend) -> Climatology:
     parts = {part: backend.asarray(arrays[f"{name}_{part}"]) for part in ("mean", "variance", "constant")}
     return Climatology(**parts, **kept)
+
+
+def _empirical(arrays: Arrays, backend: Backend) -> EmpiricalClimatology:
+    windows = YearWindows.of_arrays({name: arrays[f"reference_{name}"] for name in YearWindows.NAMES})
+    return EmpiricalClimatology(backend.asarray(arrays["reference_values"]), windows)
 
 
 def _encoder(facts: Facts, arrays: Arrays, grid: Grid, anomaly: Climatology | None, backend: Backend) -> InputTransform:

@@ -120,7 +120,8 @@ def _shared_dates(axis: Axis, elsewhere: Mapping[str, Elsewhere]) -> list[str]:
 
 def _dates(time: np.ndarray) -> np.ndarray:
     """Return one number a date, whatever the calendar."""
-    return components(time)[:, :3] @ np.array([10_000, 100, 1])
+    numbers: np.ndarray = components(time)[:, :3] @ np.array([10_000, 100, 1])
+    return numbers
 
 
 def _channels(inputs: Inputs) -> list[dict[str, Any]]:

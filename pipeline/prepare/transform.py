@@ -62,8 +62,11 @@ class TargetTransform:
             If ``train`` is not a TrainSplit.
         DataError
             If a target has no finite value in the train split.
+        ConfigError
+            If ``config`` has options of a variable that is none of ``names``.
         """
         TrainSplit.require(train, "TargetTransform")
+        config.require(names)
         shift = _shift(truth, train, reference, [config.anomaly_of(name) for name in names])
         one = beside(np.ones((len(names), 1, 1), np.float32), truth)
         plain = cls(shift, one, (0,) * len(names))

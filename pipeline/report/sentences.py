@@ -88,7 +88,9 @@ def answer(study: Study) -> Answer:
 
 
 def named_set(split: str) -> str:
-    """Return ``"the test set"``, with its name where it has one of its own."""
+    """Return ``"the test set"``, with its name where it has one of its own; validation where no test set has truth."""
+    if split == VALIDATION:
+        return "the validation split"
     return "the test set" if split == "test" else f"the test set {split}"
 
 
@@ -107,6 +109,11 @@ def warnings(study: Study) -> tuple[str, ...]:
     """Return what a reader must know before believing: fallbacks, failed members, few samples, no validation."""
     provenance = study.run.provenance
     found: list[str] = []
+    if study.split == VALIDATION:
+        found.append(
+            "No test set has truth: all scores are those of the validation split, which models were chosen on and "
+            "which flatters them."
+        )
     if study.chosen_on != VALIDATION and len(study.models) > 1:
         found.append(chosen(study))
     for key in ("warnings", "fallbacks"):

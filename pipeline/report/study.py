@@ -198,7 +198,7 @@ def study(run: Run) -> Study:
     Raises
     ------
     RunFolderError
-        If no test set has an RMSE of any model.
+        If neither a test set nor validation has an RMSE of any model.
     """
     overall = run.scores[
         (run.scores["metric"] == METRIC) & (run.scores["group"] == "all") & run.scores["value"].notna()
@@ -206,6 +206,8 @@ def study(run: Run) -> Study:
     tests = [name for name in dict.fromkeys(overall["split"]) if name != VALIDATION]
     named = list((run.experiment.get("split") or {}).get("test") or ())
     tests.sort(key=lambda name: named.index(name) if name in named else len(named))
+    if not tests and VALIDATION in set(overall["split"]):
+        tests = [VALIDATION]  # no test set has truth: they are predicted, and what is known is told of validation
     if not tests:
         raise RunFolderError(
             f"expected scores.csv in {run.path} to hold the rmse of a test set (group 'all'), got the splits "

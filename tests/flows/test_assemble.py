@@ -17,7 +17,9 @@ def grid(name, seed=0):
 
 def table(**coords):
     places = {"station": ["a", "b"], "lat": ("station", [1.0, 2.0]), "lon": ("station", [1.0, 2.0]), **coords}
-    return xr.Dataset({"tas": (("time", "station"), np.zeros((3, 2)), {"units": "K"})}, {"time": np.arange(3), **places})
+    return xr.Dataset(
+        {"tas": (("time", "station"), np.zeros((3, 2)), {"units": "K"})}, {"time": np.arange(3), **places}
+    )
 
 
 DATA = {
@@ -83,5 +85,7 @@ def test_the_height_of_stations_may_be_asked_for_as_a_field():
 
 def test_a_height_that_is_not_there_is_called_so():
     asked = experiment(target={"dataset": "flat"}, static=[{"dataset": "flat", "variables": ["altitude"]}])
-    with pytest.raises(ConfigError, match=r"expected the altitude of the stations in 'flat', got the coordinates .*lat"):
+    with pytest.raises(
+        ConfigError, match=r"expected the altitude of the stations in 'flat', got the coordinates .*lat"
+    ):
         assemble(asked, DATA.__getitem__)

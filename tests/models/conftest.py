@@ -128,3 +128,24 @@ class Nested:
 @pytest.fixture(scope="session")
 def nested() -> Nested:
     return Nested()
+
+
+@pytest.fixture
+def to_stations():
+    """Make a table of stations of the cells of the mask's third and sixth rows."""
+
+    def change(samples: Samples) -> Samples:
+        schema = samples.schema
+        rows, columns = np.nonzero(schema.mask & np.isin(np.arange(8), (2, 5))[:, None])
+        lat, lon = schema.target_grid.lat[rows][None], schema.target_grid.lon[columns][None]
+        grid = Grid(lat, lon, ("row", "station"), tuple(f"s{number}" for number in range(len(rows))))
+        table = replace(
+            schema,
+            target_grid=grid,
+            mask=np.ones(grid.shape, bool),
+            static=schema.static[:, rows, columns][:, None],
+        )
+        target = np.asarray(samples.target)[:, :, rows, columns][:, :, None]
+        return replace(samples, target=target, previous=None, schema=table)
+
+    return change

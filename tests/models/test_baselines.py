@@ -48,7 +48,7 @@ def test_climatology_finds_the_mean_and_spread_of_the_season(splits, context, wi
     mean, sd = (context.backend.to_host(prediction.parameters[name])[:, 0, 4, 4] for name in ("mean", "sd"))
     np.testing.assert_allclose(mean, warm, atol=0.15)
     np.testing.assert_allclose(sd, calm, atol=0.15)
-    assert model.summary() == {"harmonics": 2, "days": 1460}
+    assert model.summary() == {"distribution": "normal", "harmonics": 2, "days": 1460}
 
 
 def test_climatology_takes_no_more_harmonics_than_a_season_carries(make_samples, context):

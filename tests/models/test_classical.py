@@ -19,7 +19,17 @@ from models._layout import Layout
 from pipeline.errors import DataError
 from pipeline.model import Context
 
-CLASSICAL = ("climatology", "persistence", "interpolation", "ridge", "pca_ridge", "random_forest", "analogs")
+CLASSICAL = (
+    "climatology",
+    "persistence",
+    "interpolation",
+    "quantile_mapping",
+    "bcsd",
+    "ridge",
+    "pca_ridge",
+    "random_forest",
+    "analogs",
+)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from scipy.interpolate import RegularGridInterpolator
 
 from models._layers import Interpolation, norm
 from pipeline.grid import Grid
+from pipeline.prepare.regrid import Regridder
 
 GAUSSIAN = np.array([35.24, 37.14, 39.05, 40.95, 42.86, 44.76])
 COARSE = Grid(GAUSSIAN, np.arange(-9.375, 4, 1.875))
@@ -90,3 +91,16 @@ def test_group_norm_divides_the_maps(channels, groups):
 def test_the_other_norms():
     assert isinstance(norm("batch", 3), torch.nn.BatchNorm2d)
     assert isinstance(norm("none", 3), torch.nn.Identity)
+
+
+def test_large_grids_are_carried_by_rows_and_columns_to_the_same_values():
+    wide = Grid(np.linspace(36.0, 44.0, 150), np.linspace(-8.0, 4.5, 151))  # columns beyond the last centre too
+    apart = Interpolation(COARSE, wide)
+    assert apart.weights is None
+    assert apart.rows.shape == (150, 6)
+    assert apart.columns.shape == (151, 8)
+    coarse = fields(COARSE)
+    whole = torch.tensor(Regridder.between(COARSE, wide, "bilinear").matrix(), dtype=torch.float32)
+    expected = (coarse.flatten(2) @ whole.T).reshape(3, 2, 150, 151)
+    torch.testing.assert_close(apart(coarse), expected, atol=1e-5, rtol=1e-5)
+    assert apart.state_dict() == {}

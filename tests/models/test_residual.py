@@ -25,13 +25,13 @@ def test_a_block_starts_as_the_identity_of_what_is_positive():
 
 
 def test_a_block_is_the_published_one_written_out():
-    block, maps = ResidualBlock(3, 4, "group").eval(), torch.randn(2, 3, 5, 6)
+    block, maps = ResidualBlock(3, 12, "group").eval(), torch.randn(2, 3, 5, 6)
     torch.nn.init.normal_(block.body[4].weight)
 
-    def group_norm(x):  # 4 maps make one group of 4, two moments a sample
-        flat = x.reshape(len(x), -1)
-        centred = flat - flat.mean(1, keepdim=True)
-        return (centred / (centred.pow(2).mean(1, keepdim=True) + 1e-5).sqrt()).reshape(x.shape)
+    def group_norm(x):  # 12 maps make four groups of three
+        flat = x.reshape(len(x), 4, -1)
+        centred = flat - flat.mean(2, keepdim=True)
+        return (centred / (centred.pow(2).mean(2, keepdim=True) + 1e-5).sqrt()).reshape(x.shape)
 
     with torch.no_grad():
         first = functional.conv2d(maps, block.body[0].weight, block.body[0].bias, padding=1)
@@ -129,7 +129,7 @@ def test_targets_have_their_own_channel_or_none(make_samples):
     none = OwnChannel(layout, make_loss("bernoulli_gamma_nll"), 3)
     answer = torch.zeros(2, 3, 2, layout.cells)
     assert none(inputs, answer) is answer
-    assert list(none.parameters())[0].numel() == 0
+    assert next(iter(none.parameters())).numel() == 0
 
 
 def test_a_scalar_is_no_own_channel(layout):
@@ -140,7 +140,8 @@ def test_a_scalar_is_no_own_channel(layout):
 
 def test_nothing_but_the_readout_grows_with_the_cells(layout):
     def size(cells, target):
-        wide = replace(layout, target_grid=target, mask=np.ones(target.shape, bool), static=np.zeros((1, *target.shape)))
+        mask, static = np.ones(target.shape, bool), np.zeros((1, *target.shape))
+        wide = replace(layout, target_grid=target, mask=mask, static=static)
         parts = (Inlet(wide, 8), Trunk(target.shape, 9, width=4, depth=2, kind="group"), Readout(wide, 1, 4, cells))
         return sum(p.numel() for part in parts for p in part.parameters())
 

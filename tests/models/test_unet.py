@@ -8,6 +8,8 @@ from torch.nn import functional
 from models._layers import padding
 from models._layout import Layout
 from models.unet import UNet, UNetConfig, UNetNetwork
+from pipeline.errors import ConfigError
+from pipeline.grid import Grid
 
 QUICK = {"epochs": 4, "batch_size": 32, "lr": 3e-3, "width": 4, "large_scale": (8, 4)}
 
@@ -138,3 +140,11 @@ def test_half_precision_trains(make_samples, context, precision):
     model.fit(make_samples(64), make_samples(32, seed=1), context)
     assert np.isfinite(model.summary()["validation_loss"])
     assert model.predict(make_samples(3, seed=2), context).mean().dtype == np.float32
+
+
+def test_stations_are_refused_with_what_to_take(layout):
+    stations = Grid(np.array([[41.0]]), np.array([[-3.0]]), ("row", "station"), ("a",))
+    with pytest.raises(
+        ConfigError, match=r"unet: expected a target on a grid .* got 1 stations\. Take convcnp or deepesd"
+    ):
+        UNet().build(replace(layout, target_grid=stations), 1)

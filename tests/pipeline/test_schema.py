@@ -31,7 +31,7 @@ def test_a_good_tree_passes_and_one_test_span_is_called_test():
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("sede", 1, r"^x\.yaml: sede: unknown key\. Did you mean 'seed'\? Known: compute, data,"),
+        ("sede", 1, r"^x\.yaml: sede: unknown key\. Did you mean 'seed'\? Known: changes, compute, data,"),
         ("prepare.inputs", {"scael": "per_cell"}, r"x\.yaml: prepare\.inputs\.scael: unknown key\. Did you mean 'scale'\?"),
         ("data.target", {}, r"^x\.yaml: data\.target\.dataset: this key is required and missing\.$"),
         ("data.predictors", [{"dataset": "a", "variabels": []}], r"data\.predictors\.0\.variabels: unknown key\. Did you mean 'variables'"),

@@ -13,7 +13,7 @@ from pipeline.report.figures import Picture, time
 from pipeline.report.load import Member
 from pipeline.report.prepare_facts import prepare_facts
 from pipeline.report.sections import Block, Figure, Heading, Section, Words, slug
-from pipeline.report.study import Study
+from pipeline.report.study import VALIDATION, Study
 
 _MOST_CURVES = 12
 _MOST_SETTINGS = 14
@@ -69,7 +69,7 @@ def _lead(study: Study, spans: list[time.Span]) -> str:
     parts = []
     for name, words in (("train", "were fitted on"), ("validation", "chosen on"), (study.split, "tested on")):
         span = by_name.get(name)
-        if span is not None:
+        if span is not None and (words != "tested on" or name != VALIDATION):
             count = f"{span.count:,} samples, " if span.count is not None else ""
             parts.append(f"{words} {count}{span.first} to {span.last}")
     deep = sum(member.history is not None for member in study.run.members)

@@ -7,15 +7,17 @@ from typing import ClassVar
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import logsigmoid, softplus
 
 from pipeline.errors import DataError
 from pipeline.model_config import ModelConfig
 from pipeline.training.losses import LOSSES, Cells, Loss
 
-LOGIT_LIMIT, LOG_SHAPE_LIMIT, LOG_SCALE_LIMIT = 15.0, 5.0, 10.0
-"""Bounds of what the network answers: probabilities within 3e-7 of 0 and 1, shapes in 0.007 ... 148,
-scales in 5e-5 ... 2e4 numbers of the samples; no term of the likelihood overflows float32 inside."""
+LOGIT_LIMIT, LOG_SHAPE_LIMIT = 15.0, 5.0
+"""Bounds of what the network answers: probabilities within 3e-7 of 0 and 1, shapes in 0.007 ... 148; no term
+of the likelihood overflows float32 inside."""
+START, LEAST_AMOUNT = 0.5, 1e-3
+"""An answer of zero means a wet day of ``softplus(0.5)``, about one deviation; none has less than a thousandth."""
 NEGATIVE = 1e-4  # in numbers: what packing in files may leave below zero
 
 
@@ -31,8 +33,10 @@ class BernoulliGammaConfig(ModelConfig):
 class BernoulliGammaNll(Loss):
     """``-log(1 - p)`` on dry days, ``-log p - log f(y; shape, scale)`` on wet ones [nat]; f the gamma density.
 
-    The network answers the logit of p, the logarithm of the shape and that of the scale. The target's
-    numbers are amounts: zero is dry, none is negative (``prepare.target: {anomaly: none}``). A day is wet
+    The network answers the logit of p, the logarithm of the shape, and the mean amount of a wet day through
+    a softplus; the scale is that amount over the shape. A softplus grows as its argument does: through an
+    exponential, inputs a little beyond the train days would multiply the amount, and did so on test days. The
+    target's numbers are amounts: zero is dry, none is negative (``prepare.target: {anomaly: none}``). A day is wet
     where the amount is above ``threshold``; with the default of 0, where it is above zero. Days at or below
     the threshold enter as dry whatever their amount, which is not used; wet amounts enter as they are, not
     less the threshold. So p is the probability of more than the threshold, the distribution that is
@@ -47,7 +51,7 @@ class BernoulliGammaNll(Loss):
     """
 
     Config: ClassVar[type[ModelConfig]] = BernoulliGammaConfig
-    parameters = ("wet_logit", "log_shape", "log_scale")
+    parameters = ("wet_logit", "log_shape", "amount")
     family = "bernoulli_gamma"
 
     def fit(self, target: Tensor, cells: Cells) -> None:
@@ -90,11 +94,12 @@ class BernoulliGammaNll(Loss):
         return {"wet": logit.sigmoid(), "shape": log_shape.exp(), "scale": log_scale.exp()}
 
     def mean(self, output: Tensor) -> Tensor:
-        """Return ``wet * shape * scale``."""
+        """Return ``wet * shape * scale``: the chance of rain times the mean amount."""
         logit, log_shape, log_scale = self._split(output)
         return logit.sigmoid() * (log_shape + log_scale).exp()
 
     def _split(self, output: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        limits = (LOGIT_LIMIT, LOG_SHAPE_LIMIT, LOG_SCALE_LIMIT)
-        logit, log_shape, log_scale = (output[:, n].clamp(-limit, limit) for n, limit in enumerate(limits))
-        return logit, log_shape, log_scale
+        logit = output[:, 0].clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
+        log_shape = output[:, 1].clamp(-LOG_SHAPE_LIMIT, LOG_SHAPE_LIMIT)
+        amount = softplus(output[:, 2] + START) + LEAST_AMOUNT
+        return logit, log_shape, amount.log() - log_shape

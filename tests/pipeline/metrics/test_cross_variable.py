@@ -7,6 +7,7 @@ import pytest
 from pipeline.backend.special import to_host
 from pipeline.metrics import METRICS, Case
 from pipeline.metrics.cross_variable import correlation
+from pipeline.metrics.evaluate import evaluate
 from pipeline.prediction import Prediction
 
 WEIGHTS = np.array([1.0, 2.0, 0.5, 3.0])
@@ -60,9 +61,7 @@ def test_digits_survive_far_from_zero():
 
 def test_the_truth_itself_is_without_bias():
     first, second = _pair(missing=0.0)
-    same = [
-        Case(Prediction("point", {"mean": case.truth}), case.truth, case.climatology) for case in (first, second)
-    ]
+    same = [Case(Prediction("point", {"mean": case.truth}), case.truth, case.climatology) for case in (first, second)]
     np.testing.assert_allclose(_score("bias_cross_correlation", *same), 0.0, atol=1e-12)
 
 
@@ -72,7 +71,9 @@ def test_a_prediction_that_never_varies_has_no_correlation_and_such_a_truth_is_l
     flat.truth[:, 1] = 3.0
     found = _score("bias_cross_correlation", flat, second)
     truth = [
-        np.corrcoef(*(case.truth[np.isfinite(first.truth[:, cell] + second.truth[:, cell]), cell] for case in (first, second)))[0, 1]
+        np.corrcoef(
+            *(case.truth[np.isfinite(first.truth[:, cell] + second.truth[:, cell]), cell] for case in (first, second))
+        )[0, 1]
         for cell in range(CELLS)
     ]
     np.testing.assert_allclose(np.delete(found, 1), -np.delete(truth, 1), rtol=1e-9)
@@ -95,7 +96,10 @@ def test_other_kinds_of_arrays_give_the_same(kind, backend):
     metric = METRICS.get("bias_cross_correlation")()
     moved = [
         dataclasses.replace(
-            case, prediction=case.prediction.map(place), truth=place(case.truth), climatology=case.climatology.map(place)
+            case,
+            prediction=case.prediction.map(place),
+            truth=place(case.truth),
+            climatology=case.climatology.map(place),
         )
         for case in pair
     ]
@@ -105,3 +109,21 @@ def test_other_kinds_of_arrays_give_the_same(kind, backend):
     count, sums = np.full(CELLS, 50.0), tuple(np.full(CELLS, value) for value in (1.0, 2.0, 60.0, 70.0, 9.0) * 2)
     found = metric.value(place(count), tuple(place(part) for part in sums), place(WEIGHTS))
     assert float(found) == pytest.approx(float(metric.value(count, sums, WEIGHTS)), abs=1e-12)
+
+
+def test_draws_of_two_parametric_distributions_do_not_go_together_by_themselves():
+    rng = np.random.default_rng(4)
+    flat = Prediction("normal", {"mean": np.zeros((TIMES, CELLS)), "sd": np.ones((TIMES, CELLS))})
+    cases = {name: Case(flat, rng.standard_normal((TIMES, CELLS)), flat) for name in ("tas", "pr")}
+    found = evaluate(
+        {"model": cases},
+        split="test",
+        time=np.datetime64("2001-01-01", "D") + np.arange(TIMES),
+        weights=WEIGHTS,
+        units={"tas": "1", "pr": "1"},
+        seed=0,
+        metrics=("bias_cross_correlation",),
+        resamples=20,
+    ).scores[0]
+    assert (found.variable, found.metric) == ("tas~pr", "bias_cross_correlation")
+    assert abs(found.value) < 0.15  # on the same random numbers: about 1

@@ -9,6 +9,7 @@ import pytest
 from pipeline.backend.special import to_host
 from pipeline.grid import Grid
 from pipeline.metrics import METRICS, Case, Place
+from pipeline.metrics.evaluate import evaluate
 from pipeline.metrics.neighbourhood import fraction_errors
 from pipeline.metrics.spectra import annuli, curves, log_spectral_distance, power, spacing
 from pipeline.metrics.structure import pattern_correlation, structural_similarity, truth_ends
@@ -33,7 +34,8 @@ def _case(family="members", units="mm d-1", missing=0.1, seed=0):
         "normal": {"mean": members[0], "sd": np.full_like(truth, 2.0)},
     }[family]
     usual = Prediction("point", {"mean": np.zeros_like(truth)})
-    return Case(Prediction(family, parameters), truth, usual, units=units, place=Place(GRID, MASK), seed=1)
+    time = np.datetime64("2001-01-01", "D") + np.arange(TIMES)
+    return Case(Prediction(family, parameters), truth, usual, units=units, time=time, place=Place(GRID, MASK), seed=1)
 
 
 def _score(name, case):
@@ -166,6 +168,35 @@ def test_a_case_without_a_place_has_no_fields():
         curves(case)
 
 
-def test_fractions_are_of_precipitation_alone():
+def test_fractions_are_of_daily_precipitation_alone():
     assert METRICS.get("fss_r01")().applies(_case(), "mm d-1")
     assert not METRICS.get("fss_r01")().applies(_case(), "K")
+    months = np.arange("2001-01", "2002-01", dtype="datetime64[M]").astype("datetime64[D]")
+    assert not METRICS.get("fss_r01")().applies(dataclasses.replace(_case(), time=months), "mm d-1")
+
+
+def test_they_are_scored_with_intervals_beside_the_others():
+    parts = [_case(seed=seed) for seed in range(8)]
+    case = dataclasses.replace(
+        parts[0],
+        prediction=Prediction("members", {"members": np.concatenate([part.draws for part in parts], axis=1)}),
+        truth=np.concatenate([part.truth for part in parts]),
+        climatology=Prediction("point", {"mean": np.zeros((8 * TIMES, int(MASK.sum())))}),
+    )
+    found = evaluate(
+        {"model": {"pr": case}},
+        split="test",
+        time=np.datetime64("2001-01-01", "D") + np.arange(8 * TIMES),
+        weights=GRID.area[MASK],
+        units={"pr": "mm d-1"},
+        seed=0,
+        metrics=NAMES,
+        resamples=50,
+    ).scores
+    rows = {row.metric: row for row in found if row.group == "all"}
+    assert set(rows) == set(NAMES)
+    for name, row in rows.items():
+        assert row.value == pytest.approx(_score(name, case), rel=1e-9)
+        assert row.low < row.high
+        assert row.low <= row.value + 0.1 * abs(row.value)
+        assert row.high >= row.value - 0.1 * abs(row.value)

@@ -79,3 +79,11 @@ def test_other_kinds_of_arrays_give_the_same(kind, backend):
         found = wasserstein_distance(*moved)
         assert type(found) is type(moved[0])
         np.testing.assert_allclose(to_host(found), wasserstein_distance(*parts), rtol=1e-12)
+
+
+def test_a_prediction_that_is_not_finite_is_not_passed_over():
+    forecast, truth, counts = _series(missing=0.0)
+    forecast[1, 3, 2] = np.nan
+    found = wasserstein_distance(forecast, truth, counts)
+    assert np.isnan(found[:, 2]).all()
+    assert np.isfinite(np.delete(found, 2, axis=1)).all()

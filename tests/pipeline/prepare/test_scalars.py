@@ -105,9 +105,7 @@ def test_a_forcing_with_the_name_of_a_channel_is_refused(field, split, cpu):
     for name in ("psl", "day_cos"):
         forcing = series("YS", 10, name=name, start="1989-01-01")
         with pytest.raises(DataError, match=f"expected channels with names of their own, got {name} both as a channel"):
-            prepare(
-                [("era", field("psl"))], field("tas"), (), [forcing], config=config, split=split, backend=cpu
-            )
+            prepare([("era", field("psl"))], field("tas"), (), [forcing], config=config, split=split, backend=cpu)
 
 
 def test_a_forcing_that_never_changes_in_the_train_split_is_given_as_a_difference(field, split, cpu):

@@ -88,7 +88,9 @@ def test_static_values_go_to_stations_by_their_identifiers(field, table, split, 
     )
     prepared = prepare([("era", field("psl"))], table, [more], config=PrepareConfig(), split=split, backend=cpu)
     np.testing.assert_allclose(prepared.schema.static[0, 0], (np.array([1, 2, 3]) - 2) / np.std([1, 2, 3]), rtol=1e-6)
-    with pytest.raises(DataError, match=r"data.static: expected values of all 3 stations of the target, got none for 012"):
+    with pytest.raises(
+        DataError, match=r"data.static: expected values of all 3 stations of the target, got none for 012"
+    ):
         prepare(
             [("era", field("psl"))], table, [more.isel(station=[0, 1, 2])],
             config=PrepareConfig(), split=split, backend=cpu,

@@ -34,7 +34,7 @@ def fit(truth, anomaly, scale):
     return TargetTransform.fit(truth, TRAIN, reference, config, ["tas", "tasmax"])
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(st.sampled_from(OPTIONS), st.integers(0, 10**6), st.floats(-300, 300))
 def test_predictions_of_the_transformed_truth_are_the_truth(option, seed, offset):
     truth = truth_of(seed, offset)

@@ -35,7 +35,8 @@ def cells(row):
 
 
 def head(wet, shape, scale, like):
-    p = torch.tensor([np.log(wet / (1 - wet)), np.log(shape), np.log(scale)])
+    amount = np.log(np.expm1(shape * scale - 1e-3)) - 0.5  # what a softplus, moved by half, makes of it
+    p = torch.tensor([np.log(wet / (1 - wet)), np.log(shape), amount])
     return p[None, :, None, None].expand(len(like), 3, 1, like.shape[-1]).to(like.dtype)
 
 
@@ -68,6 +69,13 @@ def test_bernoulli_gamma_nll_is_least_at_the_likeliest_parameters(rain, cells):
     found = {name: part.item() for name, part in loss.distribution(output).items()}
     assert found == pytest.approx({"wet": len(wet) / len(number), "shape": shape, "scale": scale}, rel=1e-4)
     assert loss.mean(output).item() == pytest.approx(number.mean().item(), rel=1e-4)
+
+
+def test_bernoulli_gamma_amounts_grow_as_the_answer_and_not_as_its_exponential():
+    loss = make_loss("bernoulli_gamma_nll")
+    answers = torch.tensor([-30.0, 0.0, 10.0, 20.0])[:, None, None, None]
+    means = loss.mean(torch.cat([answers * 0 + 9, answers * 0, answers], dim=1)).flatten().numpy()
+    np.testing.assert_allclose(means, [1e-3, np.log1p(np.exp(0.5)) + 1e-3, 10.501, 20.501], rtol=1e-3)
 
 
 def test_bernoulli_gamma_counts_the_threshold_itself_as_dry(cells):

@@ -1,0 +1,105 @@
+"""Models that answer a mean with a normal error, and what becomes of it where zero is the least."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from models._classical import ArrayModel, Table
+from pipeline.model import Context, ModelConfig
+from pipeline.prediction import Prediction
+from pipeline.samples import Samples, Schema
+from pipeline.units import quantity
+
+Array = Any
+
+
+class NormalConfig(ModelConfig):
+    """Options of every model with a mean and a normal error."""
+
+    distribution: Literal["auto", "normal", "point"] = Field(
+        default="auto",
+        description="What is answered: a normal distribution or the mean alone. auto: the mean alone if a target is "
+        "precipitation, whose errors are far from normal.",
+    )
+
+
+def amounts(schema: Schema) -> tuple[bool, ...]:
+    """Return which targets are precipitation by their units: never below zero, often zero."""
+    return tuple(quantity(units) == "precipitation" for units in schema.target_units)
+
+
+def least(table: Table, schema: Schema, truth: Array) -> Array:
+    """Return the number that stands for zero in every column of precipitation, minus infinity in the others.
+
+    Parameters
+    ----------
+    table : Table
+        Of the samples.
+    schema : Schema
+        Units of the targets, and the way from numbers to units. Where that is not known, as another
+        target is an anomaly by day of the year, numbers of ``truth`` that are never negative say
+        that zero is dry; else there is no bound.
+    truth : array, shape (time, column)
+        Of the train split.
+
+    Returns
+    -------
+    array of float64, shape (column,)
+    """
+    xp, cells = table.backend.xp, table.layout.cells
+    bounds = np.full((len(schema.targets), cells), -np.inf)
+    for place, wet in enumerate(amounts(schema)):
+        if not wet:
+            continue
+        if schema.target_affine is not None:
+            shape = table.layout.mask.shape
+            scale, shift = (
+                np.broadcast_to(part[place], shape)[table.layout.mask].astype(float)
+                for part in (schema.target_affine.scale, schema.target_affine.shift)
+            )
+            bounds[place] = -shift / scale
+        else:
+            own = truth[:, place * cells : (place + 1) * cells]
+            if not bool(xp.any(own < 0)):
+                bounds[place] = 0.0
+    return table.backend.asarray(bounds.ravel() + 0.0)
+
+
+def normal(table: Table, mean: Array, sd: Array) -> Prediction:
+    """Return normal distributions with means of shape (time, column) and sds of that shape or (column,)."""
+    sd = table.backend.xp.broadcast_to(sd, mean.shape)
+    return Prediction("normal", {"mean": table.field(mean), "sd": table.field(sd)})
+
+
+class NormalModel(ArrayModel):
+    """A mean for every column with a normal error whose standard deviation is the column's own.
+
+    The standard deviation is called ``sd`` among the arrays; ``least`` is the number that no mean
+    goes below: zero precipitation. Precipitation has no such error, many days are dry and a few
+    very wet: there, with ``distribution: auto``, the mean alone is answered, a point, whose CRPS is
+    its absolute error. One answer holds for all targets.
+    """
+
+    def bound(self, train: Samples, truth: Array) -> None:
+        """Remember what ``least`` is and what is answered; ``truth`` is that of ``train``, (time, column)."""
+        asked = self.config.distribution
+        self.arrays["least"] = least(self.table, train.schema, truth)
+        self.choices["distribution"] = (
+            ("point" if any(amounts(train.schema)) else "normal") if asked == "auto" else asked
+        )
+
+    @abstractmethod
+    def mean(self, inputs: Samples) -> Array:
+        """Return the mean, shape (time, column), whatever ``least`` is."""
+
+    def predict(self, inputs: Samples, context: Context) -> Prediction:
+        """Return a distribution, or the mean, for every cell of the mask."""
+        table = self.table
+        mean = table.backend.xp.maximum(self.mean(inputs), self.arrays["least"][None, :])
+        if self.choices["distribution"] == "point":
+            return Prediction("point", {"mean": table.field(mean)})
+        return normal(table, mean, self.arrays["sd"])
