@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands import cordex, data, experiments, run, runs, tools
+from flows.commands import apply, cordex, data, experiments, run, runs, tools
 from pipeline import __version__
 from pipeline.errors import FinescaleError
 
@@ -33,6 +33,8 @@ def _version(wanted: bool) -> None:
 
 app.command("run")(run.run)
 app.command("report")(runs.report)
+app.command("predict")(apply.predict)
+app.command("bundle")(apply.bundle)
 app.command("doctor")(tools.doctor)
 app.command("check-leakage")(tools.check_leakage)
 app.add_typer(experiments.app, name="experiments")

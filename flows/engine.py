@@ -206,7 +206,7 @@ def _created(request: Request) -> RunFolder:
             "catalog_below": below.path.resolve() if (below := sources.catalog.below) is not None else None,
             "data": request.data.resolve() if request.data else None,
             "entries": {
-                name: entry.model_dump(mode="json")
+                name: entry.model_dump(mode="json", by_alias=True)
                 for name, entry in used_entries(plan.experiment, sources.catalog).items()
             },
             "experiment_sha256": file_digest(run / "experiment.yaml"),

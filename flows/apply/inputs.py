@@ -13,12 +13,15 @@ from typing import Any, Self
 import numpy as np
 import xarray as xr
 
+from flows.assemble import pick
+from flows.sources import open_sources
 from flows.workspace import Workspace
 from pipeline.backend import Backend
 from pipeline.data import READERS
 from pipeline.data.blocks import Blocks
 from pipeline.data.catalog import Entry, make_entry
 from pipeline.data.describe import files_of, format_of
+from pipeline.data.load import load
 from pipeline.errors import ConfigError, DataError
 from pipeline.experiment import Source
 from pipeline.prepare.align import Predictors, shared_dates
@@ -33,9 +36,12 @@ class Inputs:
     ----------
     time : ndarray, shape (time,)
         Dates that all datasets have.
+    forcings : tuple of Dataset
+        Series without a place, whole.
     """
 
     time: np.ndarray
+    forcings: tuple[xr.Dataset, ...]
     _sources: tuple[tuple[Source, Blocks], ...]
     _steps: tuple[np.ndarray, ...]
     _closing: ExitStack
@@ -58,9 +64,10 @@ class Inputs:
         DataError
             If a file cannot be read or lacks a variable, or no date is in all of them.
         """
-        sources = space.plan.experiment.data.predictors
-        entries = entries_of(space)
-        given = _assign(words, [source.dataset for source in sources])
+        data, entries = space.plan.experiment.data, entries_of(space)
+        sources = data.predictors
+        series = [source.dataset for source in data.forcings]
+        given = _assign(words, [source.dataset for source in sources], series)
         with ExitStack() as closing:
             opened = []
             for source in sources:
@@ -71,14 +78,16 @@ class Inputs:
                 )
             dates = [(source.dataset, xr.Dataset(coords={"time": blocks.time})) for source, blocks in opened]
             time, steps = shared_dates(dates)
-            return cls(time, tuple(opened), tuple(steps), closing.pop_all())
+            forcings = tuple(_series(space, source, entries, given.get(source.dataset)) for source in data.forcings)
+            return cls(time, forcings, tuple(opened), tuple(steps), closing.pop_all())
         raise AssertionError("unreachable: the block above returns or raises")
 
     def read(self, first: int, last: int) -> Predictors:
         """Return the predictors of the dates from ``first`` up to, not including, ``last``."""
         found = []
         for (source, blocks), steps in zip(self._sources, self._steps, strict=True):
-            found.append((source.dataset, blocks.read(steps[first:last])))
+            picked, _ = pick(blocks.read(steps[first:last]), source)
+            found.append((source.dataset, picked))
         return found
 
     def bytes_per_step(self) -> int:
@@ -92,6 +101,19 @@ class Inputs:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._closing.close()
+
+
+def _series(space: Workspace, source: Source, entries: Mapping[str, Entry], words: Sequence[str] | None) -> xr.Dataset:
+    """Return a forcing: from the files given for it, else from where the run's catalog has it."""
+    if words is None:
+        settings = space.run.read_json("work/settings.json")
+        data, below = (Path(path) if path else None for path in (settings["data"], settings.get("catalog_below")))
+        opened = open_sources(Path(settings["catalog"]), data, below)
+        return load(entries[source.dataset], opened.catalog, opened.places, space.backend, source.variables).data
+    paths = [path for word in words for path in files_of(word)]
+    entry = entry_for(entries[source.dataset], paths, source.variables, space.backend)
+    with Blocks.open(entry, paths, space.backend, source.variables) as blocks:
+        return blocks.read(np.arange(len(blocks.time)))
 
 
 def entries_of(space: Workspace) -> Mapping[str, Entry]:
@@ -133,17 +155,18 @@ def entry_for(entry: Entry, paths: Sequence[Path], variables: Sequence[str] | No
     return made
 
 
-def _assign(words: Sequence[str], datasets: Sequence[str]) -> dict[str, list[str]]:
-    """Return the paths of every dataset: its own where it is named, else the unnamed ones."""
+def _assign(words: Sequence[str], datasets: Sequence[str], series: Sequence[str]) -> dict[str, list[str]]:
+    """Return the paths of every dataset: its own where it is named, else the unnamed ones; of series only their own."""
     own: dict[str, list[str]] = {}
     common: list[str] = []
+    known = [*datasets, *series]
     for word in words:
         name, equals, path = word.partition("=")
         if equals and not Path(word).exists():
-            if name not in datasets:
+            if name not in known:
                 raise ConfigError(
-                    f"--input {word!r}: {name!r} is none of the predictors.{suggest(name, datasets)} "
-                    f"Known: {', '.join(datasets)}."
+                    f"--input {word!r}: {name!r} is none of the predictors.{suggest(name, known)} "
+                    f"Known: {', '.join(known)}."
                 )
             own.setdefault(name, []).append(path)
         else:
@@ -154,7 +177,7 @@ def _assign(words: Sequence[str], datasets: Sequence[str]) -> dict[str, list[str
             f"expected files for every dataset of the predictors, got none for {', '.join(left)}. "
             f"Add --input {left[0]}=PATH"
         )
-    return {name: own.get(name, common) for name in datasets}
+    return {name: own.get(name, common) for name in datasets} | {name: own[name] for name in series if name in own}
 
 
 def spans(count: int, size: int) -> Iterator[tuple[int, int]]:

@@ -63,7 +63,7 @@ def apply(bundle: Bundle, request: Request) -> Applied:
     """Predict every date of the input that has all predictors; write one CF netCDF file.
 
     Memory holds one block of dates, whatever the length of the input. The answers do not depend on
-    the size of blocks.
+    the size of blocks; only the draws that ``members`` asks for do.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def _block(bundle: Bundle, inputs: Inputs, first: int, last: int, start: int, re
     # The dates before, which lags reach back to; they are predicted by the block that they belong to.
     before = max(start, first - max(recipe.encoder.lags))
     try:
-        samples = recipe.encode(inputs.read(before, last), name=SPLIT)
+        samples = recipe.encode(inputs.read(before, last), inputs.forcings, name=SPLIT)
     except SplitError:
         return None  # no date of the block has all its predictors
     own = np.flatnonzero(microseconds(samples.time) >= microseconds(inputs.time[first : first + 1])[0])

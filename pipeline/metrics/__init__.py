@@ -69,6 +69,8 @@ class MetricBase:
     absolute : bool
         Of scores worked out cell by cell: whether the area mean is of their sizes, so that what is too
         much in one cell does not make up for what is too little in another.
+    resamples : int
+        Of the bootstrap, at most.
     label : str
         Name as readers know it: ``"RMSE"``.
     """
@@ -83,6 +85,7 @@ class MetricBase:
     daily: ClassVar[bool] = False
     uses_draws: ClassVar[bool] = False
     absolute: ClassVar[bool] = False
+    resamples: ClassVar[int] = 1000
     label: ClassVar[str] = ""
 
     def applies(self, case: Case, units: str) -> bool:
@@ -125,13 +128,10 @@ class Metric(MetricBase, ABC):
 class SeriesMetric(MetricBase, ABC):
     """A score of the whole series of every cell; its overall value is the area mean over cells.
 
-    Class attributes
-    ----------------
-    resamples : int
-        Of the bootstrap: each costs a pass over the series, where a sum costs a matrix product.
+    A resample costs a pass over the series, where that of a sum costs a matrix product.
     """
 
-    resamples: ClassVar[int] = 250
+    resamples = 250
 
     @abstractmethod
     def cells(self, case: Case, counts: Array) -> Array:
@@ -161,6 +161,7 @@ class YearMetric(MetricBase):
     """
 
     uses_draws = True
+    resamples = 250
     index: ClassVar[str]
     over_years: ClassVar[str] = "mean"
 

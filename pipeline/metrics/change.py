@@ -296,5 +296,5 @@ def to_dataset(
                     data = grid.to_file(on_grid(values, mask))
                     parts[label] = xr.Variable(grid.file_dims, data, attrs, encoding={"zlib": True, "complevel": 4})
     title = f"Changes of {model} from {first} to {second}"
-    attrs = {"Conventions": "CF-1.11", "title": title, "model": model, "from": first, "to": second}
+    attrs = {"Conventions": "CF-1.11", "title": title, "model": model, "first": first, "second": second}
     return xr.Dataset(parts, grid.coords(), attrs)

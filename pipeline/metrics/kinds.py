@@ -18,9 +18,6 @@ from pipeline.metrics.pooling import area_mean
 from pipeline.metrics.sums import BlockSums, Resampled, chunks, metrics_of_kind
 from pipeline.metrics.years import Years, whole, years_of
 
-YEAR_RESAMPLES = 250
-
-
 @dataclass(frozen=True, eq=False)
 class YearScore:
     """A :class:`YearMetric` of a group of times, with what a map shows of it.
@@ -52,9 +49,10 @@ def score_years(
     years = years_of(case.time[group.index])
     chosen = xp.asarray(group.index, device=device)
     some = np.asarray(to_host(whole(xp.take(case.valid, chosen, axis=0), years)).any(axis=1))
-    drawn = np.zeros((YEAR_RESAMPLES, len(years)))
+    size = YearMetric.resamples
+    drawn = np.zeros((size, len(years)))
     if some.any():
-        drawn[:, some] = resample(int(some.sum()), seed, f"{purpose}:{group.names[0]}:years", count=YEAR_RESAMPLES)
+        drawn[:, some] = resample(int(some.sum()), seed, f"{purpose}:{group.names[0]}:years", count=size)
     counts = xp.asarray(np.concatenate([np.ones((1, len(years))), drawn]), dtype=xp.float64, device=device)
     found: dict[str, list[tuple[Array, Array]]] = {name: [] for name in metrics}
     for cells in chunks(case):
@@ -131,7 +129,7 @@ def score_fields(name: str, sums: BlockSums, group: Group, resamples: int) -> Re
         added = tuple(counts @ term for term in sums.terms[name])
         return np.asarray(metric.value((counts @ sums.count)[:, 0], added), float)
 
-    drawn = value(group.counts[:resamples].astype(float))
+    drawn = value(group.counts[: min(resamples, metric.resamples)].astype(float))
     return Resampled(value(np.ones((1, len(group.blocks))))[0], drawn)
 
 

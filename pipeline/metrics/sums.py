@@ -123,7 +123,7 @@ def score_sums(name: str, sums: BlockSums, group: Group, weights: np.ndarray | N
         return to_host(metric.value(drawn @ sums.count, added, area))
 
     step = max(1, _VALUES // sums.count.shape[1])
-    counts = group.counts[:resamples]
+    counts = group.counts[: min(resamples, metric.resamples)]
     draws = [value(counts[start : start + step]) for start in range(0, len(counts), step)]
     return Resampled(value(np.ones((1, len(group.blocks))))[0], np.concatenate(draws, axis=0))
 

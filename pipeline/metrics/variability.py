@@ -63,6 +63,7 @@ class BiasLag1(Metric):
     """
 
     units, better, uses_draws, label = "1", "closer", True, "bias of the lag-1 autocorrelation"
+    resamples = 250  # eleven sums each
 
     def applies(self, case: Case, units: str) -> bool:
         """Whether the case knows its dates."""

@@ -58,13 +58,18 @@ def load_part(stem: Path, backend: Backend) -> Part:
     """
     arrays, facts = read_state(stem, f"{stem.name}-inputs.npy")
     time = from_microseconds(arrays["time"], facts["calendar"], native=facts["native_time"])
-    inputs = backend.asarray(np.load(f"{stem}-inputs.npy", allow_pickle=False))
+    inputs = _array(f"{stem}-inputs.npy", backend)
     steps = Steps(time, phase_of_year(time), inputs, arrays["scalars"], arrays["complete"])
     target = None
     if facts["truth"]:
         read_state(stem, f"{stem.name}-target.npy")
-        target = backend.asarray(np.load(f"{stem}-target.npy", allow_pickle=False))
+        target = _array(f"{stem}-target.npy", backend)
     return Part(steps, target, {name: _windows(name, kept, arrays) for name, kept in facts["windows"].items()})
+
+
+def _array(path: str, backend: Backend) -> Array:
+    # Mapped, on the host: what a stage does not ask for takes no memory, and processes side by side share the rest.
+    return backend.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
 
 
 def _windows(name: str, kept: dict[str, Any], arrays: Arrays) -> Windows:

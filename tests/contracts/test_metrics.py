@@ -6,6 +6,7 @@ import array_api_strict
 import numpy as np
 import pytest
 
+from pipeline.backend import array_namespace
 from pipeline.backend.special import to_host
 from pipeline.grid import Grid
 from pipeline.metrics import METRICS, Case, FieldMetric, Metric, PairMetric, Place, SeriesMetric, YearMetric
@@ -45,7 +46,8 @@ def _case(name, *, error=1.0, missing=0.0, family=None, seed=0, n=TIMES):
 def _value(name, case, weights=WEIGHTS):
     cases = {"x": case}
     if issubclass(METRICS.get(name), PairMetric):
-        cases["y"] = case.with_draws().select(np.arange(case.truth.shape[1])[::-1].copy(), -1)
+        back = array_namespace(case.truth).asarray(np.arange(case.truth.shape[1])[::-1].copy())
+        cases["y"] = case.with_draws().select(back, -1)
     found = evaluate(
         {"model": cases},
         split="test",

@@ -120,3 +120,15 @@ def test_dates_of_the_train_split_are_named_in_the_notes(make, field, days):
     # The first of the 62 dates lacks its lag.
     said = "Test set same has data of its own: 30 of its 61 dates are dates of the train split too, in another source."
     assert [note for note in notes if "data of its own" in note] == [said]
+
+
+def test_data_on_disk_take_no_memory_until_they_are_asked_for(make, field, cpu, tmp_path):
+    make({"own": Source([("era", field("psl", "hus"))], field("tas"))}).save(tmp_path)
+    loaded = Prepared.load(tmp_path, cpu)
+    for steps, target in (
+        (loaded.steps, loaded.target),
+        (loaded.elsewhere["own"].steps, loaded.elsewhere["own"].target),
+    ):
+        assert isinstance(steps.inputs.base, np.memmap)
+        assert isinstance(target.base, np.memmap)
+    assert loaded.samples("own").inputs.flags.writeable

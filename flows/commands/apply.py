@@ -1,0 +1,81 @@
+"""``finescale predict`` and ``finescale bundle``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.commands.run import DebugOption, OutOption
+
+BundleArgument = Annotated[
+    str, typer.Argument(metavar="BUNDLE", help="A bundle's folder, or a run: its path, name or unique prefix.")
+]
+ModelOption = Annotated[
+    str | None, typer.Option("--model", help="A model or method of the run; by default the best on validation.")
+]
+
+
+def predict(
+    bundle: BundleArgument,
+    inputs: Annotated[
+        list[str],
+        typer.Option(
+            "--input",
+            metavar="PATH|DATASET=PATH",
+            help="File, folder or glob with the predictors; may be repeated. DATASET= says which of them it is for.",
+        ),
+    ],
+    to: Annotated[Path, typer.Option("--to", metavar="FILE", help="The netCDF file that is written.")] = Path(
+        "prediction.nc"
+    ),
+    model: ModelOption = None,
+    period: Annotated[
+        tuple[str, str] | None, typer.Option("--period", metavar="FIRST LAST", help="Dates that are predicted; all.")
+    ] = None,
+    members: Annotated[
+        int | None, typer.Option("--members", min=1, help="Write this many draws of the distribution as members.")
+    ] = None,
+    block: Annotated[
+        int | None, typer.Option("--block", min=2, help="Dates in memory at a time; by default what fits in 256 MiB.")
+    ] = None,
+    change: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            "--change", metavar="FIRST/LAST FIRST/LAST", help="Two periods: the change from one to the other, too."
+        ),
+    ] = None,
+    out: OutOption = Path("runs"),
+    debug: DebugOption = False,
+) -> None:
+    """Apply a trained model to new predictors, block by block in time, and write a CF netCDF file."""
+    from flows.apply.bundle import Bundle
+    from flows.apply.change import spans_of, write_changes
+    from flows.apply.predict import Request, apply
+    from pipeline.progress import terminal
+    from pipeline.run_folder import RunFolder
+
+    periods = None if change is None else spans_of(change)
+    opened = Bundle.open(RunFolder.find(out, bundle).path, model, terminal)
+    done = apply(opened, Request(tuple(inputs), to, period, members, block))
+    if done.left_out:
+        typer.echo(f"left out: {done.left_out} dates that lack a predictor or a lag", err=True)
+    typer.echo(f"predicted: {done.times} dates, {done.first} to {done.last}, with {opened.name}")
+    typer.echo(f"written:   {done.path}")
+    if periods is not None:
+        typer.echo(f"change:    {write_changes(done.path, periods)}")
+
+
+def bundle(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Path, name or unique prefix of a run.")],
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder that is made.")],
+    model: ModelOption = None,
+    out: OutOption = Path("runs"),
+) -> None:
+    """Copy what prediction needs of a run, one model and no training data, into a folder to carry away."""
+    from flows.apply.bundle import Bundle
+    from pipeline.run_folder import RunFolder
+
+    opened = Bundle.open(RunFolder.find(out, run).path, model)
+    typer.echo(f"bundle of {opened.name}: {opened.export(to)}")

@@ -1,0 +1,61 @@
+import pytest
+
+from pipeline.errors import DataError
+from pipeline.units import converted, has_true_zero, of_difference, of_variance, quantity
+
+
+@pytest.mark.parametrize(
+    ("units", "kind"),
+    [
+        ("mm d-1", "precipitation"),
+        ("mm day-1", "precipitation"),
+        ("mm/day", "precipitation"),
+        ("mm s-1", "precipitation"),
+        ("kg m-2 s-1", "precipitation"),
+        ("Kg/m^2/s", "precipitation"),
+        ("m d-1", "precipitation"),
+        ("cm h-1", "precipitation"),
+        ("inch day-1", "precipitation"),
+        ("K", "temperature"),
+        ("degC", "temperature"),
+        ("Celsius_scale", "temperature"),
+        ("degF", "temperature"),
+        ("m s-1", "other"),  # a wind
+        ("cm s-1", "other"),  # a current
+        ("km h-1", "other"),
+        ("mm", "other"),  # of a day or of a month: it does not say
+        ("kg kg-1", "other"),
+        ("kg m-3", "other"),
+        ("K d-1", "other"),
+        ("1", "other"),
+        ("", "other"),
+        ("furlongs per whim", "other"),
+    ],
+)
+def test_units_tell_rain_from_wind_and_temperature(units, kind):
+    assert quantity(units) == kind
+
+
+@pytest.mark.parametrize(
+    ("value", "source", "target", "expected"),
+    [
+        (1.0, "mm d-1", "kg m-2 s-1", 1.0 / 86400.0),
+        (1.0, "mm d-1", "m d-1", 1e-3),
+        (25.0, "degC", "K", 298.15),
+        (0.0, "degC", "degF", 32.0),
+        (7.0, "mm day-1", "mm d-1", 7.0),
+    ],
+)
+def test_thresholds_are_converted(value, source, target, expected):
+    assert converted(value, source, target) == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_threshold_of_something_else_is_refused():
+    with pytest.raises(DataError, match=r"^units 'mm d-1' cannot be converted to 'K': they measure different things\.$"):
+        converted(1.0, "mm d-1", "K")
+
+
+def test_differences_and_variances_have_units_of_their_own():
+    assert [of_difference(units) for units in ("degC", "K", "mm d-1")] == ["K", "K", "mm d-1"]
+    assert [of_variance(units) for units in ("degC", "mm d-1", "")] == ["K2", "(mm d-1)2", "1"]
+    assert [has_true_zero(units) for units in ("K", "degC", "degF")] == [True, False, False]
