@@ -153,7 +153,7 @@ def stage_digest(space: Workspace, name: str) -> str:
         "prepare": ("data", "split", "prepare"),
         "fit": ("models", "training", "uncertainty", "seed"),
         "predict": ("uncertainty",),
-        "score": ("scores", "seed"),
+        "score": ("scores", "changes", "seed"),
         "explain": ("explain", "seed"),
         "report": ("name", "question"),
     }

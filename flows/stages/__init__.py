@@ -34,7 +34,7 @@ _OWNS: Mapping[str, tuple[str, ...]] = {
     "prepare": ("work/prepare",),
     "fit": ("models", "work/checkpoints", "work/warnings", "work/fallbacks", "work/failed_members.json"),
     "predict": ("predictions", "work/validation"),
-    "score": ("scores.csv", "comparisons.csv", "diagnostics"),
+    "score": ("scores.csv", "comparisons.csv", "changes.csv", "diagnostics"),
     "explain": ("attributions",),
     "report": ("report.html", "provenance.json"),
 }

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from flows.stages._changes import changes
 from flows.workspace import Workspace
 from pipeline.files import write_atomic
 from pipeline.metrics import Case, Place
@@ -22,7 +23,7 @@ Cases = Mapping[str, Mapping[str, Case]]
 
 
 def score(space: Workspace) -> StageOutput:
-    """Write ``scores.csv``, ``comparisons.csv`` and ``diagnostics/<model>.nc``."""
+    """Write ``scores.csv``, ``comparisons.csv``, ``diagnostics/<model>.nc`` and, if asked, ``changes.csv``."""
     run = space.run
     known = [name for name in ("validation", *space.tests) if space.prepared.windows[name].truth]
     with space.progress("score", len(known)) as bar:
@@ -49,6 +50,7 @@ def score(space: Workspace) -> StageOutput:
         },
     }
     outputs = [run / "scores.csv", run / "comparisons.csv"]
+    outputs += changes(space, _cases)
     outputs += [run / "diagnostics"] if (run / "diagnostics").is_dir() else []
     return StageOutput(tuple(outputs), summary)
 
@@ -64,11 +66,16 @@ def _cases(space: Workspace, split: str) -> dict[str, dict[str, Case]]:
     cases = {}
     for name in space.predictors():
         forecast = _forecast(space, name, split)
+        truth = forecast.truth
+        if truth is None:
+            truth = np.full(climatology.mean().shape, np.nan, np.float32)
         cases[name] = {
             variable: Case(
                 forecast.prediction.map(partial(rows, target=target)),
-                rows(np.asarray(forecast.truth), target),
+                rows(np.asarray(truth), target),
                 climatology.map(partial(rows, target=target)),
+                units=schema.target_units[target],
+                time=forecast.time,
                 place=Place(schema.target_grid, schema.mask),
             )
             for target, variable in enumerate(schema.targets)

@@ -49,7 +49,8 @@ def to_dataset(
 ) -> xr.Dataset:
     """Return curves and maps as one CF dataset, ready to be written compressed.
 
-    What a model does not have is left out.
+    What a model does not have is left out. Climate indices are ``<variable>_<index>``, the truth's, and
+    ``<variable>_<index>_bias``.
 
     Parameters
     ----------
@@ -71,16 +72,8 @@ def to_dataset(
             if values is not None:
                 attrs = {"long_name": words.format(variable), "units": _units(name, units[variable])}
                 parts[f"{variable}_{name}"] = _compressed(grid.file_dims, grid.to_file(on_grid(values, mask)), attrs)
-        for name, index in fields.indices.items():
-            own = of_difference(units[variable]) if index.units == "target" else index.units
-            true = units[variable] if index.units == "target" else index.units
-            for ending, values, words, unit in (
-                ("", index.truth, "{} of {}, mean over years", true),
-                ("_bias", index.bias, "{} of {}, prediction less truth", own),
-            ):
-                attrs = {"long_name": words.format(index.label, variable), "units": unit}
-                field = _compressed(grid.file_dims, grid.to_file(on_grid(values, mask)), attrs)
-                parts[f"{variable}_{name}{ending}"] = field
+        for name, (values, attrs) in _indices(fields, variable, units[variable]).items():
+            parts[name] = _compressed(grid.file_dims, grid.to_file(on_grid(values, mask)), attrs)
         found = diagnostics[variable]
         if found is not None:
             parts |= _curves(found, variable, units[variable])
@@ -101,6 +94,19 @@ def on_grid(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
     field = np.full((*values.shape[:-1], *mask.shape), np.nan, np.float32)
     field[..., mask] = values
     return field
+
+
+def _indices(maps: Maps, variable: str, units: str) -> dict[str, tuple[np.ndarray, dict[str, str]]]:
+    """Return rows and attributes of climate indices by name in the file: the truth's and the bias of each."""
+    found = {}
+    for name, index in maps.indices.items():
+        own = index.units != "target"
+        words = f"{index.label} of {variable}"
+        true = {"long_name": f"{words}, truth", "units": index.units if own else units}
+        bias = {"long_name": f"{words}, prediction less truth", "units": index.units if own else of_difference(units)}
+        found[f"{variable}_{name}"] = (index.truth, true)
+        found[f"{variable}_{name}_bias"] = (index.bias, bias)
+    return found
 
 
 def _curves(found: Diagnostics, variable: str, units: str) -> dict[str, xr.Variable]:

@@ -18,6 +18,7 @@ from pipeline.metrics.pooling import area_mean
 from pipeline.metrics.sums import BlockSums, Resampled, chunks, metrics_of_kind
 from pipeline.metrics.years import Years, whole, years_of
 
+
 @dataclass(frozen=True, eq=False)
 class YearScore:
     """A :class:`YearMetric` of a group of times, with what a map shows of it.

@@ -101,3 +101,15 @@ def _text(value: str | float) -> str:
         # A minus sign before zero would tell apart what is the same to six digits; adding 0 takes it off.
         return "" if math.isnan(value) else f"{value + 0.0:.6g}"
     return str(value)
+
+
+def write_changes(path: Path, rows: Iterable[tuple[str, str, Any]]) -> None:
+    """Write ``changes.csv``: for each pair of test sets a :class:`~pipeline.metrics.change.ChangeRow`."""
+    head = ("model", "variable", "index", "first", "second", "value", "low", "high", "truth", "error", "units")
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow((*head, "years_first", "years_second"))
+        for first, second, row in rows:
+            numbers = [_text(number) for number in (row.value, row.low, row.high, row.truth, row.error)]
+            names = (row.model, row.variable, row.index, first, second)
+            writer.writerow((*names, *numbers, row.units, row.n_years_first, row.n_years_second))

@@ -111,7 +111,7 @@ class YearWindows:
         >>> winter = np.concatenate([np.arange(59), np.arange(334, 365)]) / 365
         >>> windows = YearWindows.of(winter, 12)
         >>> windows.seen.tolist(), windows.use.tolist()
-        ([0, 1, 11], [0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2])
+        ([0, 1, 11], [0, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2])
         """
         own = np.bincount(_part(phase, count, shift), minlength=count)
         seen = np.flatnonzero(own >= FEWEST)
@@ -146,4 +146,6 @@ class YearWindows:
 
 
 def _part(phase: np.ndarray, count: int, shift: float) -> np.ndarray:
-    return np.minimum((np.mod(np.asarray(phase, float) + shift, 1.0) * count).astype(int), count - 1)
+    place = np.mod(np.asarray(phase, float) + shift, 1.0) * count
+    part: np.ndarray = np.minimum(place, count - 1).astype(int)
+    return part

@@ -71,8 +71,9 @@ def from_dataset(dataset: xr.Dataset) -> tuple[Forecast, ...]:
     for split, rows in _rows(dataset).items():
         part = dataset.isel(time=rows)
         parameters = {name: _stack(part, places, grid) for name, places in _places(dataset, names).items()}
-        truth = _stack(part, [f"{name}_truth" for name in names], grid)
-        known = truth if bool(np.isfinite(truth).any()) else None
+        there = all(f"{name}_truth" in part for name in names)
+        truth = _stack(part, [f"{name}_truth" for name in names], grid) if there else None
+        known = truth if truth is not None and bool(np.isfinite(truth).any()) else None
         time = part["time"].to_numpy()
         time = back(time, calendars[split]) if split in calendars else time
         forecasts.append(Forecast(split, time, Prediction(dataset.attrs["family"], parameters), known))

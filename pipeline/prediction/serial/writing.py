@@ -85,6 +85,8 @@ class _Writer:
         for block in _blocks(forecast):
             for target, variable in enumerate(self._variables):
                 parts = fields(block, target, variable, self._grid)
+                if block.truth is None:  # left to the fill value, or out of a file that has none at all
+                    del parts[f"{variable.name}_truth"]
                 self._append(self._file, parts, len(forecast.time))
             self._count += len(block.time)
 

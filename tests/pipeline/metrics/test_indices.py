@@ -84,7 +84,7 @@ def _cases():
             yield pytest.param(name, units, id=f"{name}-{units}")
 
 
-@pytest.mark.parametrize(("name", "units"), _cases())
+@pytest.mark.parametrize(("name", "units"), list(_cases()))
 @pytest.mark.parametrize("time", [WHOLE, GAPS], ids=["whole", "gaps"])
 def test_they_are_those_of_a_loop(name, units, time):
     series = _rain(time) if quantity(units) == "precipitation" else _heat(time)

@@ -1,0 +1,55 @@
+"""Change signals between two test sets: rows of ``changes.csv`` and maps in ``diagnostics/changes``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from flows.workspace import Workspace
+from pipeline.files import write_atomic
+from pipeline.metrics import Case
+from pipeline.metrics.change import ChangeRow, Changes, change_signals, to_dataset
+from pipeline.metrics.tables import write_changes
+
+Cases = Mapping[str, Mapping[str, Case]]
+
+
+def changes(space: Workspace, cases_of: Callable[[Workspace, str], Cases]) -> list[Path]:
+    """Write the changes that the experiment asks for; return what was written, nothing where it asks for none.
+
+    Parameters
+    ----------
+    space : Workspace
+        The run.
+    cases_of : callable
+        Returns every model's case of every variable on a test set, with or without truth.
+    """
+    asked = space.plan.experiment.changes
+    if not asked:
+        return []
+    schema, run = space.prepared.schema, space.run
+    weights = schema.target_grid.area[schema.mask]
+    rows: list[tuple[str, str, ChangeRow]] = []
+    with space.progress("changes", len(asked)) as bar:
+        for number, change in enumerate(asked):
+            first, second = (cases_of(space, name) for name in (change.first, change.second))
+            for model, by_variable in first.items():
+                found: dict[str, Changes] = {}
+                for variable, case in by_variable.items():
+                    found[variable] = change_signals(
+                        case, second[model][variable], model=model, variable=variable, weights=weights,
+                        seed=space.plan.experiment.seed,
+                    )  # fmt: skip
+                    rows += [(change.first, change.second, row) for row in found[variable].rows]
+                # The first pair is drawn by the report; others have a name of their own.
+                folder = "diagnostics/changes" if number == 0 else f"diagnostics/changes-{number}"
+                maps = to_dataset(
+                    found, model=model, first=change.first, second=change.second, grid=schema.target_grid,
+                    mask=schema.mask,
+                )  # fmt: skip
+                with write_atomic(run / f"{folder}/{model}.nc") as temporary:
+                    maps.to_netcdf(temporary, engine="netcdf4")
+            bar.advance(note=f"{change.first} to {change.second}")
+    with write_atomic(run / "changes.csv") as temporary:
+        write_changes(temporary, rows)
+    return [run / "changes.csv"]
