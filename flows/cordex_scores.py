@@ -32,9 +32,11 @@ def diagnosed(run: RunFolder, model: str, season: str | None = None) -> pd.DataF
     tables = []
     for split in validate_tree(run / "experiment.yaml").tests:
         with read(path, split) as part:
-            names = [name for name in VARIABLES if f"{name}_truth" in part]
+            names = [name for name in VARIABLES if name in part]
             if not names:
                 raise ConfigError(f"expected predictions of tasmax or pr, got {', '.join(map(str, part.data_vars))}.")
+            if not all(f"{name}_truth" in part for name in names):
+                continue
             truth = xr.Dataset({name: part[f"{name}_truth"] for name in names}).load()
             if not all(bool(truth[name].notnull().any()) for name in names):
                 continue

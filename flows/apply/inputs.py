@@ -188,7 +188,7 @@ def spans(count: int, size: int) -> Iterator[tuple[int, int]]:
     >>> list(spans(7, 3))
     [(0, 3), (3, 5), (5, 7)]
     """
-    blocks = max(1, -(-count // max(2, size)))
+    blocks = max(1, min(-(-count // max(2, size)), count // 2))
     edges = np.linspace(0, count, blocks + 1).round().astype(int)
     for first, last in pairwise(edges):
         yield int(first), int(last)

@@ -15,8 +15,10 @@ from pipeline.metrics import Case, Place
 from pipeline.metrics.diagnostics import diagnose
 from pipeline.metrics.evaluate import Evaluation, evaluate
 from pipeline.metrics.fields import to_dataset
+from pipeline.metrics.structure_fields import spectra
 from pipeline.metrics.tables import write_comparisons, write_scores
 from pipeline.prediction.serial import Forecast, from_dataset, read
+from pipeline.seeding import derive_seed
 from pipeline.stage import StageOutput
 
 Cases = Mapping[str, Mapping[str, Case]]
@@ -77,6 +79,8 @@ def _cases(space: Workspace, split: str) -> dict[str, dict[str, Case]]:
                 units=schema.target_units[target],
                 time=forecast.time,
                 place=Place(schema.target_grid, schema.mask),
+                # Those of the scores: a spectrum that is drawn is of the days that were scored.
+                seed=derive_seed(space.plan.experiment.seed, f"draws:{variable}"),
             )
             for target, variable in enumerate(schema.targets)
         }
@@ -136,6 +140,7 @@ def _write_diagnostics(
             units=dict(zip(schema.targets, schema.target_units, strict=True)),
             grid=schema.target_grid,
             mask=schema.mask,
+            spectra={variable: spectra(case) for variable, case in by_variable.items()},
         )
         with write_atomic(space.run / f"diagnostics/{name}.nc") as temporary:
             dataset.to_netcdf(temporary, engine="netcdf4")

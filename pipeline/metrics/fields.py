@@ -11,6 +11,8 @@ import xarray as xr
 from pipeline.grid import Grid
 from pipeline.metrics.diagnostics import Diagnostics
 from pipeline.metrics.maps import Maps
+from pipeline.metrics.spectra import Spectra
+from pipeline.metrics.structure_fields import to_variables
 from pipeline.units import of_difference, of_variance
 
 _MAPS = {
@@ -46,6 +48,7 @@ def to_dataset(
     units: Mapping[str, str],
     grid: Grid,
     mask: np.ndarray,
+    spectra: Mapping[str, Spectra | None] | None = None,
 ) -> xr.Dataset:
     """Return curves and maps as one CF dataset, ready to be written compressed.
 
@@ -64,6 +67,8 @@ def to_dataset(
         The target grid.
     mask : ndarray of bool, shape (lat, lon)
         Cells that were scored, in the order of the maps.
+    spectra : mapping of str to Spectra or None, optional
+        By variable; None for one without fields.
     """
     parts: dict[str, xr.Variable] = {}
     for variable, fields in maps.items():
@@ -77,6 +82,7 @@ def to_dataset(
         found = diagnostics[variable]
         if found is not None:
             parts |= _curves(found, variable, units[variable])
+    parts |= to_variables(spectra or {}, units)
     attrs = {"Conventions": "CF-1.11", "title": f"Diagnostics of {model} on {split}", "model": model, "split": split}
     attrs |= {} if reference is None else {"reference": reference}
     return xr.Dataset(parts, grid.coords(), attrs)

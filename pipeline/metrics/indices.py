@@ -25,7 +25,7 @@ Array = Any
 WET = 1.0  # mm d-1
 SUMMER, FROST = 25.0, 0.0  # degC
 WET_LEVEL = 0.98
-_VALUES = 2**23  # of a series worked on at a time: with all on the way some 100 MiB
+_VALUES = 2**22  # of a series worked on at a time: with all on the way some 100 MiB
 
 Formula = Callable[[Array, Array, Years, str], Array]
 

@@ -167,7 +167,9 @@ def test_missing_truth_takes_the_coarse_days_with_it_and_empty_cells_their_targe
     found, made = fit(np, coarse, truth, wet=False, slope=1.0, groups=2)
     np.testing.assert_allclose(found[:, 0], coarse[:, 0] + 1, atol=1e-3)
     levels = midpoints(50)
-    means = [np.mean([column_quantiles(truth[:, [k]], levels) for k in pair], axis=0)[:, 0] for pair in ((0, 1), (3, 4))]
+    means = [
+        np.mean([column_quantiles(truth[:, [k]], levels) for k in pair], axis=0)[:, 0] for pair in ((0, 1), (3, 4))
+    ]
     np.testing.assert_allclose(made.target[0][:, 2], means[0], atol=1e-5)
     np.testing.assert_allclose(made.target[0][:, 5], means[1], atol=1e-5)
 

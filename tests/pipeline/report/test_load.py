@@ -53,12 +53,19 @@ def test_damaged_files_are_named(run, file, text, message):
         load_run(run)
 
 
-def test_a_run_without_test_scores_is_refused(run):
+def test_a_run_without_test_scores_is_told_by_its_validation(run):
     scores = pd.read_csv(run / "scores.csv")
     scores[scores["split"] == "validation"].to_csv(run / "scores.csv", index=False)
-    with pytest.raises(
-        RunFolderError, match=r"to hold the rmse of a test set \(group 'all'\), got the splits validation\."
-    ):
+    told = study(load_run(run))
+    assert (told.split, told.splits, told.sampling) == ("validation", ("validation",), None)
+    assert sentences.named_set(told.split) == "the validation split"
+    assert sentences.warnings(told)[0].startswith("No test set has truth: all scores are those of the validation")
+
+
+def test_a_run_without_scores_is_refused(run):
+    scores = pd.read_csv(run / "scores.csv")
+    scores[scores["metric"] != "rmse"].to_csv(run / "scores.csv", index=False)
+    with pytest.raises(RunFolderError, match=r"to hold the rmse of a test set \(group 'all'\), got the splits test, val"):
         study(load_run(run))
 
 

@@ -1,0 +1,216 @@
+"""A trained model applied to files of its user's: block by block, from a bundle, with members and changes."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import xarray as xr
+import yaml
+
+from flows.apply.bundle import Bundle
+from flows.apply.change import spans_of, write_changes
+from flows.apply.inputs import Inputs, spans
+from flows.apply.predict import Request, apply
+from flows.engine import Request as RunRequest
+from flows.engine import start
+from pipeline.data.synthetic import SyntheticConfig, generate
+from pipeline.errors import ConfigError, DataError, RunFolderError
+
+EXPERIMENT = """
+name: small
+data:
+  predictors: [{dataset: synthetic-coarse}]
+  target: {dataset: synthetic-fine, variables: [tas]}
+  forcings: [{dataset: co2}]
+split: {train: [2001-01-01, 2001-12-31], validation: [2002-01-01, 2002-06-30], test: [2002-07-01, 2002-12-31]}
+prepare:
+  inputs: {anomaly: none, lags: [0, 1], calendar: true}
+  target: {anomaly: mean}
+models:
+  climatology: {kind: climatology}
+  ridge: {kind: ridge}
+  analogs: {kind: analogs}
+scores: [crps]
+explain: []
+compute: {workers: 1, threads: 1}
+"""
+CATALOG = """schema_version: 1
+co2:
+  format: csv
+  files: [{path: co2.csv}]
+  variables: {co2: {units: ppm, source_units: ppm}}
+  licence: CC0-1.0
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("apply")
+
+
+@pytest.fixture(scope="module")
+def run(folder):
+    (folder / "small.yaml").write_text(EXPERIMENT)
+    (folder / "data_catalog.yaml").write_text(CATALOG)
+    lines = [f"{year}-07-01,{340 + 2 * (year - 2000)}" for year in range(2000, 2011)]
+    (folder / "co2.csv").write_text("\n".join(["time,co2", *lines]) + "\n")
+    catalog = folder / "data_catalog.yaml"
+    shipped = yaml.safe_load((_root() / "data_catalog.yaml").read_text())
+    own = yaml.safe_load(CATALOG) | {name: shipped[name] for name in ("synthetic-coarse", "synthetic-fine")}
+    catalog.write_text(yaml.safe_dump(own, sort_keys=False))
+    return start(RunRequest(str(folder / "small.yaml"), catalog=catalog, out=folder, use_server=False)).folder
+
+
+def _root():
+    from pathlib import Path
+
+    return Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def coarse(folder):
+    """The weather of 2004 and 2005 as another archive has it: two files, other names, north to south, hPa in Pa."""
+    data = generate(SyntheticConfig(years=10)).dataset("coarse").sel(time=slice("2004", "2005"))
+    data["psl"] = (100 * data["psl"]).assign_attrs(data["psl"].attrs, units="Pa")
+    data = data.rename(lat="latitude", lon="longitude").isel(latitude=slice(None, None, -1))
+    for number, part in enumerate((slice(0, 400), slice(400, 731))):
+        data.isel(time=part).to_netcdf(folder / f"gcm_{number}.nc")
+    return str(folder / "gcm_*.nc")
+
+
+def applied(run, coarse, path, model="ridge", **options):
+    done = apply(Bundle.open(run, model), Request((coarse,), path, **options))
+    with xr.open_dataset(path) as data:
+        return done, data.load()
+
+
+def test_every_date_with_its_lag_is_predicted(run, coarse, folder):
+    done, data = applied(run, coarse, folder / "a.nc")
+    assert (done.times, done.left_out, done.first[:10], done.last[:10]) == (730, 1, "2004-01-02", "2005-12-31")
+    assert "tas_truth" not in data
+    assert data["tas"].dims == ("time", "lat", "lon")
+    assert data.attrs["Conventions"] == "CF-1.11"
+    # The made truth of those days: what was learned in another year holds in these.
+    truth = generate(SyntheticConfig(years=10)).dataset("fine")["tas"].sel(time=data["time"])
+    land = np.isfinite(truth.values[0])
+    error = (data["tas"].values - truth.values)[:, land]
+    assert np.sqrt((error**2).mean()) < 0.7 * truth.values[:, land].std()
+
+
+@pytest.mark.parametrize("block", [2, 37, 400])
+def test_the_size_of_blocks_does_not_matter(run, coarse, folder, block):
+    _, whole = applied(run, coarse, folder / "whole.nc")
+    _, parts = (
+        applied(run, coarse, folder / "parts.nc", block=block)
+        if block > 2
+        else applied(run, coarse, folder / "parts.nc", block=block, span=("2004-12-28", "2005-01-06"))
+    )
+    xr.testing.assert_equal(parts, whole.sel(time=parts["time"]))
+
+
+def test_a_bundle_predicts_what_its_run_does(run, coarse, folder):
+    bundle = Bundle.open(run, "analogs").export(folder / "bundle")
+    assert not (bundle / "work/prepare/prepared-inputs.npy").exists()
+    _, one = applied(run, coarse, folder / "one.nc", "analogs", span=("2004-03-01", "2004-03-20"))
+    _, other = applied(bundle, coarse, folder / "other.nc", "analogs", span=("2004-03-01", "2004-03-20"))
+    xr.testing.assert_identical(one, other)
+    assert one.sizes["member"] >= 5
+    with pytest.raises(RunFolderError, match=r"expected a new folder for the bundle, got .*bundle, which is there"):
+        Bundle.open(run, "analogs").export(folder / "bundle")
+
+
+def test_draws_are_written_as_members(run, coarse, folder):
+    _, data = applied(run, coarse, folder / "m.nc", members=6, span=("2004-03-01", "2004-04-20"))
+    assert data["tas_member"].sizes["member"] == 6
+    np.testing.assert_allclose(data["tas"], data["tas_member"].mean("member"), atol=1e-4)
+
+
+def test_the_change_between_two_periods_is_written(run, coarse, folder):
+    _, data = applied(run, coarse, folder / "c.nc")
+    path = write_changes(folder / "c.nc", spans_of(("2004/2004", "2005/2005")))
+    with xr.open_dataset(path) as change:
+        years = [data["tas"].sel(time=year).mean("time", dtype="float64") for year in ("2004", "2005")]
+        draws = change["tas_mean_change"].values
+    wanted = (years[1] - years[0]).values
+    known = np.isfinite(wanted)
+    # Three draws of each day stand for the distribution.
+    assert np.abs(draws - wanted)[known].mean() < 0.1
+    with pytest.raises(DataError, match=r"--change: expected dates from 1990 to 1991 in the prediction, got none"):
+        write_changes(folder / "c.nc", (("1990", "1991"), ("2004", "2004")))
+    with pytest.raises(ConfigError, match=r"--change: expected FIRST/LAST such as 1981/2000, got '1981-2000'"):
+        spans_of(("1981-2000", "2001/2002"))
+
+
+def test_bands_of_rows_give_the_same_change(run, coarse, folder, monkeypatch):
+    applied(run, coarse, folder / "b.nc", "analogs")
+    periods = spans_of(("2004/2004", "2005/2005"))
+    with xr.open_dataset(write_changes(folder / "b.nc", periods)) as data:
+        whole = data.load()
+    monkeypatch.setattr("flows.apply.change._MEMORY", 2**20)
+    with xr.open_dataset(write_changes(folder / "b.nc", periods)) as data:
+        xr.testing.assert_equal(data.load(), whole)
+
+
+def test_what_does_not_fit_is_called_so(run, coarse, folder):
+    bundle = Bundle.open(run, "ridge")
+    with pytest.raises(ConfigError, match=r"no fitted model 'rigde' in .*Did you mean 'ridge'\? Known: climatology, "):
+        Bundle.open(run, "rigde")
+    with pytest.raises(
+        ConfigError, match=r"--input 'synthetic-corse=x.nc': 'synthetic-corse' is none of the predictors"
+    ):
+        Inputs.open(bundle.space, ["synthetic-corse=x.nc"])
+    with pytest.raises(
+        ConfigError, match=r"expected files for every dataset of the predictors, got none for synthetic-co"
+    ):
+        Inputs.open(bundle.space, [f"co2={folder}/co2.csv"])
+    with xr.open_dataset(folder / "gcm_0.nc") as data:
+        data.drop_vars("psl").to_netcdf(folder / "lacks.nc")
+    with pytest.raises(DataError, match=r"synthetic-coarse: expected the variable 'psl', or 'psl', in .*lacks.nc"):
+        apply(bundle, Request((str(folder / "lacks.nc"),), folder / "x.nc"))
+    assert not (folder / "x.nc").exists()
+    with pytest.raises(
+        DataError, match=r"expected two or more dates from 1990-01-01 to 1990-12-31 in the input, got 0"
+    ):
+        apply(bundle, Request((coarse,), folder / "x.nc", span=("1990-01-01", "1990-12-31")))
+    with pytest.raises(ConfigError, match=r"--period: "):
+        apply(bundle, Request((coarse,), folder / "x.nc", span=("1990-13-01", "1990-12-31")))
+    (folder / "empty").mkdir()
+    with pytest.raises(
+        RunFolderError, match=r"a run whose stage prepare is done, or a bundle, got .* without experiment"
+    ):
+        Bundle.open(folder / "empty")
+
+
+def test_the_best_on_validation_is_taken(run):
+    assert Bundle.open(run).name == "ridge"
+
+
+def test_blocks_are_never_of_one_date():
+    for count in range(2, 40):
+        for size in (1, 2, 3, 7, 100):
+            found = list(spans(count, size))
+            assert found[0][0] == 0
+            assert found[-1][1] == count
+            assert min(last - first for first, last in found) >= 2
+
+
+def test_the_command_line_says_what_it_did(run, coarse, folder):
+    words = [
+        "predict",
+        str(run),
+        "--input",
+        coarse,
+        "--to",
+        str(folder / "cli.nc"),
+        "--change",
+        "2004/2004",
+        "2005/2005",
+    ]
+    done = subprocess.run([sys.executable, "-m", "flows.cli", *words], capture_output=True, text=True, check=True)
+    assert "predicted: 730 dates, 2004-01-02 to 2005-12-31, with ridge" in done.stdout.replace("T00:00:00", "")
+    assert f"change:    {folder / 'cli-change.nc'}" in done.stdout
+    assert "left out: 1 dates" in done.stderr
+    words = ["bundle", str(run), "--to", str(folder / "carried"), "--model", "ridge"]
+    done = subprocess.run([sys.executable, "-m", "flows.cli", *words], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == f"bundle of ridge: {folder / 'carried'}"
