@@ -186,7 +186,7 @@ def spans(count: int, size: int) -> Iterator[tuple[int, int]]:
     Examples
     --------
     >>> list(spans(7, 3))
-    [(0, 3), (3, 5), (5, 7)]
+    [(0, 2), (2, 5), (5, 7)]
     """
     blocks = max(1, min(-(-count // max(2, size)), count // 2))
     edges = np.linspace(0, count, blocks + 1).round().astype(int)

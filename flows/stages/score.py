@@ -32,7 +32,7 @@ def score(space: Workspace) -> StageOutput:
         evaluations: dict[str, Evaluation] = {}
         reference: str | None = None
         for split in known:
-            cases = _cases(space, split)
+            cases = cases_of(space, split)
             evaluations[split] = _evaluate(space, split, cases, reference)
             if split == "validation":
                 # The best baseline is chosen here, so that the test set cannot choose its own opponent.
@@ -52,12 +52,12 @@ def score(space: Workspace) -> StageOutput:
         },
     }
     outputs = [run / "scores.csv", run / "comparisons.csv"]
-    outputs += changes(space, _cases)
+    outputs += changes(space, cases_of)
     outputs += [run / "diagnostics"] if (run / "diagnostics").is_dir() else []
     return StageOutput(tuple(outputs), summary)
 
 
-def _cases(space: Workspace, split: str) -> dict[str, dict[str, Case]]:
+def cases_of(space: Workspace, split: str) -> dict[str, dict[str, Case]]:
     """Return every model's predictions of one split beside the truth, on the device, cells of the mask in one row."""
     schema, backend = space.prepared.schema, space.backend
     climatology = space.prepared.climatology(space.prepared.samples(split)).map(backend.to_host)

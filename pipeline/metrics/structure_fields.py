@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import xarray as xr
@@ -22,7 +23,8 @@ def spectra(case: Case) -> Spectra | None:
     case : Case
         With its place and units.
     """
-    return curves(case) if LogSpectralDistance().applies(case, case.units) else None
+    # Of a copy: draws that a case has made stay with it, and cases live longer than their spectra.
+    return curves(replace(case)) if LogSpectralDistance().applies(case, case.units) else None
 
 
 def to_variables(found: Mapping[str, Spectra | None], units: Mapping[str, str]) -> dict[str, xr.Variable]:

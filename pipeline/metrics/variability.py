@@ -36,6 +36,7 @@ class SdRatioDraws(Metric):
     """
 
     units, better, perfect, label = "1", "closer", 1.0, "ratio of deviations of drawn days"
+    resamples = 250
 
     def terms(self, case: Case) -> tuple[Array, ...]:
         """Return first and second moments of forecast and truth, less the truth's mean of a cell."""

@@ -26,7 +26,7 @@ class Wasserstein(SeriesMetric):
     """
 
     uses_draws = True
-    resamples = 100
+    resamples = 50  # each costs as much as a rank score of all days and draws
     label = "Wasserstein distance"
 
     def cells(self, case: Case, counts: Array) -> Array:
@@ -68,7 +68,7 @@ def wasserstein_distance(draws: Array, truth: Array, counts: Array) -> Array:
     x, y = wide(draws, truth)
     known = xp.isfinite(y)
     # How far the difference of both functions steps at a value: up at a draw, down at the truth.
-    parts, mix = _together(counts)  # whole numbers, whose sums are exact
+    parts, mix = _together(counts, size)
     rises = xp.concat([parts, -size * parts, xp.zeros_like(parts[:1, :])], axis=0)
     row = xp.arange(times, dtype=xp.int64, device=device)
     rows = xp.concat([row] * size + [row + times], axis=0)[:, None]
@@ -86,39 +86,45 @@ def wasserstein_distance(draws: Array, truth: Array, counts: Array) -> Array:
     return ratio(total, size * drawn).T
 
 
-def _areas(gaps: Array, rows: Array, rises: Array, mix: Array) -> Array:
+def _areas(gaps: Array, rows: Array, rises: Array, mix: Array | None) -> Array:
     """Return the areas between the functions, not yet divided, shape (cell, resample)."""
     xp = array_namespace(gaps)
     length, cells = gaps.shape
-    width = max(1, _VALUES // (_STEPS * mix.shape[1]))
+    resamples = rises.shape[1] if mix is None else mix.shape[1]
+    width = max(1, _VALUES // (_STEPS * resamples))
     found = []
     for first in range(0, cells, width):
         part = slice(first, min(first + width, cells))
         gap, chosen = gaps[:, part], rows[:, part]
-        height = xp.zeros((gap.shape[1], 1, mix.shape[0]), dtype=xp.float64, device=array_api_compat.device(gaps))
-        area = xp.zeros((gap.shape[1], mix.shape[1]), dtype=xp.float64, device=array_api_compat.device(gaps))
+        height = xp.zeros((gap.shape[1], 1, rises.shape[1]), dtype=rises.dtype, device=array_api_compat.device(gaps))
+        area = xp.zeros((gap.shape[1], resamples), dtype=xp.float64, device=array_api_compat.device(gaps))
         for start in range(0, length, _STEPS):
             some = slice(start, min(start + _STEPS, length))
             now = chosen[some, :].T
             steps = xp.reshape(xp.take(rises, xp.reshape(now, (-1,)), axis=0), (*now.shape, -1))
             heights = height + xp.cumulative_sum(steps, axis=1)
             height = heights[:, -1:, :]
-            area = area + (gap[some, :].T[:, None, :] @ xp.abs(heights @ mix))[:, 0, :]
+            apart = xp.astype(xp.abs(heights if mix is None else heights @ mix), xp.float64)
+            area = area + (gap[some, :].T[:, None, :] @ apart)[:, 0, :]
         found.append(area)
     return xp.concat(found, axis=0)
 
 
-def _together(counts: Array) -> tuple[Array, Array]:
+def _together(counts: Array, draws: int) -> tuple[Array, Array | None]:
     """Return what every time belongs to, shape (time, part), and how often each part is drawn, (part, resample).
 
     Times of one block are always drawn together: their steps are added up once a block, and the
-    resamples are a matrix product of them. Where there are more blocks than resamples the resamples
-    themselves are the parts.
+    resamples are a matrix product of them. Where there are half as many blocks as resamples, or more, that
+    costs more than it saves: then the resamples themselves are the parts, and there is nothing to mix.
+    All are whole numbers, whose sums float32 holds exactly up to 2^24, in half the memory of float64.
     """
     xp, device = array_namespace(counts), array_api_compat.device(counts)
     parts, index = np.unique(to_host(counts), axis=0, return_inverse=True)
-    if len(parts) >= counts.shape[1]:
-        return xp.astype(counts, xp.float64), xp.eye(counts.shape[1], dtype=xp.float64, device=device)
+    # No partial sum is larger than all draws of the days of the largest resample.
+    highest = draws * int(np.max(np.sum(to_host(counts), axis=0, dtype=np.int64)))
+    dtype = xp.float32 if highest < 2**24 else xp.float64
+    if len(parts) >= 0.5 * counts.shape[1]:
+        return xp.astype(counts, dtype), None
     belongs = np.reshape(index, (-1, 1)) == np.arange(len(parts))
-    place = partial(xp.asarray, dtype=xp.float64, device=device)
+    place = partial(xp.asarray, dtype=dtype, device=device)
     return place(belongs.astype(float)), place(parts.astype(float))

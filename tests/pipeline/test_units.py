@@ -51,7 +51,9 @@ def test_thresholds_are_converted(value, source, target, expected):
 
 
 def test_a_threshold_of_something_else_is_refused():
-    with pytest.raises(DataError, match=r"^units 'mm d-1' cannot be converted to 'K': they measure different things\.$"):
+    with pytest.raises(
+        DataError, match=r"^units 'mm d-1' cannot be converted to 'K': they measure different things\.$"
+    ):
         converted(1.0, "mm d-1", "K")
 
 

@@ -122,9 +122,7 @@ def test_a_year_without_rain_has_no_mean_wet_day_and_is_dry_all_through():
 
 
 def test_winters_are_years_and_do_not_go_on_with_each_other():
-    time = np.concatenate(
-        [np.arange(f"{y}-12-01", f"{y + 1}-03-01", dtype="datetime64[D]") for y in range(1990, 1993)]
-    )
+    time = np.concatenate([np.arange(f"{y}-12-01", f"{y + 1}-03-01", dtype="datetime64[D]") for y in range(1990, 1993)])
     dry = np.zeros((len(time), 1))
     assert indices_of_years(["cdd"], dry, time, "mm d-1")["cdd"][:, 0].tolist() == [90, 91, 90]
     part = indices_of_years(["cdd"], dry[31:], time[31:], "mm d-1")["cdd"][:, 0]
