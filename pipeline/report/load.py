@@ -20,7 +20,11 @@ SCORES = ("model", "split", "variable", "group", "metric", "value", "units", "lo
 COMPARISONS = (
     "model", "reference", "split", "variable", "group", "metric", "difference", "low", "high", "relative", "n",
 )  # fmt: skip
-_TEXT = {"model", "reference", "split", "variable", "group", "metric", "units"}
+CHANGES = (
+    "model", "variable", "index", "first", "second", "value", "low", "high", "truth", "error", "units",
+    "years_first", "years_second",
+)  # fmt: skip
+_TEXT = {"model", "reference", "split", "variable", "group", "metric", "units", "index", "first", "second"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +70,8 @@ class Run:
         ``experiment.yaml`` as it stands.
     experiment, provenance, ingest : mapping
         Parsed ``experiment.yaml``, ``provenance.json`` and ``work/ingest/summary.json``.
-    scores, comparisons : DataFrame
-        ``scores.csv`` and ``comparisons.csv``; the latter may be empty.
+    scores, comparisons, changes : DataFrame
+        ``scores.csv``, ``comparisons.csv`` and ``changes.csv``; the latter two may be empty.
     stages : tuple of Stage
         In the order of the pipeline, those of another name last.
     members : tuple of Member
@@ -83,6 +87,7 @@ class Run:
     ingest: Mapping[str, Any]
     scores: pd.DataFrame
     comparisons: pd.DataFrame
+    changes: pd.DataFrame
     stages: tuple[Stage, ...]
     members: tuple[Member, ...]
     methods: Mapping[str, Mapping[str, Any]]
@@ -98,6 +103,14 @@ class Run:
     def predictions(self, model: str) -> xr.Dataset | None:
         """Return the predictions of ``model``, opened lazily: close it after use; None where there are none."""
         return self._dataset("predictions", model, keep=False)
+
+    def change_maps(self, model: str, first: str, second: str) -> xr.Dataset | None:
+        """Return the maps of a model's changes between two test sets, in memory; None where there are none."""
+        for folder in sorted((self.path / "diagnostics").glob("changes*")):
+            found = self._dataset(f"diagnostics/{folder.name}", model, keep=True)
+            if found is not None and (found.attrs.get("first"), found.attrs.get("second")) == (first, second):
+                return found
+        return None
 
     @cached_property
     def explained(self) -> tuple[str, ...]:
@@ -145,8 +158,6 @@ def load_run(path: str | Path) -> Run:
     if not isinstance(experiment, dict):
         raise RunFolderError(f"expected a mapping in {run / 'experiment.yaml'}, got {type(experiment).__name__}.")
     scores = _table(run, "scores.csv", SCORES)
-    has_comparisons = (run / "comparisons.csv").is_file()
-    comparisons = _table(run, "comparisons.csv", COMPARISONS) if has_comparisons else pd.DataFrame(columns=COMPARISONS)
     return Run(
         path=run,
         text=text,
@@ -154,7 +165,8 @@ def load_run(path: str | Path) -> Run:
         provenance=_json(run / "provenance.json"),
         ingest=_json(run / "work" / "ingest" / "summary.json"),
         scores=scores,
-        comparisons=comparisons,
+        comparisons=_table_or_empty(run, "comparisons.csv", COMPARISONS),
+        changes=_table_or_empty(run, "changes.csv", CHANGES),
         stages=_stages(run),
         members=_members(run),
         methods=_methods(run),
@@ -169,6 +181,10 @@ def _text(run: Path, name: str) -> str:
             f"expected {name} in the run folder {str(run)!r}, and it is not there. Finish the run first: "
             f"finescale run --resume {run.name}"
         ) from error
+
+
+def _table_or_empty(run: Path, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
+    return _table(run, name, columns) if (run / name).is_file() else pd.DataFrame(columns=columns)
 
 
 def _table(run: Path, name: str, columns: tuple[str, ...]) -> pd.DataFrame:

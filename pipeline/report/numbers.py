@@ -134,13 +134,13 @@ def units(text: str) -> str:
 
     Examples
     --------
-    >>> units("degC"), units("kg m-2 s-1"), units("mm d**-1"), units("1")
-    ('°C', 'kg m⁻² s⁻¹', 'mm d⁻¹', '')
+    >>> units("degC"), units("kg m-2 s-1"), units("mm d**-1"), units("(mm d-1)2"), units("1")
+    ('°C', 'kg m⁻² s⁻¹', 'mm d⁻¹', '(mm d⁻¹)²', '')
     """
     if text in _PLAIN_UNITS:
         return _PLAIN_UNITS[text]
     plain = re.sub(r"\*\*|\^", "", text)
-    plain = re.sub(r"(?<=[A-Za-z])(-?\d+)", lambda match: match[1].translate(_SUPERSCRIPT), plain)
+    plain = re.sub(r"(?<=[A-Za-z)])(-?\d+)", lambda match: match[1].translate(_SUPERSCRIPT), plain)
     return re.sub(r"\bdegC\b", "\u00b0C", plain)
 
 

@@ -15,9 +15,27 @@ from pipeline.report import numbers
 from pipeline.report.metric_words import MetricWords, metric_words
 from pipeline.report.study import METRIC, Study
 
-# Three tables, none wider than a page of paper.
+# None wider than a page of paper.
 ACCURACY = ("rmse", "mae", "bias", "pearson_r", "acc", "nse", "kge")
-DISTRIBUTION = ("crps", "crpss", "crps_fair", "nll", "sd_ratio", "bias_q02", "bias_q98")
+DISTRIBUTION = ("crps", "crpss", "crps_fair", "nll", "sd_ratio")
+# What a table of extremes may hold, in groups that stay together; it takes the next one where there is room.
+EXTREMES = {
+    "biases of climate indices, of the days a forecast would give": (
+        "bias_r01", "bias_sdii", "relative_bias_p98_wet", "bias_p98_wet", "bias_rx1day", "bias_cdd", "bias_cwd",
+        "bias_txx", "bias_tnn",
+    ),
+    "how large these biases are cell by cell, where they cannot cancel": (
+        "abs_bias_r01", "abs_bias_sdii", "abs_bias_p98_wet", "abs_bias_rx1day", "abs_bias_cdd", "abs_bias_cwd",
+        "abs_bias_txx", "abs_bias_tnn",
+    ),
+    "whether wet and very wet days are foreseen": ("brier_r01", "brier_r10", "brier_r20", "fss_r01", "fss_r10"),
+    "biases of the quantiles of the mean prediction": ("bias_q02", "bias_q98"),
+}  # fmt: skip
+STRUCTURE = (
+    "sd_ratio_draws", "interannual_sd_ratio", "bias_lag1", "log_spectral_distance", "ssim", "spatial_correlation",
+    "wasserstein",
+)  # fmt: skip
+WIDEST = 7
 TRUST = ("coverage_50", "coverage_90", "coverage_95", "width_50", "width_90", "width_95", "spread_skill")  # fmt: skip
 
 
@@ -158,7 +176,7 @@ def skill_table(
 def others(study: Study, variable: str, split: str) -> list[str]:
     """Return scores in the run that no table knows, so that a plug-in's score is shown too."""
     present = study.scores(variable=variable, split=split)
-    known = {*ACCURACY, *DISTRIBUTION, *TRUST}
+    known = {*ACCURACY, *DISTRIBUTION, *TRUST, *STRUCTURE, *(name for group in EXTREMES.values() for name in group)}
     return [metric for metric in dict.fromkeys(present["metric"]) if metric not in known]
 
 

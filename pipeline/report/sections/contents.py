@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from pipeline.report.sections import Section, drivers, learned, limits, origin, skill, trust, where
+from pipeline.report.sections import Section, drivers, extremes, learned, limits, origin, skill, trust, where
 from pipeline.report.study import Study
 
-_BUILDERS = (skill.build, where.build, trust.build, drivers.build, learned.build, limits.build, origin.build)
+_BUILDERS = (
+    skill.build, where.build, extremes.build, trust.build, drivers.build, learned.build, limits.build, origin.build,
+)  # fmt: skip
 
 
 def sections(study: Study) -> tuple[Section, ...]:
