@@ -12,8 +12,8 @@ from pipeline.samples import Affine
 
 
 def channel_affine(encoder: InputTransform, scalars: ScalarTransform, backend: Backend) -> Affine | None:
-    """Return scale and shift of every channel, lags and scalars too; None under a day-of-year anomaly."""
-    if encoder.anomaly is not None:
+    """Return scale and shift of every channel, lags and scalars too; None under anomalies by day or a transform."""
+    if encoder.anomaly is not None or set(encoder.transforms) != {"none"}:
         return None
     scale, shift = (backend.to_host(part) for part in (encoder.scaler.deviation, encoder.scaler.mean))
     number = len(encoder.lags)

@@ -41,6 +41,11 @@ class InputsConfig(_Section):
     lags: list[int] = Field(
         default_factory=lambda: [0], description="Steps back in time that are given, 0 for the same day."
     )
+    transform: dict[str, Literal["sqrt", "log1p"]] = Field(
+        default_factory=dict,
+        description="Root or logarithm of (1 +) single predictors in their units before all else, such as {pr: sqrt}: "
+        "amounts with a heavy tail; what is below zero counts as zero.",
+    )
     calendar: bool = Field(
         default=False, description="Add day_cos and day_sin, the day of the year as a point on a circle."
     )

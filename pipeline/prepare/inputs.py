@@ -20,6 +20,7 @@ from pipeline.prepare.config import PrepareConfig, RegridConfig
 from pipeline.prepare.regrid import Method, Regridder
 from pipeline.prepare.scaling import Standardiser
 from pipeline.prepare.splits import TrainSplit
+from pipeline.registry import suggest
 
 Array = Any
 
@@ -38,6 +39,8 @@ class InputTransform:
         The channels' common grid.
     method : {"bilinear", "nearest", "conservative"}
         How fields are carried over to it.
+    transforms : tuple of str
+        What is done to each channel before all else: ``none``, ``sqrt`` or ``log1p``.
     anomaly : Climatology or None
         What is subtracted first.
     scaler : Standardiser
@@ -51,6 +54,7 @@ class InputTransform:
     lags: tuple[int, ...]
     grid: Grid
     method: Method
+    transforms: tuple[str, ...]
     anomaly: Climatology | None
     scaler: Standardiser
     unseen: Array
@@ -73,8 +77,12 @@ class InputTransform:
             If ``train`` is not a TrainSplit.
         DataError
             If a channel has no finite value in the train split.
+        ConfigError
+            If ``inputs.transform`` names a predictor that is not there.
         """
         TrainSplit.require(train, "InputTransform")
+        transforms = _transforms(config.inputs.transform, names)
+        raw = _transformed(raw, transforms)
         seen, anomaly = train.take(raw), None
         if config.inputs.anomaly == "day_of_year":
             anomaly = Climatology.fit(raw, train, harmonics=config.harmonics)
@@ -83,7 +91,7 @@ class InputTransform:
         xp = array_namespace(raw)
         unseen = ~xp.any(xp.isfinite(train.take(raw)), axis=0)
         lags, method = tuple(config.inputs.lags), config.regrid.method
-        return cls(tuple(names), tuple(units), lags, grid, method, anomaly, scaler, unseen)
+        return cls(tuple(names), tuple(units), lags, grid, method, transforms, anomaly, scaler, unseen)
 
     def forward(self, raw: Array, phase: np.ndarray) -> tuple[Array, Array]:
         """Return standardised channels, and which channel misses a value at which step.
@@ -96,6 +104,7 @@ class InputTransform:
             Phase of the year of every step.
         """
         xp = array_namespace(raw)
+        raw = _transformed(raw, self.transforms)
         values = self.scaler.transform(raw if self.anomaly is None else _less(raw, self.anomaly, phase))
         values = xp.where(self.unseen, xp.zeros_like(values), values)
         return values, xp.any(~xp.isfinite(values), axis=(2, 3))
@@ -235,6 +244,33 @@ def field(data: xr.Dataset, name: str, grid: Grid, *leading: str) -> np.ndarray:
 
 def _variables(data: xr.Dataset) -> list[str]:
     return [str(name) for name in data.data_vars]
+
+
+def _transforms(asked: Mapping[str, str], names: Sequence[str]) -> tuple[str, ...]:
+    """Return the transform of every channel; a predictor is named with or without its dataset."""
+    plain = [name.rpartition(":")[2] for name in names]
+    unknown = [name for name in asked if name not in names and name not in plain]
+    if unknown:
+        raise ConfigError(
+            f"prepare.inputs.transform: no predictor {unknown[0]!r}.{suggest(unknown[0], names)} "
+            f"Known: {', '.join(names)}."
+        )
+    return tuple(asked.get(name, asked.get(short, "none")) for name, short in zip(names, plain, strict=True))
+
+
+def _transformed(raw: Array, transforms: Sequence[str]) -> Array:
+    """Return the root or logarithm of the channels that ask for it; NaN stays."""
+    if set(transforms) == {"none"}:
+        return raw
+    xp = array_namespace(raw)
+    parts = []
+    for number, kind in enumerate(transforms):
+        channel = raw[:, number : number + 1, ...]
+        if kind != "none":
+            amount = xp.where(channel < 0, xp.zeros_like(channel), channel)
+            channel = xp.sqrt(amount) if kind == "sqrt" else xp.log1p(amount)
+        parts.append(channel)
+    return xp.concat(parts, axis=1)
 
 
 def _less(raw: Array, anomaly: Climatology, phase: np.ndarray) -> Array:

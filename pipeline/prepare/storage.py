@@ -81,7 +81,7 @@ def state(recipe: Recipe) -> tuple[Arrays, Facts]:
         "scalars": {part: getattr(recipe.scalars, part) for part in ("forcings", "units", "calendar")},
         "stations": {"input": list(schema.input_grid.stations), "target": list(schema.target_grid.stations)},
         "dims": {"input": list(schema.input_grid.dims), "target": list(schema.target_grid.dims)},
-        "encoder": {part: getattr(encoder, part) for part in ("names", "units", "lags", "method")},
+        "encoder": {part: getattr(encoder, part) for part in ("names", "units", "lags", "method", "transforms")},
         "input_constant": encoder.scaler.constant,
         "target_constant": transform.constant,
         "climatologies": {
@@ -177,6 +177,7 @@ def _encoder(facts: Facts, arrays: Arrays, grid: Grid, anomaly: Climatology | No
         units=tuple(kept["units"]),
         lags=tuple(kept["lags"]),
         method=kept["method"],
+        transforms=tuple(kept["transforms"]),
         grid=grid,
         anomaly=anomaly,
         scaler=Standardiser(mean, deviation, tuple(facts["input_constant"])),

@@ -55,13 +55,24 @@ def number(value: float, decimals: int | None = None, *, sign: bool = False) -> 
         return MISSING if math.isnan(value) else ("\u221e" if value > 0 else MINUS + "\u221e")
     if decimals is None and value != 0 and (abs(value) < 1e-4 or abs(value) >= 1e7):
         mantissa, exponent = f"{value:.2e}".split("e")
-        return mantissa.replace("-", MINUS) + "\u00d710" + str(int(exponent)).translate(_SUPERSCRIPT)
+        return mantissa.replace("-", MINUS) + "\u00d710" + superscript(int(exponent))
     text = f"{value:,.{decimals_for([value]) if decimals is None else decimals}f}"
     if not text.strip("-0.,"):
         text = text.lstrip("-")  # no "minus zero"
     if sign and value > 0 and text.strip("0."):
         text = "+" + text
     return text.replace("-", MINUS)
+
+
+def superscript(value: int) -> str:
+    """Return a whole number as an exponent.
+
+    Examples
+    --------
+    >>> superscript(-12)
+    '⁻¹²'
+    """
+    return str(value).translate(_SUPERSCRIPT)
 
 
 def interval(low: float, high: float, decimals: int | None = None) -> str:
@@ -140,7 +151,7 @@ def units(text: str) -> str:
     if text in _PLAIN_UNITS:
         return _PLAIN_UNITS[text]
     plain = re.sub(r"\*\*|\^", "", text)
-    plain = re.sub(r"(?<=[A-Za-z)])(-?\d+)", lambda match: match[1].translate(_SUPERSCRIPT), plain)
+    plain = re.sub(r"(?<=[A-Za-z)])(-?\d+)", lambda match: superscript(int(match[1])), plain)
     return re.sub(r"\bdegC\b", "\u00b0C", plain)
 
 

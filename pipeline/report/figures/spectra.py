@@ -15,6 +15,7 @@ from pipeline.report.palette import LIGHT
 
 WIDTH, HEIGHT = 720, 330
 _NAME = 22
+_DECADES = 3  # that are shown below the weakest of the truth
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,9 +42,15 @@ class Spectrum:
 def spectra(lines: Sequence[Spectrum], unit: str, alt: str) -> Picture:
     """Draw spectra on logarithmic axes, long waves left and short ones right, each named at its end.
 
-    Power of zero or less, as that of a field that does not vary, has no place on a logarithmic axis
-    and is left out.
+    Parameters
+    ----------
+    lines : sequence of Spectrum
+        The first is the truth's: power far below its weakest is drawn at the lower edge.
+    unit : str
+        Printed units of the power.
     """
+    known = lines[0].power[lines[0].power > 0]
+    floor = float(known.min()) / 10**_DECADES if len(known) else 0.0
 
     def draw(figure: Any) -> None:
         from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
@@ -53,14 +60,13 @@ def spectra(lines: Sequence[Spectrum], unit: str, alt: str) -> Picture:
         axes.set_yscale("log")
         ends = []
         for line in reversed(lines):
-            power = np.where(line.power > 0, line.power, np.nan)
+            power = np.where(line.power > floor, line.power, floor or np.nan)
             axes.plot(
                 line.wavelength, power, color=line.colour, linewidth=2.2 if line.strong else 1.3, marker="o",
                 markersize=3.6 if line.strong else 2.4,
             )  # fmt: skip
-            known = power[np.isfinite(power)]
-            if len(known):
-                ends.append((float(known[-1]), wrapped(line.name, _NAME, 1), line.colour))
+            if np.isfinite(power[-1]):
+                ends.append((float(power[-1]), wrapped(line.name, _NAME, 1), line.colour))
         waves = lines[0].wavelength
         axes.set_xlim(float(waves[0]) * 1.04, float(waves[-1]) / 1.04)
         ticks = round_waves(float(waves[-1]), float(waves[0]))
@@ -78,7 +84,7 @@ def spectra(lines: Sequence[Spectrum], unit: str, alt: str) -> Picture:
 
 
 def round_waves(low: float, high: float) -> list[float]:
-    """Return wavelengths one can say between two, at most six, the shortest first.
+    """Return wavelengths one can say between two, at most eight, the shortest first.
 
     Examples
     --------

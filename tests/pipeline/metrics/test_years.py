@@ -1,5 +1,7 @@
 """Years of a time axis and what they hold, against loops over cells and days."""
 
+import itertools
+
 import array_api_strict
 import cftime
 import numpy as np
@@ -50,7 +52,7 @@ def test_calendar_years_of_whole_years_and_winters_of_winters():
 def test_a_time_begins_anew_behind_gaps_and_with_a_year():
     begins = years_of(GAPS).begins
     step = np.diff(GAPS) > np.timedelta64(1, "D")
-    new = np.array([str(a)[:4] != str(b)[:4] for a, b in zip(GAPS[:-1], GAPS[1:], strict=True)])
+    new = np.array([str(a)[:4] != str(b)[:4] for a, b in itertools.pairwise(GAPS)])
     assert begins.tolist() == [True, *(step | new).tolist()]
 
 

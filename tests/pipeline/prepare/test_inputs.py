@@ -8,6 +8,7 @@ from pipeline.grid import Grid
 from pipeline.prepare.align import align
 from pipeline.prepare.config import InputsConfig, PrepareConfig, RegridConfig
 from pipeline.prepare.inputs import build_inputs, channel_names, common_grid
+from pipeline.prepare.prepared import prepare
 from pipeline.prepare.splits import TimeSplit
 
 PLAIN = PrepareConfig(inputs=InputsConfig(anomaly="none"))
@@ -149,3 +150,26 @@ def test_data_without_a_grid_are_refused(field, cpu):
     split = TimeSplit(("1990", "1991"), ("1992", "1992"), {"test": ("1993", "1993")})
     with pytest.raises(DataError, match="expected dims lat and lon, y and x with 2-D lat and lon, or station"):
         build([("era", field("tas").rename(lat="latitude"))], field("t2m"), split, cpu)
+
+
+def test_a_root_is_taken_before_all_else(field, split, backend):
+    data = field("tas", "pr")
+    data["pr"] = (data.pr - 279.0).assign_attrs(units="mm d-1")  # some below zero
+    config = PrepareConfig(inputs=InputsConfig(anomaly="none", transform={"pr": "sqrt"}))
+    made = prepare([("era", data)], field("tas", seed=1), config=config, split=split, backend=backend)
+    rooted = data.assign(pr=np.sqrt(np.maximum(data.pr, 0)).assign_attrs(units="mm d-1"))
+    plain = PrepareConfig(inputs=InputsConfig(anomaly="none"))
+    wanted = prepare([("era", rooted)], field("tas", seed=1), config=plain, split=split, backend=backend)
+    for name in made.names:
+        found, expected = (made.backend.to_host(side.samples(name).inputs) for side in (made, wanted))
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert made.schema.channel_affine is None
+    assert wanted.schema.channel_affine is not None
+    encoded = made.encode([("era", data)])
+    assert np.isfinite(made.backend.to_host(encoded.inputs)).all()
+
+
+def test_a_transform_of_no_predictor_is_refused(field, split, cpu):
+    config = PrepareConfig(inputs=InputsConfig(transform={"rain": "log1p"}))
+    with pytest.raises(ConfigError, match=r"prepare.inputs.transform: no predictor 'rain'.* Known: tas"):
+        prepare([("era", field("tas"))], field("tas"), config=config, split=split, backend=cpu)
