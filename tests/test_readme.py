@@ -56,10 +56,11 @@ def test_every_command_named_is_a_command():
     for line in re.findall(r"^finescale .*$", README, flags=re.MULTILINE):
         words = line.partition("#")[0].replace("|", " ").split()[1:]
         known = {"run", "runs", "report", "experiments", "data", "doctor", "check-leakage"}
+        known |= {"predict", "bundle", "cordex"}
         assert words[0] in known, line
-        group = words[0] if words[0] in {"runs", "experiments", "data"} else None
+        group = words[0] if words[0] in {"runs", "experiments", "data", "cordex"} else None
         if group:
-            for command in (word for word in words[1:] if word.islower()):
+            for command in (word for word in words[1:] if word.islower() and not word.startswith("-")):
                 done = subprocess.run(
                     [sys.executable, "-m", "flows.cli", group, command, "--help"], cwd=ROOT, capture_output=True
                 )

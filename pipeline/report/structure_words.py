@@ -13,8 +13,6 @@ from pipeline.report.numbers import interval, label, number, percent, with_units
 from pipeline.report.sentences import named_set
 from pipeline.report.study import Study
 
-_MOST = 3
-
 
 @dataclass(frozen=True)
 class _Bias:
@@ -28,7 +26,8 @@ class _Bias:
     unit: str | None = None
 
 
-# The first of each line that a model has.
+_OWN_DAYS = frozenset({"point", "members"})  # families whose days are the model's own
+# Of each group, the first that the model has.
 _TOLD = (
     (
         _Bias("bias_r01", "", "too many wet days", "too few wet days", 100.0, "percentage points"),
@@ -38,9 +37,9 @@ _TOLD = (
     (
         _Bias("relative_bias_p98_wet", "98\u00a0% quantile of wet days", "too high", "too low"),
         _Bias("bias_tnn", "coldest day of a year", "too warm", "too cold"),
+        _Bias("bias_rx1day", "wettest day of a year", "too wet", "too dry"),
         _Bias("bias_q02", "2\u00a0% quantile", "too high", "too low"),
     ),
-    (_Bias("bias_rx1day", "wettest day of a year", "too wet", "too dry"),),
 )
 
 
@@ -95,6 +94,15 @@ def spectrum(data: xr.Dataset, variable: str) -> tuple[np.ndarray, np.ndarray, n
     return (wavelength, truth, prediction) if len(wavelength) > 1 and np.isfinite(truth).all() else None
 
 
+def without_members(study: Study, model: str) -> bool:
+    """Whether a model gives a distribution without members, whose draws are independent between cells and days."""
+    predictions = study.run.predictions(model)
+    if predictions is None:
+        return False
+    with predictions:
+        return str(predictions.attrs.get("family", "point")) not in _OWN_DAYS
+
+
 def extremes(study: Study, variable: str, data: xr.Dataset | None) -> str:
     """Say of the headline model how far its extremes are off, and how much its fields vary; empty without scores.
 
@@ -103,25 +111,37 @@ def extremes(study: Study, variable: str, data: xr.Dataset | None) -> str:
     data : Dataset or None
         Diagnostics of the headline model.
     """
-    clauses = [clause for options in _TOLD if (clause := _first(study, variable, options))]
+    clauses = [clause for options in _TOLD if (clause := _first(study, variable, options)) is not None]
     structure = _structure(study, variable, data)
-    clauses = [*clauses[: _MOST - 1], structure] if structure and len(clauses) > _MOST - 1 else [*clauses, structure]
-    clauses = [clause for clause in clauses if clause]
+    clauses += [structure] if structure is not None else []
     if not clauses:
         return ""
-    where = named_set(study.split)
-    return f"On {where}, {label(study.headline)}: {'; '.join(clauses)}."
+    told = [clauses[0].of(label(study.headline)), *(clause.of("") for clause in clauses[1:])]
+    return f"On {named_set(study.split)}, {numbers.listing(told)}."
 
 
-def _first(study: Study, variable: str, options: tuple[_Bias, ...]) -> str:
+@dataclass(frozen=True)
+class _Clause:
+    """A part of the sentence: of what of the model (itself, where empty), and what is said of it."""
+
+    what: str
+    said: str
+
+    def of(self, model: str) -> str:
+        """Return it of a model by its name; of the one named before where that is empty."""
+        subject = (f"the {self.what} of {model}" if model else f"its {self.what}") if self.what else model or "it"
+        return f"{subject} {self.said}"
+
+
+def _first(study: Study, variable: str, options: tuple[_Bias, ...]) -> _Clause | None:
     for told in options:
         row = study.score(study.headline, told.metric, variable=variable)
         if row is not None:
             return _clause(told, row)
-    return ""
+    return None
 
 
-def _clause(told: _Bias, row: pd.Series) -> str:
+def _clause(told: _Bias, row: pd.Series) -> _Clause:
     value, low, high = (told.scale * float(row[key]) for key in ("value", "low", "high"))
     turn = -1.0 if value < 0 else 1.0
     known = bool(np.isfinite(low) and np.isfinite(high))
@@ -131,17 +151,19 @@ def _clause(told: _Bias, row: pd.Series) -> str:
     inside = ", zero inside" if low <= 0 <= high else ""
     bounds = f" ({interval(low, high, decimals)}{inside})" if known else ""
     way = told.less if value < 0 else told.more
-    return f"its {told.what} is {shown} {way}{bounds}" if told.what else f"{shown} {way}{bounds}"
+    return _Clause(told.what, f"{'is' if told.what else 'gives'} {shown} {way}{bounds}")
 
 
-def _structure(study: Study, variable: str, data: xr.Dataset | None) -> str:
+def _structure(study: Study, variable: str, data: xr.Dataset | None) -> _Clause | None:
     curves = None if data is None else spectrum(data, variable)
     waves = None if curves is None else short_waves(*curves)
     if waves is not None:
-        return f"its fields hold {waves.words}"
+        if without_members(study, study.headline):
+            return _Clause("draws", f"are independent from cell to cell and hold {waves.words}")
+        return _Clause("fields", f"hold {waves.words}")
     row = study.score(study.headline, "sd_ratio_draws", variable=variable)
     if row is None:
-        return ""
+        return None
     low, high = float(row["low"]), float(row["high"])
     bounds = f" ({interval(low, high, 2)})" if np.isfinite(low) and np.isfinite(high) else ""
-    return f"its days vary {number(float(row['value']), 2)} times as much as the truth's{bounds}"
+    return _Clause("days", f"vary {number(float(row['value']), 2)} times as much as the truth's{bounds}")

@@ -118,7 +118,7 @@ def test_stations_are_sent_to_quantile_mapping(nested):
     stations = Grid(place, place - 45, ("row", "station"), ("a", "b", "c"))
     schema = replace(samples.schema, target_grid=stations, mask=np.ones((1, 3), bool), target_affine=None)
     moved = replace(samples, target=samples.target[..., :1, :3], schema=schema)
-    with pytest.raises(ConfigError, match="got 3 stations, which cannot be averaged.* Take quantile_mapping"):
+    with pytest.raises(ConfigError, match=r"got 3 stations, which cannot be averaged.* Take quantile_mapping"):
         fitted(moved)
 
 

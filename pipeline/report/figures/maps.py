@@ -198,14 +198,14 @@ def _frame(axes: Any, box: coast.Box, theme: Theme) -> None:
 
 
 def _keep_corner_free(axes: Any, box: coast.Box) -> None:
-    """Move labels at the ends of their axis inwards: those of both axes would touch in the lower left corner."""
+    """Move labels at the ends of their axis inwards: they would touch in the lower left corner, or be cut off."""
     edge = 0.06
     for label, tick in zip(axes.get_xticklabels(), axes.get_xticks(), strict=True):
         share = (tick - box.west) / (box.east - box.west)
         label.set_horizontalalignment("left" if share < edge else "right" if share > 1 - edge else "center")
     for label, tick in zip(axes.get_yticklabels(), axes.get_yticks(), strict=True):
-        low = (tick - box.south) / (box.north - box.south) < edge
-        label.set_verticalalignment("bottom" if low else "center")
+        share = (tick - box.south) / (box.north - box.south)
+        label.set_verticalalignment("bottom" if share < edge else "top" if share > 1 - edge else "center")
 
 
 def _colour_bar(figure: Any, axes: Any, scale: Scale, theme: Theme) -> None:

@@ -11,7 +11,6 @@ import numpy as np
 from pipeline.report import numbers
 from pipeline.report.figures import Picture
 from pipeline.report.figures.canvas import SMALL, add_axes, name_ends, picture, wrapped
-from pipeline.report.palette import LIGHT
 
 WIDTH, HEIGHT = 720, 330
 _NAME = 22
@@ -53,7 +52,7 @@ def spectra(lines: Sequence[Spectrum], unit: str, alt: str) -> Picture:
     floor = float(known.min()) / 10**_DECADES if len(known) else 0.0
 
     def draw(figure: Any) -> None:
-        from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
+        from matplotlib.ticker import LogLocator, NullLocator
 
         axes = add_axes(figure, 62, 8, 142, 40)
         axes.set_xscale("log")
@@ -70,10 +69,11 @@ def spectra(lines: Sequence[Spectrum], unit: str, alt: str) -> Picture:
         waves = lines[0].wavelength
         axes.set_xlim(float(waves[0]) * 1.04, float(waves[-1]) / 1.04)
         ticks = round_waves(float(waves[-1]), float(waves[0]))
-        axes.xaxis.set_major_locator(FixedLocator(ticks))
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.set_xticks(ticks, [numbers.number(tick, 0) for tick in ticks])
-        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.set_xticks(ticks, [numbers.number(tick, 0 if tick >= 10 else None) for tick in ticks])
+        low, high = axes.get_ylim()
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0,) if high > 100 * low else (1.0, 2.0, 5.0)))
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter(lambda value, _: power_of_ten(value))
         axes.set_xlabel("wavelength [km]")
         axes.set_ylabel(f"power spectral density [{unit}]")
@@ -109,7 +109,7 @@ def power_of_ten(value: float) -> str:
     >>> power_of_ten(100.0), power_of_ten(1e5), power_of_ten(0.5), power_of_ten(1e-4)
     ('100', '10⁵', '0.5', '10⁻⁴')
     """
-    if 1e-2 <= value < 1e4:
+    if 1e-2 <= value < 1e3:
         return f"{value:g}"
     mantissa, exponent = f"{value:.0e}".split("e")
     power = numbers.superscript(int(exponent))
