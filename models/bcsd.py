@@ -32,7 +32,7 @@ LEAST = 0.05  # of a column's mean amount: where harmonics dip towards zero, no 
 class BcsdConfig(MappingConfig):
     """Options of :class:`Bcsd`."""
 
-    kind: Literal["auto", "additive", "multiplicative"] = Field(
+    correction: Literal["auto", "additive", "multiplicative"] = Field(
         default="auto",
         description="Whether the coarse anomaly is a difference or a ratio; auto: a ratio for precipitation.",
     )
@@ -69,7 +69,7 @@ class Bcsd(ArrayModel):
         """Fit the coarse map and both climatologies; the validation split is not looked at."""
         table, schema, xp = self.start(train, context), train.schema, context.backend.xp
         names, wet = own_channels(table, self.config.variable, "bcsd"), amounts(schema)
-        ratios = wet if self.config.kind == "auto" else (self.config.kind == "multiplicative",) * len(wet)
+        ratios = wet if self.config.correction == "auto" else (self.config.correction == "multiplicative",) * len(wet)
         _check(table.layout, ratios)
         self.choices = {"channels": names, "amounts": list(wet), "ratios": list(ratios)}
         cover, numbers = Cover.of(table), known_truth(table, train)
@@ -157,5 +157,5 @@ def _check(layout: Layout, ratios: tuple[bool, ...]) -> None:
     if any(ratios) and layout.target_affine is None:
         raise ConfigError(
             "bcsd: expected a target without an anomaly by day of the year for ratios, got one; set "
-            "prepare.target.anomaly: none for all targets, or kind: additive."
+            "prepare.target.anomaly: none for all targets, or correction: additive."
         )

@@ -69,6 +69,9 @@ class MetricBase:
     absolute : bool
         Of scores worked out cell by cell: whether the area mean is of their sizes, so that what is too
         much in one cell does not make up for what is too little in another.
+    upward : bool
+        Whether resampling makes it larger, as it does sizes of differences: days drawn twice lie further
+        from the truth's than all days do. Its bootstrap values are then moved to have the score as mean.
     resamples : int
         Of the bootstrap, at most.
     label : str
@@ -85,6 +88,7 @@ class MetricBase:
     daily: ClassVar[bool] = False
     uses_draws: ClassVar[bool] = False
     absolute: ClassVar[bool] = False
+    upward: ClassVar[bool] = False
     resamples: ClassVar[int] = 1000
     label: ClassVar[str] = ""
 

@@ -18,7 +18,7 @@ from pipeline.metrics.groups import Group, Sampling, area_series, make_groups
 from pipeline.metrics.index_maps import index_maps
 from pipeline.metrics.kinds import YearScore, field_sums, pair_sums, score_fields, score_years
 from pipeline.metrics.maps import NEEDED, Maps, make_maps
-from pipeline.metrics.sums import BlockSums, Resampled, block_sums, score_series, score_sums
+from pipeline.metrics.sums import BlockSums, Resampled, block_sums, centred, score_series, score_sums
 from pipeline.metrics.tables import Comparison, Score
 from pipeline.registry import suggest
 from pipeline.seeding import derive_seed
@@ -172,7 +172,8 @@ class _Variable:
                     scores[name] = score_sums(name, part, group, setup.weights, setup.resamples)
                 elif name in field.terms:
                     scores[name] = score_fields(name, field, group, setup.resamples)
-            self.found[model].append({name: scores[name] for name in wanted})
+            moved = {name: centred(score) for name, score in scores.items() if METRICS.get(name).upward}
+            self.found[model].append({name: (scores | moved)[name] for name in wanted})
             years.append(of_years)
         maps = make_maps(case, sums[0], self.groups[0], self.reference)
         self.maps[model] = replace(maps, indices=index_maps(case, wanted, sums[0], years[0]))

@@ -25,6 +25,7 @@ class Size(MetricBase):
 
     better = "lower"
     absolute = True
+    upward = True
 
 
 @METRICS.register("bias_sdii")

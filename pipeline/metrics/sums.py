@@ -43,6 +43,21 @@ class Resampled:
     draws: np.ndarray
 
 
+def centred(score: Resampled) -> Resampled:
+    """Return a size with its bootstrap values moved to have it as mean, at least 0: their bias is taken off.
+
+    Efron and Tibshirani 1993, doi:10.1201/9780429246593, chapter 10: the bias of a resample is that of the sample.
+
+    Examples
+    --------
+    >>> centred(Resampled(np.array(1.0), np.array([1.5, 2.0, 2.5]))).draws.tolist()
+    [0.5, 1.0, 1.5]
+    """
+    known = np.isfinite(score.draws)
+    bias = score.draws[known].mean() - score.value if known.any() else 0.0
+    return Resampled(score.value, np.maximum(score.draws - bias, 0.0))
+
+
 def metrics_of_kind(names: Sequence[str], kind: type[MetricBase]) -> dict[str, Any]:
     """Return instances of those metrics that are of ``kind``, by name."""
     found = {name: METRICS.get(name)() for name in names}

@@ -27,6 +27,7 @@ class Wasserstein(SeriesMetric):
     """
 
     uses_draws = True
+    upward = True
     resamples = 50  # each costs as much as a rank score of all days and draws
     label = "Wasserstein distance"
 

@@ -77,7 +77,7 @@ def test_it_says_what_it_is(name):
     assert metric.better in {"lower", "higher", "closer"}
     assert metric.units in {"target", "1", "d", "%"}
     assert metric.quantity in {"any", "precipitation", "temperature"}
-    assert not metric.absolute or metric.better == "lower"
+    assert not metric.absolute or (metric.better == "lower" and metric.upward)
     assert metric.better != "closer" or metric.perfect is not None
     assert (metric.__doc__ or "").strip()
 
@@ -166,6 +166,8 @@ def test_equal_area_of_equal_cells_is_one_cell(name):
 def test_interval_holds_the_value_of_a_plain_case(name):
     row = _value(name, _case(name, missing=0.05))
     assert row.low <= row.high
+    if METRICS.get(name).upward:
+        assert 0.0 <= row.low <= row.value <= row.high
     assert np.isfinite([row.value, row.low, row.high]).all()
 
 

@@ -125,6 +125,8 @@ def test_stations_are_sent_to_quantile_mapping(nested):
 def test_ratios_want_a_zero(nested):
     samples = nested.samples(20, amounts=True)
     anomalies = replace(samples, schema=replace(samples.schema, target_affine=None))
-    with pytest.raises(ConfigError, match=r"bcsd: .*set prepare\.target\.anomaly: none for all targets, or kind: add"):
+    with pytest.raises(
+        ConfigError, match=r"bcsd: .*set prepare\.target\.anomaly: none for all targets, or correction: add"
+    ):
         fitted(anomalies)
-    assert fitted(anomalies, kind="additive").summary()["ratios"] == [False]
+    assert fitted(anomalies, correction="additive").summary()["ratios"] == [False]

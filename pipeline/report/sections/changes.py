@@ -137,7 +137,7 @@ def _maps(study: Study, data: xr.Dataset, variable: str, pair: tuple[str, str]) 
     if not present:
         return None
     grid, name = Grid.of(data), numbers.label(study.headline)
-    judged = [index for index in present if f"{variable}_{index}_change_truth" in data]
+    judged = [index for index in present if np.isfinite(_field(data, f"{variable}_{index}_change_truth")).any()]
     panels = _judged(data, variable, judged[0]) if judged else _predicted(data, variable, present[:_MOST_MAPS])
     pictures = tuple(
         maps.draw_map(
@@ -172,6 +172,9 @@ def _predicted(data: xr.Dataset, variable: str, indices: list[str]) -> list[tupl
 
 
 def _field(data: xr.Dataset, name: str) -> np.ndarray:
+    """Return a map as it is shown; empty where there is none."""
+    if name not in data:
+        return np.empty(0)
     factor, _ = shown_as(str(data[name].attrs.get("units", "")))
     return factor * np.asarray(data[name].values, float)
 

@@ -33,7 +33,8 @@ def build(study: Study) -> Section | None:
             main = split == study.split
             drawn = _figures(study, data, variable) if main else []
             # What draws are not is said once: below the spectra, or the tables where there are none.
-            note = "" if drawn or not main else _independent(study, study.models)
+            spectrum = data is not None and structure_words.spectrum(data, variable) is not None
+            note = "" if spectrum or not main else _independent(study, study.models)
             part = [*drawn, *_tables(study, variable, split, note)]
             sentence = structure_words.extremes(study, variable, data) if main else ""
             if not part:
@@ -106,7 +107,7 @@ def _pairs(study: Study, split: str) -> list[Block]:
             f"{_MARKS}"
         )
         table: Table | None = tables.skill_table(study, pair, split, metrics, slug("pair", pair, split), caption)
-        found += [table] if table else []
+        found += [Heading(f"{first} and {second} together, {split}"), table] if table else []
     return found
 
 

@@ -256,4 +256,4 @@ def test_maps_as_a_dataset(tmp_path):
     assert np.isnan(values.to_numpy()[~mask]).all()
     assert (values.dims, values.attrs["units"]) == (("lat", "lon"), "K")
     assert values.attrs["long_name"] == "predicted less true change of hottest day of the year: tasmax"
-    assert (read.attrs["from"], read.attrs["to"]) == ("past", "future")
+    assert (read.attrs["first"], read.attrs["second"]) == ("past", "future")

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import RunFolderError
+from pipeline.report import sentences
 from pipeline.report.load import load_run
 from pipeline.report.study import Sampling, study
 
@@ -65,7 +66,9 @@ def test_a_run_without_test_scores_is_told_by_its_validation(run):
 def test_a_run_without_scores_is_refused(run):
     scores = pd.read_csv(run / "scores.csv")
     scores[scores["metric"] != "rmse"].to_csv(run / "scores.csv", index=False)
-    with pytest.raises(RunFolderError, match=r"to hold the rmse of a test set \(group 'all'\), got the splits test, val"):
+    with pytest.raises(
+        RunFolderError, match=r"to hold the rmse of a test set \(group 'all'\), got the splits test, val"
+    ):
         study(load_run(run))
 
 

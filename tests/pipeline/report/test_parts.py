@@ -94,7 +94,15 @@ def test_rounding_leaves_no_minus_zero():
 
 @pytest.mark.parametrize(
     ("raw", "shown"),
-    [("K", "K"), ("m3 s-1", "m³ s⁻¹"), ("W m-2", "W m⁻²"), ("degC d-1", "°C d⁻¹"), ("%", "%"), ("kg kg-1", "kg kg⁻¹")],
+    [
+        ("K", "K"),
+        ("m3 s-1", "m³ s⁻¹"),
+        ("W m-2", "W m⁻²"),
+        ("degC d-1", "°C d⁻¹"),
+        ("%", "%"),
+        ("kg kg-1", "kg kg⁻¹"),
+        ("(mm d-1)2 km2", "(mm d⁻¹)² km²"),
+    ],
 )
 def test_units(raw, shown):
     assert numbers.units(raw) == shown
