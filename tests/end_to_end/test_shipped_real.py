@@ -1,0 +1,89 @@
+"""Every shipped experiment on real data runs from its YAML, with fewer epochs than it asks for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from flows.engine import Request, start
+from pipeline.prepare.coarsen import coarsen
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """Runs a shipped experiment with some values changed; returns its folder."""
+    mirror = os.environ.get("FINESCALE_DATA")
+    if not mirror:
+        pytest.skip("FINESCALE_DATA is not set: the files of the experiments are not here")
+    out = tmp_path_factory.mktemp("runs")
+
+    def run(name: str, *overrides: str) -> Path:
+        request = Request(name, overrides=overrides, data=Path(mirror), out=out, use_server=False)
+        return start(request).folder
+
+    return run
+
+
+def scores(folder: Path) -> pd.Series:
+    table = pd.read_csv(folder / "scores.csv")
+    return table[(table["split"] == "test") & (table["group"] == "all")].set_index(["model", "metric"])["value"]
+
+
+def test_constrained_fields_keep_the_coarse_field(ran):
+    folder = ran("hadcm3-sr", "training.epochs=3", "scores=[mae]", "explain=[]")
+    fine = xr.load_dataset(folder / "work/ingest/hadcm3-na.nc")[["tas"]]
+    for name in ("unet", "unet_additive", "unet_multiplicative", "unet_softmax"):
+        predicted = xr.load_dataset(folder / f"predictions/{name}.nc")[["tas"]]
+        known = fine.sel(time=predicted.time, lat=predicted.lat, lon=predicted.lon)
+        means, wanted = (coarsen(part, 4, name)[0]["tas"].values.astype(float) for part in (predicted, known))
+        gap = np.abs(means / wanted - 1).max()
+        assert (gap < 1e-5) == (name != "unet"), name
+    assert predicted.sizes == {"time": 10, "lat": 36, "lon": 48}
+    assert "report.html" in {path.name for path in folder.iterdir()}
+
+
+def test_precipitation_is_scored_as_precipitation(ran):
+    folder = ran(
+        "iberia-pr",
+        "models.unet.epochs=1",
+        "models.deepesd.epochs=6",
+        "models.noise_unet.epochs=1",
+        "models.noise_unet.draws=4",
+        "uncertainty.0.members=2",
+        "explain=[]",
+    )
+    found = scores(folder)
+    assert found["deepesd+deep_ensemble", "crps"] < found["climatology", "crps"]
+    assert found["analogs", "crps"] < found["climatology", "crps"]
+    for metric in ("bias_r01", "relative_bias_p98_wet", "bias_rx1day", "bias_cdd", "bias_cwd", "fss_r01", "brier_r01"):
+        assert np.isfinite(found["deepesd+deep_ensemble", metric]), metric
+    assert np.isfinite(found["quantile_mapping", "log_spectral_distance"])
+    assert "bias_txx" not in set(found.index.get_level_values("metric"))
+    with xr.open_dataset(folder / "predictions/deepesd.nc") as data:
+        assert data.attrs["family"] == "bernoulli_gamma"
+        assert float(data["pr_q05"].min()) == 0.0
+        assert float(data["pr"].min()) >= 0.0
+
+
+def test_stations_are_better_told_with_all_predictors_than_interpolated(ran):
+    folder = ran(
+        "iberia-stations",
+        "models.deepesd.epochs=10",
+        "models.convcnp.epochs=3",
+        "models.random_forest.trees=20",
+        "uncertainty.0.members=2",
+        "explain=[]",
+        "scores=[crps]",
+    )
+    errors = [xr.load_dataset(folder / f"diagnostics/{name}.nc")["tas_rmse"] for name in ("ridge", "interpolation")]
+    assert errors[0].dims == ("station",)
+    assert int((errors[0] < errors[1]).sum()) >= 10
+    found = scores(folder)
+    assert found["deepesd+deep_ensemble", "rmse"] < found["interpolation", "rmse"]
