@@ -114,12 +114,15 @@ def diagnose(
 def _part(case: Case, weights: np.ndarray, seed: int, purpose: str, number: int) -> _Part:
     valid = to_host(case.valid)
     members, ranks = _ranks(case, derive_seed(seed, f"ranks:{purpose}", number))
+    noise = generator(seed, f"pit:{purpose}", number).random(ranks.shape)
     if case.prediction.family == "members":
         # A step function's PIT, spread evenly over the step that the truth stands on.
-        noise = generator(seed, f"pit:{purpose}", number).random(ranks.shape)
         pit = (ranks + noise) / (members + 1)
     else:
-        pit = to_host(case.prediction.cdf(case.truth)).astype(float)
+        # The same for a point mass, such as a dry day: anywhere between less than the truth and at most it.
+        at_most = to_host(case.prediction.cdf(case.truth)).astype(float)
+        less = 1.0 - to_host(case.prediction.exceedance(case.truth)).astype(float)
+        pit = less + noise * (at_most - less)
     area = np.where(valid, weights, 0.0)
     difference = to_host(error(case))
     return _Part(

@@ -37,6 +37,20 @@ def test_everything_is_flat_where_the_distribution_is_true(family, make_case):
         np.testing.assert_allclose(found.spread, found.rmse, rtol=0.1)
 
 
+def test_a_true_chance_of_rain_is_flat_in_spite_of_its_dry_days():
+    """Two thirds of the truths are zero: where they stand within the dry days' share is drawn."""
+    rng, shape = np.random.default_rng(5), (3000, CELLS)
+    wet = rng.uniform(0.1, 0.6, shape)
+    truth = np.where(rng.random(shape) < wet, rng.gamma(0.8, 6.0, shape), 0.0)
+    parts = {"wet": wet, "shape": np.full(shape, 0.8), "scale": np.full(shape, 6.0)}
+    rain = Prediction("bernoulli_gamma", parts)
+    found = _diagnose(Case(rain, truth, rain))
+    assert (truth == 0).mean() > 0.6
+    for counts in (found.pit_count, found.rank_count):
+        assert scipy.stats.chisquare(counts).pvalue > 1e-3
+    np.testing.assert_allclose(found.observed, found.level, atol=0.02)
+
+
 def test_too_little_spread_shows_everywhere(make_case):
     case = make_case("normal", n=2000)
     narrow = Prediction("normal", {"mean": case.mean, "sd": 0.3 * case.prediction.parameters["sd"]})
