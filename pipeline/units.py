@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Literal
 
@@ -97,3 +98,24 @@ def converted(value: float, source: str, target: str) -> float:
     from pipeline.data.units import conversion
 
     return float(conversion(source, target)(value))
+
+
+def headline_metric(units: str, there: Collection[str]) -> str:
+    """Return the score that models of a variable are chosen and compared by: RMSE, or CRPS for precipitation.
+
+    Most days are dry and the mean of a forecast says little of them; two forecasts of the same mean, one of which
+    knows when it rains, have the same RMSE.
+
+    Parameters
+    ----------
+    units : str
+        Of the variable.
+    there : collection of str
+        Scores that all models have.
+
+    Examples
+    --------
+    >>> headline_metric("mm d-1", {"rmse", "crps"}), headline_metric("K", {"rmse", "crps"})
+    ('crps', 'rmse')
+    """
+    return "crps" if quantity(units) == "precipitation" and "crps" in there else "rmse"

@@ -20,6 +20,7 @@ from pipeline.metrics.tables import write_comparisons, write_scores
 from pipeline.prediction.serial import Forecast, from_dataset, read
 from pipeline.seeding import derive_seed
 from pipeline.stage import StageOutput
+from pipeline.units import headline_metric
 
 Cases = Mapping[str, Mapping[str, Case]]
 
@@ -108,13 +109,17 @@ def _evaluate(space: Workspace, split: str, cases: Cases, reference: str | None)
 
 
 def _best_baseline(space: Workspace, validation: Evaluation) -> str | None:
-    """Return the baseline with the least validation RMSE of the first target; None without baselines."""
+    """Return the baseline that did best on validation for the first target; None without baselines.
+
+    By its RMSE, or for precipitation by its CRPS, where that is scored.
+    """
     baselines = {name for name, model in space.plan.models.items() if "baseline" in model.type.traits}
-    variable = space.prepared.schema.targets[0]
+    schema = space.prepared.schema
+    metric = headline_metric(schema.target_units[0], space.plan.metrics)
     errors = {
         row.model: row.value
         for row in validation.scores
-        if (row.metric, row.group, row.variable) == ("rmse", "all", variable) and row.model in baselines
+        if (row.metric, row.group, row.variable) == (metric, "all", schema.targets[0]) and row.model in baselines
     }
     return min(errors, key=errors.__getitem__) if errors else None
 

@@ -12,7 +12,7 @@ import pandas as pd
 from pipeline.report import numbers
 from pipeline.report.metric_words import metric_words
 from pipeline.report.numbers import interval, label, listing, number, percent, plural, with_units
-from pipeline.report.study import FEW, METRIC, VALIDATION, Study
+from pipeline.report.study import FEW, VALIDATION, Study
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ def answer(study: Study) -> Answer:
     name = label(study.headline)
     place = _place(study)
     if study.reference is None:
-        own = study.score(study.headline, METRIC)
+        own = study.score(study.headline, study.metric)
         value = _value(own, study.unit) if own is not None else "no score"
         return Answer(
-            f"{name} predicts {study.variable} with an RMSE of {value}{place}; there is no baseline to compare "
+            f"{name} predicts {study.variable} with {_an(study)} of {value}{place}; there is no baseline to compare "
             "it with.",
             "alone",
         )
@@ -64,27 +64,35 @@ def answer(study: Study) -> Answer:
     if not gap.known:
         better = "lower" if gap.value < 0 else "higher"
         return Answer(
-            f"{name} has an RMSE {_amount(gap, study.unit)}{relative} {better} than the best baseline, {base}{place}; "
-            "no interval is known, so this may be chance.", "tie",
+            f"{name} has {_an(study)} {_amount(gap, study.unit)}{relative} {better} than the best baseline, "
+            f"{base}{place}; no interval is known, so this may be chance.", "tie",
         )  # fmt: skip
     if gap.high < 0:
         return Answer(
             f"{name} beats the best baseline, {base}, by {_amount(gap, study.unit)} "
-            f"RMSE{_bounds(gap)}{relative}{place}.",
+            f"{study.word()}{_bounds(gap)}{relative}{place}.",
             "win",
         )
     others = _winners(study)
     lead = f"{name} does not beat the best baseline, {base}" if others else f"No model beats the best baseline, {base}"
     subject = "it" if others else name if len(study.models) == 2 else f"the best of the others, {name},"
     if gap.low > 0:
-        text = f"{lead}: {subject} is worse by {_amount(gap, study.unit)} RMSE{_bounds(gap)}{relative}{place}."
+        text = (
+            f"{lead}: {subject} is worse by {_amount(gap, study.unit)} {study.word()}{_bounds(gap)}{relative}{place}."
+        )
         return Answer(text + _hindsight(others, study), "lose")
     amount = number(gap.value, numbers.decimals_for([gap.low, gap.high]), sign=True)
     text = (
-        f"{lead}: {subject} cannot be told from it, its RMSE differs by {with_units(amount, study.unit)} "
+        f"{lead}: {subject} cannot be told from it, its {study.word()} differs by {with_units(amount, study.unit)} "
         f"(95\u00a0% interval {interval(gap.low, gap.high)}){place}."
     )
     return Answer(text + _hindsight(others, study), "tie")
+
+
+def _an(study: Study, variable: str | None = None) -> str:
+    """Return ``an RMSE`` or ``a CRPS``."""
+    word = study.word(variable)
+    return f"{'an' if word == 'RMSE' else 'a'} {word}"
 
 
 def named_set(split: str) -> str:
@@ -98,7 +106,7 @@ def chosen(study: Study) -> str:
     """Say which split the two models of the verdict were chosen on."""
     who = "model and baseline were chosen" if study.rival else "the best baseline was chosen"
     if study.chosen_on == VALIDATION:
-        return f"{who.capitalize()} by {'their' if study.rival else 'its'} RMSE on the validation split."
+        return f"{who.capitalize()} by {'their' if study.rival else 'its'} {study.word()} on the validation split."
     return (
         f"There are no validation scores: {who} on {named_set(study.split)} itself, which flatters "
         f"{'the model' if study.rival else 'it'}."
@@ -134,16 +142,22 @@ def warnings(study: Study) -> tuple[str, ...]:
 
 def skill(study: Study, variable: str, split: str) -> str:
     """Say who has the lowest RMSE, and how many cannot be told from it."""
-    rows = study.scores(METRIC, variable=variable, split=split).dropna(subset=["value"]).sort_values("value")
+    rows = (
+        study.scores(study.metrics[variable], variable=variable, split=split)
+        .dropna(subset=["value"])
+        .sort_values("value")
+    )
     best = rows.iloc[0]
     first = f"On {named_set(split)}, {label(best['model'])} has "
     if len(rows) == 1:
-        return f"{first}an RMSE of {_value(best, str(best['units']))} for {variable}; it is the only model."
+        return (
+            f"{first}{_an(study, variable)} of {_value(best, str(best['units']))} for {variable}; it is the only model."
+        )
     ties = rows.iloc[1:][lambda rest: rest["low"] <= best["value"]]
     whose = listing(label(model) for model in ties["model"]) if len(ties) <= 3 else f"{len(ties)} others"
     close = f"; it lies inside the 95\u00a0% interval{'s' if len(ties) > 1 else ''} of {whose}" if len(ties) else ""
     return (
-        f"{first}the lowest RMSE for {variable} of {plural(len(rows), 'model')}, "
+        f"{first}the lowest {study.word(variable)} for {variable} of {plural(len(rows), 'model')}, "
         f"{_value(best, str(best['units']))}{close}."
     )
 
@@ -211,7 +225,7 @@ def difference(study: Study, model: str, reference: str | None = None) -> Differ
         if len(rows):
             found = Difference(*(float(rows.iloc[0][key]) for key in ("difference", "low", "high", "relative")))
             return found if one == model else found.turned
-    own, base = study.score(model, METRIC), study.score(reference, METRIC)
+    own, base = study.score(model, study.metric), study.score(reference, study.metric)
     if own is None or base is None:
         return None
     gap = float(own["value"]) - float(base["value"])
@@ -220,10 +234,10 @@ def difference(study: Study, model: str, reference: str | None = None) -> Differ
 
 def _best_of_baselines(study: Study) -> str:
     """Say how much better the best is than the next, where all models are baselines."""
-    own = study.score(study.headline, METRIC)
-    value = f", its RMSE {_value(own, study.unit)}" if own is not None else ""
+    own = study.score(study.headline, study.metric)
+    value = f", its {study.word()} {_value(own, study.unit)}" if own is not None else ""
     start = f"Only baselines were tried: {label(study.headline)} is the best of {len(study.models)}{value}"
-    ranked = study.scores(METRIC, split=study.chosen_on).sort_values("value", kind="stable")["model"]
+    ranked = study.scores(study.metric, split=study.chosen_on).sort_values("value", kind="stable")["model"]
     following = next(model for model in ranked if model in study.models and model != study.headline)
     gap = difference(study, study.headline, following)
     if gap is None:

@@ -15,8 +15,10 @@ import pandas as pd
 from pipeline.errors import RunFolderError
 from pipeline.report import numbers, palette
 from pipeline.report.load import Run
+from pipeline.units import headline_metric
 
 METRIC = "rmse"
+"""What models are chosen and compared by; precipitation by the CRPS, see :func:`headline_metric`."""
 VALIDATION = "validation"
 FEW = 30
 _TRIVIAL = frozenset({"climatology", "persistence", "interpolation"})
@@ -106,6 +108,8 @@ class Study:
     reference : str or None
         The best baseline; None where there is no other model to compare with. Where all models are
         baselines it is the headline itself, and the others are compared with it.
+    metrics : mapping of str to str
+        By which score models of each target are chosen and compared.
     chosen_on : str
         Split that both were chosen on.
     colours : mapping of str to str
@@ -124,6 +128,7 @@ class Study:
     baselines: frozenset[str]
     headline: str
     reference: str | None
+    metrics: Mapping[str, str]
     chosen_on: str
     colours: Mapping[str, str]
     sampling: Sampling | None
@@ -132,6 +137,15 @@ class Study:
     def variable(self) -> str:
         """The target the verdict is about."""
         return self.variables[0]
+
+    @property
+    def metric(self) -> str:
+        """By which score the verdict is given."""
+        return self.metrics[self.variable]
+
+    def word(self, variable: str | None = None) -> str:
+        """Return what the score of a target is called: ``RMSE`` or ``CRPS``."""
+        return self.metrics[variable or self.variable].upper()
 
     @property
     def rival(self) -> str | None:
@@ -178,7 +192,7 @@ class Study:
         return table[
             (table["split"] == self.split)
             & (table["variable"] == (variable or self.variable))
-            & (table["metric"] == METRIC)
+            & (table["metric"] == self.metrics[variable or self.variable])
             & (table["group"] == "all")
             & (table["reference"] == (reference or self.reference or ""))
             & table["difference"].notna()
@@ -217,23 +231,37 @@ def study(run: Run) -> Study:
     variables = tuple(dict.fromkeys(test["variable"]))
     models = tuple(dict.fromkeys(test["model"]))
     baselines = _baselines(run, models)
-    chosen_on, ranking = _ranking(overall, tests[0], variables[0], models)
+    units = {variable: _units(test, variable) for variable in variables}
+    metrics = {variable: headline_metric(units[variable], _scored(run, tests[0], variable)) for variable in variables}
+    own = run.scores[(run.scores["metric"] == metrics[variables[0]]) & (run.scores["group"] == "all")]
+    chosen_on, ranking = _ranking(own[own["value"].notna()], tests[0], variables[0], models)
     headline, reference = _choose(ranking, baselines, set(run.comparisons["reference"]))
     return Study(
         run=run,
         variables=variables,
-        units={variable: _units(test, variable) for variable in variables},
-        field_units=_field_units(run, headline, {variable: _units(test, variable) for variable in variables}),
+        units=units,
+        field_units=_field_units(run, headline, units),
         split=tests[0],
         splits=tuple(tests),
         models=models,
         baselines=baselines,
         headline=headline,
         reference=reference,
+        metrics=metrics,
         chosen_on=chosen_on,
         colours=palette.model_colours(models, baselines),
         sampling=_sampling(run, headline, tests[0]),
     )
+
+
+def _scored(run: Run, split: str, variable: str) -> frozenset[str]:
+    """Return the scores that every model has on validation, if there is one, and on a test set."""
+    rows = run.scores[
+        (run.scores["variable"] == variable) & (run.scores["group"] == "all") & run.scores["value"].notna()
+    ]
+    rows = rows[rows["split"].isin([split, VALIDATION])]
+    counts = rows.groupby("metric")["model"].agg(len)
+    return frozenset(counts[counts == counts.max()].index)
 
 
 def _baselines(run: Run, models: tuple[str, ...]) -> frozenset[str]:

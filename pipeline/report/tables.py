@@ -160,7 +160,11 @@ def skill_table(
     models = [model for model in study.models if model in set(scores["model"])]
     if not shown or not models:
         return None
-    ranked = study.scores(METRIC, variable=variable, split=split).drop_duplicates("model").set_index("model")["value"]
+    ranked = (
+        study.scores(study.metrics.get(variable, METRIC), variable=variable, split=split)
+        .drop_duplicates("model")
+        .set_index("model")["value"]
+    )
     models.sort(key=lambda model: ranked.get(model, float("inf")))
     columns, cells = [Column("Model", numeric=False)], {model: [_model_cell(study, model)] for model in models}
     for metric in shown:

@@ -13,7 +13,7 @@ from pipeline.report import numbers, palette, sentences, structure_words, tables
 from pipeline.report.figures import Picture, maps, spectra
 from pipeline.report.sections import Block, Figure, Heading, Section, Words, changes, slug
 from pipeline.report.sections.cell import kind
-from pipeline.report.study import METRIC, Study
+from pipeline.report.study import Study
 from pipeline.report.tables import Table
 
 _MARKS = "Small print: 95\u00a0% interval. Bold: best; \u2248: the best value lies inside this model's interval."
@@ -145,8 +145,10 @@ def _spectra(study: Study, data: xr.Dataset, variable: str) -> Figure | None:
 
 
 def _others(study: Study, variable: str) -> list[str]:
-    """Return the models to compare with: the best baseline, then by their RMSE where models were chosen."""
-    ranked = study.scores(METRIC, variable=variable, split=study.chosen_on).sort_values("value", kind="stable")["model"]
+    """Return the models to compare with: the best baseline, then by their score where models were chosen."""
+    ranked = study.scores(study.metrics[variable], variable=variable, split=study.chosen_on).sort_values(
+        "value", kind="stable"
+    )["model"]
     order = [model for model in (study.reference, *ranked, *study.models) if model in study.models]
     return [model for model in dict.fromkeys(order) if model != study.headline]
 

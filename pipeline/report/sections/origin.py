@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.report import data_facts, numbers, sentences, tables
 from pipeline.report.sections import Block, Code, Heading, Section
-from pipeline.report.study import METRIC, Study
+from pipeline.report.study import Study
 
 
 def build(study: Study) -> Section:
@@ -164,7 +164,7 @@ def _model_card(study: Study) -> list[tuple[str, Any]]:
         f"{source.get('dataset')} ({', '.join(source['variables']) if source.get('variables') else 'all variables'})"
         for source in data.get("predictors") or ()
     ]
-    own = study.score(study.headline, METRIC)
+    own = study.score(study.headline, study.metric)
     card: list[tuple[str, Any]] = [
         ("Model", study.headline),
         ("Kind", entry.get("kind") or numbers.MISSING),
@@ -179,6 +179,8 @@ def _model_card(study: Study) -> list[tuple[str, Any]]:
         ("Result", sentences.answer(study).text),
     ]
     if own is not None:
-        card.append((f"RMSE on {study.split}", numbers.with_units(numbers.number(float(own["value"])), study.unit)))
+        card.append(
+            (f"{study.word()} on {study.split}", numbers.with_units(numbers.number(float(own["value"])), study.unit))
+        )
     card.append(("Fit for", "the region, season, grid and inputs named above; see Limits for what was not tested"))
     return card

@@ -9,7 +9,7 @@ import pandas as pd
 from pipeline.report import numbers, sentences, tables
 from pipeline.report.figures import bars
 from pipeline.report.sections import Block, Figure, Heading, Section, Words, slug
-from pipeline.report.study import METRIC, Study
+from pipeline.report.study import Study
 
 _SEASONS = ("DJF", "MAM", "JJA", "SON")
 
@@ -20,7 +20,7 @@ def build(study: Study) -> Section:
     several = len(study.splits) * len(study.variables) > 1
     for split in study.splits:
         for variable in study.variables:
-            if not len(study.scores(METRIC, variable=variable, split=split)):
+            if not len(study.scores(study.metrics[variable], variable=variable, split=split)):
                 continue
             if several:
                 blocks.append(Heading(f"{variable}, {split}"))
@@ -59,21 +59,21 @@ def _differences(study: Study, variable: str) -> list[Block]:
     ]
     better = int((table["high"] < 0).sum())
     finding = (
-        f"{better} of {numbers.plural(len(table), 'model')} {'has' if better == 1 else 'have'} a lower RMSE than "
-        f"{numbers.label(study.reference or '')}, with the whole interval below zero."
+        f"{better} of {numbers.plural(len(table), 'model')} {'has' if better == 1 else 'have'} a lower "
+        f"{study.word(variable)} than {numbers.label(study.reference or '')}, with the whole interval below zero."
     )
-    axis = f"difference of the {sentences.score_axis(METRIC, study.units[variable])}"
+    axis = f"difference of the {sentences.score_axis(study.metrics[variable], study.units[variable])}"
     shown = bars.shortened(rows, (study.headline,), 30)
     chart = bars.dots(shown, axis, finding, "", width=640, ends=("\u2190 better", "worse \u2192"))
     caption = (
-        f"RMSE of each model less that of the best baseline, {numbers.label(study.reference or '')}, for {variable} "
-        f"on {study.split}, paired day by day, with 95\u00a0% interval. {finding}"
+        f"{study.word(variable)} of each model less that of the best baseline, {numbers.label(study.reference or '')}, "
+        f"for {variable} on {study.split}, paired day by day, with 95\u00a0% interval. {finding}"
     )
     return [Figure(slug("difference", variable), (chart,), caption)]
 
 
 def _groups(study: Study, variable: str, split: str) -> list[Block]:
-    scores = study.scores(METRIC, variable=variable, split=split, group=None)
+    scores = study.scores(study.metrics[variable], variable=variable, split=split, group=None)
     scores = scores[scores["value"].notna() & scores["group"].str.fullmatch(r"[^=;]+=[^=;]+")]
     blocks: list[Block] = []
     for key, rows in scores.groupby(scores["group"].map(group_key), sort=True):
@@ -120,9 +120,12 @@ def _multiples(study: Study, variable: str, split: str, key: str, groups: list[s
             for m in order
             if m in kept and m in table.index
         ]
-    pictures = bars.multiples(panels, sentences.score_axis(METRIC, study.units[variable]), f"RMSE by {key}")
+    pictures = bars.multiples(
+        panels, sentences.score_axis(study.metrics[variable], study.units[variable]), f"{study.word(variable)} by {key}"
+    )
     hidden = f" The {len(kept)} best of {len(order)} models." if len(kept) < len(order) else ""
-    caption = f"RMSE of {variable} on {split} by {key}, with 95\u00a0% interval; same scale in all panels.{hidden}"
+    what = f"{study.word(variable)} of {variable} on {split} by {key}"
+    caption = f"{what}, with 95\u00a0% interval; same scale in all panels.{hidden}"
     return Figure(slug("by", key, variable, split), tuple(pictures), caption)
 
 

@@ -12,7 +12,7 @@ from pipeline.report import error_bars, numbers, sentences
 from pipeline.report.figures import Picture, bars, maps, trust
 from pipeline.report.sections import curves
 from pipeline.report.sections.cell import kind
-from pipeline.report.study import METRIC, VALIDATION, Study
+from pipeline.report.study import VALIDATION, Study
 
 _HIGH = 292
 
@@ -53,7 +53,7 @@ def build(study: Study) -> Verdict:
 
 
 def _bars(study: Study) -> Picture:
-    table = study.scores(METRIC).dropna(subset=["value"]).sort_values("value").drop_duplicates("model")
+    table = study.scores(study.metric).dropna(subset=["value"]).sort_values("value").drop_duplicates("model")
     rows = [
         bars.Row(
             r.model,
@@ -67,17 +67,16 @@ def _bars(study: Study) -> Picture:
     ]
     kept = bars.shortened(rows, tuple(model for model in (study.headline, study.reference) if model), 8)
     best, hidden = rows[0], len(rows) - len(kept)
-    finding = (
-        f"{numbers.label(best.name)} has the lowest RMSE, {numbers.with_units(numbers.number(best.value), study.unit)}"
-    )
+    value = numbers.with_units(numbers.number(best.value), study.unit)
+    finding = f"{numbers.label(best.name)} has the lowest {study.word()}, {value}"
     against = (
         f"; the best baseline, {numbers.label(study.reference)}, is marked by the dashed line"
         if study.reference
         else ""
     )
-    title = "RMSE" if not hidden else f"RMSE, {len(kept)} of {len(rows)} models"
+    title = study.word() if not hidden else f"{study.word()}, {len(kept)} of {len(rows)} models"
     return bars.skill_bars(
-        kept, sentences.score_axis(METRIC, study.unit), f"{finding}{against}.", title, width=344, height=_HIGH
+        kept, sentences.score_axis(study.metric, study.unit), f"{finding}{against}.", title, width=344, height=_HIGH
     )
 
 
