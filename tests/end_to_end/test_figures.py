@@ -87,6 +87,7 @@ def test_the_report_of_iberia_stands_alone(iberia):
 
 
 @pytest.mark.real
+@pytest.mark.slow  # a time, which a machine that is busy with other tests does not keep
 def test_most_of_the_time_goes_into_fitting_or_is_short(iberia):
     """Reading, preparing, predicting, scoring, explaining and reporting: under 90 s on two cores."""
     rest = sum(StageRecord.read(iberia, name).seconds for name in STAGES if name != "fit")
