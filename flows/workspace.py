@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -14,11 +15,12 @@ from flows.plan import Plan, make_plan
 from pipeline.backend import Backend, get_backend
 from pipeline.errors import RunFolderError
 from pipeline.model import Context, Model
+from pipeline.prediction import Prediction
 from pipeline.prediction.serial import Variable
 from pipeline.prepare.prepared import Prepared
 from pipeline.progress import Progress, silent
 from pipeline.run_folder import RunFolder
-from pipeline.samples import Schema
+from pipeline.samples import Samples, Schema
 from pipeline.uncertainty import UncertaintyMethod
 
 log = logging.getLogger(__name__)
@@ -136,6 +138,15 @@ class Workspace:
         planned = next(method for method in self.plan.methods if method.name == name)
         folder = self.run / f"models/{name}"
         return planned.build().load(folder, lambda count: self.members(planned.base, count), self.context(name))
+
+    def predictor(self, name: str) -> Callable[[Samples], Prediction]:
+        """Return a fitted model or method as a function from samples to their prediction, loaded once."""
+        if name in self.plan.models:
+            model, context = self.model(name), self.context(name)
+            return lambda samples: model.predict(samples, context)
+        base = next(method.base for method in self.plan.methods if method.name == name)
+        method, of_base = self.method(name), self.context(base)
+        return lambda samples: method.predict(samples, of_base)
 
     def predictors(self) -> tuple[str, ...]:
         """Return the models and methods that were fitted, in the experiment's order."""

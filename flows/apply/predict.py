@@ -75,13 +75,13 @@ def apply(bundle: Bundle, request: Request) -> Applied:
         chosen = _within(inputs.time, request.span)
         asked = chosen[1] - chosen[0]
         size = request.block or _block_size(bundle, inputs)
-        counted = _Counted()
+        counted, predictor = _Counted(), space.predictor(bundle.name)
         blocks = list(spans(asked, size))
         with space.progress(f"predict with {bundle.name}", len(blocks)) as bar:
 
             def told() -> Iterator[Forecast]:
                 for first, last in blocks:
-                    forecast = _block(bundle, inputs, chosen[0] + first, chosen[0] + last, chosen[0], request)
+                    forecast = _block(bundle, predictor, inputs, (chosen[0] + first, chosen[0] + last), request)
                     if forecast is not None:
                         counted.add(forecast)
                         yield forecast
@@ -106,11 +106,17 @@ class _Counted:
         self.times += len(forecast.time)
 
 
-def _block(bundle: Bundle, inputs: Inputs, first: int, last: int, start: int, request: Request) -> Forecast | None:
-    """Return the forecasts of the dates from ``first`` to ``last``; None where none of them is complete."""
-    recipe = bundle.recipe
-    # The dates before, which lags reach back to; they are predicted by the block that they belong to.
-    before = max(start, first - max(recipe.encoder.lags))
+def _block(
+    bundle: Bundle,
+    predictor: Callable[[Samples], Prediction],
+    inputs: Inputs,
+    span: tuple[int, int],
+    request: Request,
+) -> Forecast | None:
+    """Return the forecasts of the dates of ``span``; None where none of them is complete."""
+    recipe, (first, last) = bundle.recipe, span
+    # The dates before, which lags reach back to, of this period or not; they are predicted elsewhere or not at all.
+    before = max(0, first - max(recipe.encoder.lags))
     try:
         samples = recipe.encode(inputs.read(before, last), inputs.forcings, name=SPLIT)
     except SplitError:
@@ -119,20 +125,10 @@ def _block(bundle: Bundle, inputs: Inputs, first: int, last: int, start: int, re
     if not own.size:
         return None
     samples = samples.take(own)
-    prediction = recipe.to_units(_predictor(bundle)(samples), samples)
+    prediction = recipe.to_units(predictor(samples), samples)
     if request.members is not None:
         prediction = _drawn(prediction, request.members, bundle.space.plan.experiment.seed, first)
-    return Forecast(SPLIT, samples.time, prediction.map(bundle.space.backend.to_host), None)
-
-
-def _predictor(bundle: Bundle) -> Callable[[Samples], Prediction]:
-    space, name = bundle.space, bundle.name
-    if name in space.plan.models:
-        model, context = space.model(name), space.context(name)
-        return lambda samples: model.predict(samples, context)
-    base = next(method.base for method in space.plan.methods if method.name == name)
-    method, of_base = space.method(name), space.context(base)
-    return lambda samples: method.predict(samples, of_base)
+    return Forecast(SPLIT, samples.time, prediction, None)
 
 
 def _drawn(prediction: Prediction, count: int, seed: int, first: int) -> Prediction:

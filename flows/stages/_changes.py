@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from flows.workspace import Workspace
@@ -14,7 +14,7 @@ from pipeline.metrics.tables import write_changes
 Cases = Mapping[str, Mapping[str, Case]]
 
 
-def changes(space: Workspace, cases_of: Callable[[Workspace, str], Cases]) -> list[Path]:
+def changes(space: Workspace, cases_of: Callable[[Workspace, str, Sequence[str]], Cases]) -> list[Path]:
     """Write the changes that the experiment asks for; return what was written, nothing where it asks for none.
 
     Parameters
@@ -22,7 +22,7 @@ def changes(space: Workspace, cases_of: Callable[[Workspace, str], Cases]) -> li
     space : Workspace
         The run.
     cases_of : callable
-        Returns every model's case of every variable on a test set, with or without truth.
+        Returns the case of every variable of the models asked for on a test set, with or without truth.
     """
     asked = space.plan.experiment.changes
     if not asked:
@@ -32,12 +32,12 @@ def changes(space: Workspace, cases_of: Callable[[Workspace, str], Cases]) -> li
     rows: list[tuple[str, str, ChangeRow]] = []
     with space.progress("changes", len(asked)) as bar:
         for number, change in enumerate(asked):
-            first, second = (cases_of(space, name) for name in (change.first, change.second))
-            for model, by_variable in first.items():
+            for model in space.predictors():  # one in memory at a time: two periods of many members are large
+                first, second = (cases_of(space, name, (model,))[model] for name in (change.first, change.second))
                 found: dict[str, Changes] = {}
-                for variable, case in by_variable.items():
+                for variable, case in first.items():
                     found[variable] = change_signals(
-                        case, second[model][variable], model=model, variable=variable, weights=weights,
+                        case, second[variable], model=model, variable=variable, weights=weights,
                         seed=space.plan.experiment.seed,
                     )  # fmt: skip
                     rows += [(change.first, change.second, row) for row in found[variable].rows]

@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterator
 
 from flows.workspace import Workspace, target_variables
 from pipeline.files import write_atomic
-from pipeline.model import Context
 from pipeline.prediction import Prediction
 from pipeline.prediction.serial import Forecast, write_forecasts
 from pipeline.samples import Samples
 from pipeline.stage import StageOutput
-
-
-class Predictor(Protocol):
-    """A fitted model or a fitted uncertainty method: both answer alike."""
-
-    def predict(self, inputs: Samples, context: Context) -> Prediction:
-        """Return the prediction for every sample."""
 
 
 def predict(space: Workspace) -> StageOutput:
@@ -28,24 +19,19 @@ def predict(space: Workspace) -> StageOutput:
     seconds = {}
     with space.progress("predict", len(names)) as bar:
         for name in names:
-            predictor: Predictor
-            if name in space.plan.models:
-                predictor, context = space.model(name), space.context(name)
-            else:
-                base = next(method.base for method in space.plan.methods if method.name == name)
-                predictor, context = space.method(name), space.context(base)
+            predictor = space.predictor(name)
             clock = time.perf_counter()
             for folder, splits in (("work/validation", ("validation",)), ("predictions", space.tests)):
-                _write(space, name, folder, (_forecast(space, predictor, context, split) for split in splits))
+                _write(space, name, folder, (_forecast(space, predictor, split) for split in splits))
             seconds[name] = round(time.perf_counter() - clock, 3)
             bar.advance(note=name)
     return StageOutput((space.run / "predictions", space.run / "work/validation"), {"seconds": seconds})
 
 
-def _forecast(space: Workspace, predictor: Predictor, context: Context, split: str) -> Forecast:
+def _forecast(space: Workspace, predictor: Callable[[Samples], Prediction], split: str) -> Forecast:
     """Return what a predictor says about one split, in units, on the device."""
     samples = space.prepared.samples(split)
-    prediction = space.prepared.to_units(predictor.predict(samples, context), samples)
+    prediction = space.prepared.to_units(predictor(samples), samples)
     return Forecast(split, samples.time, prediction, space.prepared.truth(split))
 
 

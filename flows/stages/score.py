@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -58,28 +58,43 @@ def score(space: Workspace) -> StageOutput:
     return StageOutput(tuple(outputs), summary)
 
 
-def cases_of(space: Workspace, split: str) -> dict[str, dict[str, Case]]:
-    """Return every model's predictions of one split beside the truth, on the device, cells of the mask in one row."""
+def cases_of(space: Workspace, split: str, models: Sequence[str] | None = None) -> dict[str, dict[str, Case]]:
+    """Return predictions of one split beside the truth, on the device, cells of the mask in one row.
+
+    Parameters
+    ----------
+    space : Workspace
+        The run.
+    split : str
+        ``validation`` or a test set; without truth all of it is NaN.
+    models : sequence of str, optional
+        All that were fitted by default.
+    """
     schema, backend = space.prepared.schema, space.backend
     climatology = space.prepared.climatology(space.prepared.samples(split)).map(backend.to_host)
 
     def rows(field: np.ndarray, target: int) -> Any:
         return backend.asarray(field[..., target, :, :][..., schema.mask])
 
+    truth = space.prepared.truth(split)
+    if truth is None:
+        truth = np.full(climatology.mean().shape, np.nan, np.float32)
+    place = Place(schema.target_grid, schema.mask)
+    # Once for all models: each is a copy to the device.
+    known = [
+        (rows(truth, target), climatology.map(partial(rows, target=target))) for target in range(len(schema.targets))
+    ]
+
     cases = {}
-    for name in space.predictors():
+    for name in space.predictors() if models is None else models:
         forecast = _forecast(space, name, split)
-        truth = forecast.truth
-        if truth is None:
-            truth = np.full(climatology.mean().shape, np.nan, np.float32)
         cases[name] = {
             variable: Case(
                 forecast.prediction.map(partial(rows, target=target)),
-                rows(np.asarray(truth), target),
-                climatology.map(partial(rows, target=target)),
+                *known[target],
                 units=schema.target_units[target],
                 time=forecast.time,
-                place=Place(schema.target_grid, schema.mask),
+                place=place,
                 # Those of the scores: a spectrum that is drawn is of the days that were scored.
                 seed=derive_seed(space.plan.experiment.seed, f"draws:{variable}"),
             )

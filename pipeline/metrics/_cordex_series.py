@@ -10,6 +10,8 @@ import xarray as xr
 
 from pipeline.data.units import conversion
 from pipeline.errors import ConfigError, DataError
+from pipeline.metrics.years import Years
+from pipeline.metrics.years import longest_spell as years_longest_spell
 from pipeline.prepare.dates import DAY, components, microseconds
 
 SEASONS = {"DJF": (12, 1, 2), "MAM": (3, 4, 5), "JJA": (6, 7, 8), "SON": (9, 10, 11)}
@@ -87,19 +89,11 @@ def longest_spell(series: Series, condition: np.ndarray) -> np.ndarray:
 
     A run ends with its year or season and where a day is missing.
     """
-    first = np.zeros(len(condition), bool)
-    first[series.starts] = True
-    goes_on = series.follows & ~first
-    run = np.zeros(condition.shape[1], np.int32)
-    best = np.zeros((len(series.starts), condition.shape[1]), np.int32)
-    year = np.cumsum(first) - 1
-    for day, fulfilled in enumerate(condition):  # over days: each step is one pass over all cells
-        if not goes_on[day]:
-            run[:] = 0
-        run += 1
-        run *= fulfilled
-        np.maximum(best[year[day]], run, out=best[year[day]])
-    return mean_of_years(series, best[series.whole].astype(float))
+    begins = ~series.follows
+    begins[series.starts] = True
+    ends = np.append(series.starts[1:], len(condition))
+    years = Years(np.arange(len(ends)), np.stack([series.starts, ends], axis=1), begins)
+    return mean_of_years(series, years_longest_spell(condition, years)[series.whole].astype(float))
 
 
 def mean_of_years(series: Series, yearly: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from pipeline.metrics.bootstrap import resample
 from pipeline.metrics.groups import Group
 from pipeline.metrics.indices import INDICES, mean_of_years, yearly
 from pipeline.metrics.pooling import area_mean
-from pipeline.metrics.sums import BlockSums, Resampled, chunks, metrics_of_kind
+from pipeline.metrics.sums import BlockSums, Resampled, adder, chunks, clean, joined, metrics_of_kind
 from pipeline.metrics.years import Years, whole, years_of
 
 
@@ -137,22 +137,13 @@ def score_fields(name: str, sums: BlockSums, group: Group, resamples: int) -> Re
 def pair_sums(first: Case, second: Case, names: Sequence[str], groups: Sequence[Group]) -> list[BlockSums]:
     """Return the sums of all :class:`PairMetric` among ``names``, over times at which both variables have truth."""
     metrics: Mapping[str, PairMetric] = metrics_of_kind(names, PairMetric)
-    xp = array_namespace(first.truth)
-    valid = first.valid & second.valid
-    count = xp.astype(valid, xp.float64)
-
-    def clean(term: Array) -> Array:
-        values = xp.astype(term, xp.float64)
-        return xp.where(valid, values, xp.zeros_like(values))
-
-    terms = {name: tuple(clean(term) for term in metric.terms(first, second)) for name, metric in metrics.items()}
-    found = []
-    for group in groups:
-        device = array_api_compat.device(count)
-        rows = [xp.asarray(group.index[a:b], device=device) for a, b in group.blocks.edges]
-
-        def add(term: Array, rows: list[Array] = rows) -> Array:
-            return xp.stack([xp.sum(xp.take(term, row, axis=0), axis=0) for row in rows])
-
-        found.append(BlockSums(add(count), {name: tuple(map(add, parts)) for name, parts in terms.items()}))
-    return found
+    collected: list[list[tuple[Array, dict[str, tuple[Array, ...]]]]] = [[] for _ in groups]
+    for cells in chunks(first):
+        one, other = first.select(cells, -1), second.select(cells, -1)
+        xp, valid = array_namespace(one.truth), one.valid & other.valid
+        terms = {name: [clean(term, valid) for term in metric.terms(one, other)] for name, metric in metrics.items()}
+        for found, group in zip(collected, groups, strict=True):
+            add = adder(group, one.truth)
+            sums = {name: tuple(add(term) for term in parts) for name, parts in terms.items()}
+            found.append((add(xp.astype(valid, xp.float64)), sums))
+    return [joined(found, metrics) for found in collected]

@@ -83,21 +83,24 @@ def block_sums(case: Case, names: Sequence[str], groups: Sequence[Group]) -> lis
         part = case.select(cells, -1)
         xp = array_namespace(part.truth)
         count = xp.astype(part.valid, xp.float64)
-        terms = {name: tuple(_clean(part, term) for term in metric.terms(part)) for name, metric in metrics.items()}
+        terms = {
+            name: tuple(clean(term, part.valid) for term in metric.terms(part)) for name, metric in metrics.items()
+        }
         for found, group in zip(collected, groups, strict=True):
-            add = _adder(group, part.truth)
+            add = adder(group, part.truth)
             sums = {name: tuple(add(term) for term in parts) for name, parts in terms.items()}
             found.append((add(count), sums))
-    return [_joined(found, metrics) for found in collected]
+    return [joined(found, metrics) for found in collected]
 
 
-def _clean(case: Case, term: Array) -> Array:
+def clean(term: Array, valid: Array) -> Array:
+    """Return a term in float64, zero where it does not count."""
     xp = array_namespace(term)
     wide = xp.astype(term, xp.float64)
-    return xp.where(case.valid, wide, xp.zeros_like(wide))
+    return xp.where(valid, wide, xp.zeros_like(wide))
 
 
-def _adder(group: Group, like: Array) -> Callable[[Array], Array]:
+def adder(group: Group, like: Array) -> Callable[[Array], Array]:
     """Return a function from (time, cell) to sums over the blocks of a group, (block, cell)."""
     xp, device = array_namespace(like), array_api_compat.device(like)
     rows = [xp.asarray(group.index[start:stop], device=device) for start, stop in group.blocks.edges]
@@ -108,7 +111,8 @@ def _adder(group: Group, like: Array) -> Callable[[Array], Array]:
     return add
 
 
-def _joined(found: list[tuple[Array, dict[str, tuple[Array, ...]]]], names: Mapping[str, Any]) -> BlockSums:
+def joined(found: list[tuple[Array, dict[str, tuple[Array, ...]]]], names: Mapping[str, Any]) -> BlockSums:
+    """Return the sums of all cells from count and terms of parts of them."""
     xp = array_namespace(found[0][0])
     terms = {
         name: tuple(
