@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,7 +19,7 @@ from flows.workspace import Workspace
 from pipeline.backend import Backend
 from pipeline.data import READERS
 from pipeline.data.blocks import Blocks
-from pipeline.data.catalog import Entry, make_entry
+from pipeline.data.catalog import Entry, Variable, make_entry
 from pipeline.data.describe import files_of, format_of
 from pipeline.data.load import load
 from pipeline.errors import ConfigError, DataError
@@ -72,10 +72,8 @@ class Inputs:
             opened = []
             for source in sources:
                 paths = [path for word in given[source.dataset] for path in files_of(word)]
-                entry = entry_for(entries[source.dataset], paths, source.variables, space.backend)
-                opened.append(
-                    (source, closing.enter_context(Blocks.open(entry, paths, space.backend, source.variables)))
-                )
+                blocks = open_as(entries[source.dataset], paths, source.variables, space.backend)
+                opened.append((source, closing.enter_context(blocks)))
             dates = [(source.dataset, xr.Dataset(coords={"time": blocks.time})) for source, blocks in opened]
             time, steps = shared_dates(dates)
             forcings = tuple(_series(space, source, entries, given.get(source.dataset)) for source in data.forcings)
@@ -111,8 +109,7 @@ def _series(space: Workspace, source: Source, entries: Mapping[str, Entry], word
         opened = open_sources(Path(settings["catalog"]), data, below)
         return load(entries[source.dataset], opened.catalog, opened.places, space.backend, source.variables).data
     paths = [path for word in words for path in files_of(word)]
-    entry = entry_for(entries[source.dataset], paths, source.variables, space.backend)
-    with Blocks.open(entry, paths, space.backend, source.variables) as blocks:
+    with open_as(entries[source.dataset], paths, source.variables, space.backend) as blocks:
         return blocks.read(np.arange(len(blocks.time)))
 
 
@@ -123,8 +120,8 @@ def entries_of(space: Workspace) -> Mapping[str, Entry]:
     return {name: make_entry(name, raw, where) for name, raw in settings["entries"].items()}
 
 
-def entry_for(entry: Entry, paths: Sequence[Path], variables: Sequence[str] | None, backend: Backend) -> Entry:
-    """Return ``entry`` for other files, which may be of another format and call variables by their plain names.
+def open_as(entry: Entry, paths: Sequence[Path], variables: Sequence[str] | None, backend: Backend) -> Blocks:
+    """Open other files as ``entry``; they may be of another format and call variables by their plain names.
 
     Raises
     ------
@@ -133,24 +130,41 @@ def entry_for(entry: Entry, paths: Sequence[Path], variables: Sequence[str] | No
     """
     format_ = format_of(paths[0])
     options = entry.options if format_ == entry.format else {}
-    probe = entry.model_copy(update={"format": format_, "options": options, "files": []})
-    probe._name = entry.name
-    with READERS.get(format_)().read(probe, tuple(paths), backend) as raw:
-        there = {str(name) for name in raw.variables}
+    probe = _changed(entry, format=format_, options=options, files=[])
+    reader = READERS.get(format_)()
+    raw = reader.read(probe, tuple(paths), backend)
+    try:
+        specs = _specs(probe, {str(name) for name in raw.variables}, variables, paths[0])
+        if specs == {name: entry.variables[name] for name in specs}:
+            return Blocks.of(raw, probe, variables)
+    except DataError:
+        raw.close()
+        raise
+    # What a reader does may depend on names and units, as of a table's columns: once more with those of the files.
+    raw.close()
+    return Blocks.open(_changed(probe, variables=specs), paths, backend, variables)
+
+
+def _specs(entry: Entry, there: Set[str], variables: Sequence[str] | None, path: Path) -> dict[str, Variable]:
+    """Return the variables asked for as the file has them: by the entry's name for them, or by ours."""
     specs = {}
     for name in variables or entry.variables:
         spec = entry.variables[name]
         if (spec.source or name) not in there:
             if name not in there:
-                near = suggest(name, there)
                 raise DataError(
-                    f"{entry.name}: expected the variable {spec.source or name!r}, or {name!r}, in {paths[0]}.{near} "
-                    f"Known: {', '.join(sorted(there))}."
+                    f"{entry.name}: expected the variable {spec.source or name!r}, or {name!r}, in {path}."
+                    f"{suggest(name, there)} Known: {', '.join(sorted(there))}."
                 )
             # The user's own file: by our name, with the units that it says.
             spec = spec.model_copy(update={"source": None, "source_units": None, "select": {}, "missing": []})
         specs[name] = spec
-    made = probe.model_copy(update={"variables": specs})
+    return specs
+
+
+def _changed(entry: Entry, **update: Any) -> Entry:
+    """Return a copy of ``entry`` of the same name."""
+    made = entry.model_copy(update=update)
     made._name = entry.name
     return made
 

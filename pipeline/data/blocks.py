@@ -66,15 +66,26 @@ class Blocks:
         DataError
             If a file cannot be read, or its times are missing or not in order.
         """
-        names = tuple(entry.variables) if variables is None else tuple(variables)
         raw = READERS.get(entry.format)().read(entry, tuple(files), backend)
         try:
-            before = tuple(raw.attrs.get("repairs", ()))
-            data, mended = decode_times(drop_bounds(raw).assign_attrs(repairs=()), entry.name)
-            return cls(entry.name, _times(data, entry.name), (*before, *mended), entry, data, names, raw)
+            return cls.of(raw, entry, variables)
         except DataError:
             raw.close()
             raise
+
+    @classmethod
+    def of(cls, raw: xr.Dataset, entry: Entry, variables: Sequence[str] | None = None) -> Self:
+        """Return the blocks of what a reader has opened, which they close.
+
+        Raises
+        ------
+        DataError
+            If its times are missing or not in order; it stays open then.
+        """
+        names = tuple(entry.variables) if variables is None else tuple(variables)
+        before = tuple(raw.attrs.get("repairs", ()))
+        data, mended = decode_times(drop_bounds(raw).assign_attrs(repairs=()), entry.name)
+        return cls(entry.name, _times(data, entry.name), (*before, *mended), entry, data, names, raw)
 
     def read(self, steps: np.ndarray) -> xr.Dataset:
         """Return the regular dataset at ``steps``, ascending positions along :attr:`time`.

@@ -64,9 +64,10 @@ def draft_entry(path: str | Path | Sequence[str | Path], name: str, backend: Bac
     paths = [hit for word in words for hit in _hits(word)]
     backend = backend or get_backend("cpu")
     run = one_run(paths)
-    draft = _look(paths, name, backend)
-    files = [_file(word) for word in words]
-    kept, refused = _loadable(draft, name, files, paths, backend)
+    draft, data = _look(paths, name, backend)
+    with data:
+        files = [_file(word) for word in words]
+        kept, refused = _loadable(draft, data, name, files, paths, backend)
     entry: dict[str, Any] = {"description": run[1]} if run else {}
     entry |= {"format": draft.format}
     entry |= {"options": draft.options} if draft.options else {}
@@ -134,8 +135,8 @@ def _file(word: str | Path) -> dict[str, str]:
     return {"path": glob.escape(text) if Path(word).exists() else text}
 
 
-def _look(paths: list[Path], name: str, backend: Backend) -> _Draft:
-    """Open the files and list the variables with their units."""
+def _look(paths: list[Path], name: str, backend: Backend) -> tuple[_Draft, xr.Dataset]:
+    """Open the files and list the variables with their units; return the files as well, open."""
     draft = _Draft(format_of(paths[0]))
     reader = READERS.get(draft.format)()
     if isinstance(reader, TableReader):
@@ -145,14 +146,13 @@ def _look(paths: list[Path], name: str, backend: Backend) -> _Draft:
             draft.sources |= {_identifier(column): Source(column, None, None) for column in marked}
     probe = make_entry(name, {"format": draft.format, "options": draft.options, "files": [{"path": "x"}],
                                  "variables": {"probe": {"units": "1"}}, "licence": "unknown"}, "draft")  # fmt: skip
-    data = drop_bounds(reader.read(probe, tuple(paths), backend))
-    draft.sources |= {_identifier(source.key): source for source in sources_of(data)}
-    data.close()
-    return draft
+    data = reader.read(probe, tuple(paths), backend)
+    draft.sources |= {_identifier(source.key): source for source in sources_of(drop_bounds(data))}
+    return draft, data
 
 
 def _loadable(
-    draft: _Draft, name: str, files: list[dict[str, str]], paths: list[Path], backend: Backend
+    draft: _Draft, data: xr.Dataset, name: str, files: list[dict[str, str]], paths: list[Path], backend: Backend
 ) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
     """Try every variable by itself; return what loads, and why the rest does not."""
     kept: dict[str, dict[str, Any]] = {}
@@ -173,8 +173,9 @@ def _loadable(
         }
         try:
             entry: Entry = make_entry(name, raw, "draft")
-            with reader.read(entry, tuple(paths), backend) as data:
-                loaded, _ = regularise(_sample(data, source.name), entry, [key])
+            # Of a table only the columns asked for are read; to open grids anew costs a pass over each file.
+            there = reader.read(entry, tuple(paths), backend) if reader.tabular else data
+            loaded, _ = regularise(_sample(there, source.name), entry, [key])
             if not bool(loaded[key].notnull().any()):
                 raise DataError("it has no value at all.")
         except (DataError, OSError, RuntimeError) as error:
