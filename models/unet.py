@@ -26,6 +26,9 @@ class UNetConfig(DeepConfig):
         default=(50, 25, 10), min_length=1, description="Maps after each convolution on the input grid."
     )
     dropout: float = Field(default=0.0, ge=0, lt=1, description="Share of maps left out at the lowest level.")
+    large_scale_dropout: float = Field(
+        default=0.0, ge=0, lt=1, description="Share of the large-scale features left out before a cell reads them."
+    )
     norm: Norm = Field(default="none", description="Normalisation after each convolution on the target grid.")
 
 
@@ -83,7 +86,8 @@ class UNetNetwork(nn.Module):
             layers += [nn.Conv2d(before, after, 3, padding=1), nn.ReLU()]
         rows, columns = layout.input_grid.shape
         features = config.large_scale[-1] * rows * columns
-        self.large_scale = nn.Sequential(*layers, nn.Flatten(), nn.Linear(features, answers * layout.cells))
+        readout = nn.Linear(features, answers * layout.cells)
+        self.large_scale = nn.Sequential(*layers, nn.Flatten(), nn.Dropout(config.large_scale_dropout), readout)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the parameters of the head at every cell of the mask."""

@@ -45,6 +45,17 @@ def test_the_catalog_example_fits_the_schema(tmp_path):
     assert Catalog.load(path)["my-reanalysis"].variables["tas"].source == "t2m"
 
 
+def test_the_experiment_example_fits_the_schema():
+    from pipeline.experiment import Experiment
+    from pipeline.schema import parse_yaml, read_yaml
+
+    words = read_yaml(ROOT / "flows/experiments/tiny.yaml") | parse_yaml(blocks("yaml")[1])
+    experiment = Experiment.model_validate(words)
+    assert experiment.tests == ("test", "end_century")
+    assert experiment.data.tests["end_century"].target is None
+    assert experiment.changes[0].second == "end_century"
+
+
 def test_the_reference_is_what_the_schemas_say():
     """Where this fails: finescale experiments keys > docs/reference.md."""
     from flows.reference import reference

@@ -80,6 +80,19 @@ def test_the_decoder_is_the_published_scheme_written_out(layout):
         torch.testing.assert_close(made._maps(inputs), expected, atol=1e-5, rtol=1e-5)
 
 
+def test_large_scale_features_are_left_out_in_training_alone(layout):
+    made, inputs = network(layout, large_scale_dropout=0.5), torch.randn(40, 3, 4, 5)
+    *convolutions, dropout, readout = made.large_scale
+    with torch.no_grad():
+        features = torch.nn.Sequential(*convolutions)(inputs)
+        torch.testing.assert_close(made.large_scale(inputs), readout(features))
+        made.train()
+        kept = dropout(features)
+    alive = features != 0
+    assert (kept[alive] == 0).double().mean() == pytest.approx(0.5, abs=0.05)
+    torch.testing.assert_close(kept[kept != 0], 2 * features[kept != 0])
+
+
 def test_padding_is_even_and_enough():
     for rows in range(1, 40):
         left, right, top, bottom = padding((rows, 29), 8)

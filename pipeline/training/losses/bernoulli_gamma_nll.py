@@ -35,14 +35,14 @@ class BernoulliGammaNll(Loss):
 
     The network answers the logit of p, the logarithm of the shape, and the mean amount of a wet day through
     a softplus; the scale is that amount over the shape. A softplus grows as its argument does: through an
-    exponential, inputs a little beyond the train days would multiply the amount, and did so on test days. The
-    target's numbers are amounts: zero is dry, none is negative (``prepare.target: {anomaly: none}``). A day is wet
-    where the amount is above ``threshold``; with the default of 0, where it is above zero. Days at or below
-    the threshold enter as dry whatever their amount, which is not used; wet amounts enter as they are, not
-    less the threshold. So p is the probability of more than the threshold, the distribution that is
-    predicted puts the others at zero, and its gamma part is free to put some probability between zero and
-    the threshold. A threshold (1 mm, say) keeps drizzle, whose log amounts are large and negative, from
-    deciding the shape.
+    exponential, inputs a little beyond the train days would multiply the amount. The target's numbers are
+    amounts: zero is dry, none is negative (``prepare.target: {anomaly: none}``). A day is wet where the
+    amount is above ``threshold``; with the default of 0, where it is above zero. Days at or below the
+    threshold enter as dry whatever their amount, which is not used; wet amounts enter as they are, not less
+    the threshold. So p is the probability of more than the threshold, the distribution that is predicted
+    puts the others at zero, and its gamma part is free to put some probability between zero and the
+    threshold. A threshold (1 mm, say) keeps drizzle, whose log amounts are large and negative, from deciding
+    the shape.
 
     References
     ----------
