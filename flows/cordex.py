@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,6 +40,7 @@ from pipeline.run_folder import RunFolder
 from pipeline.seeding import derive_seed
 
 FORMAT = "cordex_ml_bench"
+FOLDER = "cordex-ml-bench"  # where the shipped catalog looks for the benchmark, in the mirror or the working folder
 Content = Literal["auto", "mean", "members"]
 _DAYS = 64  # read, drawn and written at a time: ten members of it take 84 MB a variable
 
@@ -124,6 +128,28 @@ def submit(run: RunFolder, request: Request) -> tuple[Written, ...]:
     else:
         template = Template.of_target(_file_of(target, sources))
     return tuple(_written(run, request, template, target, one, experiment.seed) for one in sets)
+
+
+def trial(folder: Path, domain: str, days: int) -> list[str]:
+    """Return the words of ``finescale run`` for a quick run on a made tree, whose days are fewer than the benchmark's.
+
+    Examples
+    --------
+    >>> trial(Path("mirror/cordex-ml-bench"), "NZ", 400)[:5]
+    ['cordex-nz', '--data', 'mirror', '--set', "'split.train=[1961-01-01, 1961-07-19]'"]
+    """
+    first = date(1961, 1, 1)
+    # Half of the days to train on, a sixth to validate, a third to test; a leap day that the files lack moves nothing.
+    edges = [first + timedelta(days=part) for part in (0, days // 2, days // 2 + days // 6, days)]
+    spans = [f"[{begin}, {end - timedelta(days=1)}]" for begin, end in pairwise(edges)]
+    changes = [
+        f"split.{name}={span}" for name, span in zip(("train", "validation", "test.held_out"), spans, strict=True)
+    ]
+    changes += [
+        f"models.{name}.epochs={epochs}" for name, epochs in (("deepesd", 40), ("doury_unet", 6), ("noise_unet", 4))
+    ]
+    mirror = ["--data", shlex.quote(str(folder.parent))]
+    return [f"cordex-{domain.lower()}", *mirror, *(word for text in changes for word in ("--set", shlex.quote(text)))]
 
 
 def checked(folder: Path, templates: Path, data: Path | None = None) -> dict[Path, tuple[str, ...]]:

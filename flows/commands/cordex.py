@@ -84,14 +84,22 @@ def indices(
 
 @app.command()
 def example(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that the tree is written into.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="Folder that the tree is written into: cordex-ml-bench is where runs look."),
+    ],
     domain: Annotated[Literal["NZ", "SA", "ALPS"], typer.Option("--domain", help="Whose layout.")] = "NZ",
     days: Annotated[int, typer.Option("--days", min=30, help="Days in each period.")] = 400,
 ) -> None:
-    """Write a small tree of made data in the benchmark's layout, to try an experiment on."""
+    """Write a small tree of made data in the benchmark's layout, and how to try an experiment on it."""
+    from flows.cordex import FOLDER, trial
     from pipeline.data.synthetic.cordex_tree import write_cordex_tree
 
     typer.echo(str(write_cordex_tree(folder, domain, days=days)))
+    if folder.name == FOLDER:
+        typer.echo(f"Try it: finescale run {' '.join(trial(folder, domain, days))}", err=True)
+    else:
+        typer.echo(f"The shipped experiments look for the benchmark in a folder {FOLDER}: rename it so.", err=True)
 
 
 def _tell(found: dict[Path, tuple[str, ...]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 
 import numpy as np
@@ -94,8 +95,8 @@ def call(capsys):
     """Runs the command line in this process; returns exit code and both outputs."""
     from flows.cli import run_command
 
-    def run(*words):
-        before, sys.argv = sys.argv, ["finescale", "cordex", *map(str, words)]
+    def run(*words, group="cordex"):
+        before, sys.argv = sys.argv, ["finescale", group, *map(str, words)]
         try:
             code = run_command()
         finally:
@@ -230,7 +231,21 @@ def test_predictions_without_truth_have_no_diagnostics(run, call):
 
 
 def test_an_example_tree_is_written(call, tmp_path):
-    code, out, _ = call("example", tmp_path / "made", "--domain", "SA", "--days", 30)
+    code, out, err = call("example", tmp_path / "made", "--domain", "SA", "--days", 30)
     assert code == 0
     assert out.strip() == str(tmp_path / "made/SA_domain")
     assert len(written(tmp_path / "made")) == 12
+    assert "in a folder cordex-ml-bench: rename it so" in err
+
+
+@pytest.mark.parametrize("domain", ["NZ", "SA", "ALPS"])
+def test_an_example_tree_says_how_to_run_on_it(call, tmp_path, domain):
+    """What is printed is taken as it stands by the command line, and its dates are among those of the files."""
+    code, _, err = call("example", tmp_path / "my data/cordex-ml-bench", "--domain", domain, "--days", 60)
+    assert code == 0
+    group, *words = shlex.split(err.partition("Try it: finescale ")[2])
+    code, out, err = call(*words, "--dry-run", group=group)
+    assert code == 0, err
+    assert "cordex" in out
+    assert words[words.index("--data") + 1] == str(tmp_path / "my data")
+    assert "split.test.held_out=[1961-02-10, 1961-03-01]" in words
