@@ -169,7 +169,7 @@ def cordex(out: Path) -> list[str]:
     shown = " ".join(trial(Path(f"mirror/{FOLDER}"), "NZ", days))
     commands = [f"    finescale cordex example mirror/{FOLDER} --domain NZ --days {days}", f"    finescale run {shown}"]
     said = (
-        "Made data in the benchmark's layout and few epochs: that the whole way runs, from the tree to a submission, is "
+        "Made data in the benchmark's layout and few epochs: that the whole way runs, from the tree on, is "
         "what this shows. Published numbers of the real data, and how to compare with them: [cordex.md](cordex.md)."
     )
     return ["## cordex-nz on a made tree", "", *commands, "", *lines, "", said, ""]
