@@ -14,7 +14,7 @@ from models._seasonal import cycle_at, fit_cycle
 from pipeline.model import Context, ModelConfig
 from pipeline.prediction import Prediction
 from pipeline.prepare.climatology import usable_harmonics
-from pipeline.prepare.empirical import MEMBERS, members_at, seasonal_quantiles
+from pipeline.prepare.empirical import MEMBERS, drawn_at, seasonal_quantiles
 from pipeline.prepare.quantiles import YearWindows
 from pipeline.samples import Samples
 
@@ -57,6 +57,7 @@ class Climatology(ArrayModel):
     ``empirical``: equally likely quantiles of the train values in twelfths of the year, each with the
     two beside it, as members; see :class:`pipeline.prepare.empirical.EmpiricalClimatology` for what
     they cost. Precipitation, often zero and skewed where not, wants it. One answer holds for all targets.
+    Members are independent from day to day and from cell to cell, as draws of the normal ones are.
     """
 
     Config = ClimatologyConfig
@@ -107,7 +108,7 @@ class Climatology(ArrayModel):
         backend, arrays = self.table.backend, self.arrays
         if self.choices["distribution"] == "empirical":
             windows = YearWindows.of_arrays({name: backend.to_host(arrays[name]) for name in YearWindows.NAMES})
-            members = members_at(arrays["quantiles"], windows, inputs.day)
+            members = drawn_at(arrays["quantiles"], windows, inputs.day, inputs.time)
             return Prediction("members", {"members": self.table.field(members)})
         xp = backend.xp
         sd = xp.sqrt(xp.maximum(cycle_at(arrays["variance"], inputs.day, backend), arrays["floor"]))

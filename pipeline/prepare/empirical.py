@@ -10,6 +10,7 @@ import numpy as np
 from pipeline.backend import array_namespace
 from pipeline.prediction import Prediction
 from pipeline.prepare.arrays import beside, rows
+from pipeline.prepare.dates import microseconds
 from pipeline.prepare.quantiles import YearWindows, column_quantiles, midpoints
 from pipeline.prepare.splits import TrainSplit
 
@@ -116,3 +117,55 @@ def members_at(values: Array, windows: YearWindows, phase: np.ndarray) -> Array:
     xp = array_namespace(values)
     chosen = xp.take(values, beside(windows.at(phase), values), axis=0)
     return xp.permute_dims(chosen, (1, 0, *range(2, values.ndim)))
+
+
+def drawn_at(values: Array, windows: YearWindows, phase: np.ndarray, time: np.ndarray) -> Array:
+    """Return the members of :func:`members_at`, in another order at every date and column.
+
+    In one order a first member would be dry on all days and a last one wet: as series and fields they are
+    none that the distribution could give. Here each member is a draw that is independent from date to date
+    and from column to column, and its order depends on date and column alone, not on what is asked for beside.
+
+    Parameters
+    ----------
+    values : array, shape (window, member, column)
+        Quantiles.
+    windows : YearWindows
+        Which window answers for which day.
+    phase : ndarray, shape (time,)
+        Phase of the year in [0, 1) of every date.
+    time : ndarray, shape (time,)
+        The dates, ``datetime64`` or cftime.
+
+    Returns
+    -------
+    array, shape (member, time, column)
+    """
+    xp = array_namespace(values)
+    _, count, width = values.shape
+    flat = xp.reshape(values, (-1,))
+    first = windows.at(phase).astype(np.int64)[:, None] * (count * width) + np.arange(width)
+    shift = _scattered(microseconds(time), width) % np.uint64(count)
+    members = []
+    for member in range(count):  # one at a time: positions take twice the memory of the values
+        rank = ((shift + np.uint64(member)) % np.uint64(count)).astype(np.int64)
+        chosen = xp.take(flat, beside((first + rank * width).reshape(-1), values))
+        members.append(xp.reshape(chosen, (len(phase), width)))
+    return xp.stack(members)
+
+
+def _scattered(stamps: np.ndarray, width: int) -> np.ndarray:
+    """Return a number for every stamp and column, uint64 (time, column), that looks random: SplitMix64's last steps.
+
+    Steele, Lea and Flood (2014), doi:10.1145/2714064.2660195.
+    """
+    mixed: np.ndarray = _mixed(stamps.astype(np.int64).view(np.uint64))[:, None] + np.arange(width, dtype=np.uint64)
+    return _mixed(mixed)
+
+
+def _mixed(state: np.ndarray) -> np.ndarray:
+    state = state * np.uint64(0x9E3779B97F4A7C15)
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed: np.ndarray = state ^ (state >> np.uint64(31))
+    return mixed

@@ -152,7 +152,7 @@ def test_the_empirical_climatology_is_the_train_quantiles_and_beats_the_normal_o
     gap = np.abs(twelfths - best)
     near = np.minimum(gap, 12 - gap) <= 1
     expected = np.quantile(np.asarray(train.target, float)[near, 0, 4, 4], midpoints(20))
-    np.testing.assert_allclose(members[:, day, 0, 4, 4], expected, atol=1e-6)
+    np.testing.assert_allclose(np.sort(members[:, day, 0, 4, 4]), expected, atol=1e-6)
     normal = fitted("climatology", world[1, 0.0], distribution="normal")
     scores = [np.nanmean(np.asarray(one.predict(test, CONTEXT).crps(test.target))) for one in (model, normal)]
     assert scores[0] < 0.85 * scores[1]
@@ -167,7 +167,8 @@ def test_an_empty_cell_takes_the_mean_of_the_others(world):
     members = np.asarray(model.predict(test, CONTEXT).members)[:, 0, 0]
     others = test.schema.mask.copy()
     others[4, 4] = False
-    np.testing.assert_allclose(members[:, 4, 4], members[:, others].mean(axis=1), rtol=1e-5)
+    ordered = np.sort(members, axis=0)
+    np.testing.assert_allclose(ordered[:, 4, 4], ordered[:, others].mean(axis=1), rtol=1e-5)
 
 
 def test_a_channel_without_a_place_enters_distances_once(make_samples):

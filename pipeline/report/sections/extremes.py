@@ -183,7 +183,7 @@ def _row(study: Study, grid: Grid, variable: str, index: str, truth: xr.DataArra
     shown = ("%", "percentage points") if share else (units, units_of_bias)
     label = INDICES[index].label if index in INDICES else str(truth.attrs.get("long_name", index)).partition(" of ")[0]
     pictures = truth_and_prediction(study, grid, label, true, gap, shown)
-    over = "all days" if index in _OF_ALL_DAYS else "mean over the whole years"
+    over = "all days" if index in _OF_ALL_DAYS else "mean over the years"
     caption = (
         f"{variable}, {label}: {over} of {sentences.named_set(study.split)}. Left to right: the truth, the days that "
         f"{numbers.label(study.headline)} would give, and the difference."

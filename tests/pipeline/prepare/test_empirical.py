@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from pipeline.prepare.climatology import Climatology
-from pipeline.prepare.empirical import EmpiricalClimatology
-from pipeline.prepare.quantiles import midpoints
+from pipeline.prepare.empirical import EmpiricalClimatology, drawn_at, members_at
+from pipeline.prepare.quantiles import YearWindows, midpoints
 from pipeline.prepare.splits import TimeSplit
 
 SPLIT = TimeSplit(("2000", "2003"), ("2004", "2004"), {"test": ("2005", "2006")})
@@ -80,3 +80,22 @@ def test_one_season_has_the_windows_it_saw(train):
     assert fitted.values.shape[0] == 3
     asked = np.array([0.5, 0.95, 0.1])
     assert np.isfinite(np.asarray(fitted.forecast(asked).members)[..., 0, 0]).all()
+
+
+@pytest.mark.parametrize("xp", [np, array_api_strict])
+def test_draws_are_the_members_in_an_order_of_each_date_and_column(xp):
+    phase = (np.arange(len(TIME)) % 365) / 365
+    windows = YearWindows.of(phase, 4, shared=1)
+    ranks = np.arange(4 * 10 * 6, dtype=np.float32).reshape(4, 10, 6)
+    values = xp.asarray(ranks)
+    found = np.asarray(drawn_at(values, windows, phase, TIME))
+    np.testing.assert_array_equal(np.sort(found, axis=0), np.asarray(members_at(values, windows, phase)))
+    some = np.arange(40, 900, 7)
+    np.testing.assert_array_equal(np.asarray(drawn_at(values, windows, phase[some], TIME[some])), found[:, some])
+    rank = (found // 6) % 10  # 0 is the lowest quantile of its window and column
+    assert np.abs(rank.mean((1, 2)) - 4.5).max() < 0.1
+    first = rank[0]
+    between_days = np.corrcoef(first[1:].ravel(), first[:-1].ravel())[0, 1]
+    between_cells = np.corrcoef(first[:, 0], first[:, 1])[0, 1]
+    assert abs(between_days) < 0.04
+    assert abs(between_cells) < 0.08  # four standard errors of 2557 days
