@@ -33,6 +33,7 @@ from pipeline.data.cordex_submission import (
 from pipeline.data.files import locate
 from pipeline.data.units import conversion
 from pipeline.errors import ConfigError, DataError
+from pipeline.prediction.members import evenly
 from pipeline.prediction.serial import from_dataset, read
 from pipeline.prediction.serial.stamps import back
 from pipeline.prepare.dates import components
@@ -269,7 +270,8 @@ def _field(part: xr.Dataset, name: str, split: str, request: Request, seed: int)
             "with --content mean."
         )
     else:
-        field = part[f"{name}_member"].isel(member=slice(0, MEMBERS)).drop_vars("member").chunk({"time": _DAYS})
+        chosen = evenly(count, MEMBERS)
+        field = part[f"{name}_member"].isel(member=chosen).drop_vars("member").chunk({"time": _DAYS})
     converted: xr.DataArray = conversion(str(part[name].attrs["units"]), UNITS[name])(field)
     return converted
 

@@ -99,14 +99,16 @@ def _refuse_overlap(found: dict[str, DrsName]) -> None:
     for name, drs in found.items():
         for other, second in found.items():
             if name < other and drs.variable == second.variable and drs.experiment != second.experiment:
-                (a, b), (c, d) = _years(drs.span), _years(second.span)
+                (a, b), (c, d) = _ends(drs.span), _ends(second.span)
                 if a <= d and c <= b:
                     raise DataError(
                         f"expected experiments after one another, got {drs.experiment} in {name} and "
-                        f"{second.experiment} in {other} of the same years. Make an entry of each."
+                        f"{second.experiment} in {other} of the same times. Make an entry of each."
                     )
 
 
-def _years(span: str) -> tuple[int, int]:
+def _ends(span: str) -> tuple[str, str]:
+    """Return the first and last moment of a span as digits down to the minute: 200512 ends with 200512312359."""
     first, _, last = span.removesuffix("-clim").partition("-")
-    return (int(first[:4]), int((last or first)[:4])) if first else (0, 9999)
+    last = last or first
+    return (first + "000001010000"[len(first) :], last + "999912312359"[len(last) :]) if first else ("0" * 12, "9" * 12)

@@ -12,6 +12,7 @@ from pipeline.data.expver import NAME as EXPVER
 from pipeline.data.units import is_unit
 
 _NAMES = ("plev", "level", "pressure_level", "isobaricinhpa", "lev", "pressure", "levels", "height", "depth")
+_PRESSURE = ("plev", "level", "pressure_level", "isobaricinhpa", "pressure", "levels")
 _STANDARD_NAMES = ("air_pressure", "height", "altitude", "depth")
 _MANY = 40  # levels above which nobody wants a variable of each
 
@@ -80,7 +81,8 @@ def levels_of(array: xr.DataArray, data: xr.Dataset, where: set[str]) -> list[Le
         return [None]
     values = [float(value) for value in data[further[0]].values]
     # Pressure in Pa is said in hPa, as everybody does.
-    pascal = str(data[further[0]].attrs.get("units", "")) == "Pa" or max(values) > 2000.0
+    units = data[further[0]].attrs.get("units")
+    pascal = str(units) == "Pa" or (units is None and further[0].lower() in _PRESSURE and max(values) > 2000.0)
     return [Level(further[0], value, f"{value / 100.0 if pascal else value:g}") for value in values]
 
 

@@ -19,6 +19,8 @@ from pipeline.errors import DataError
 _LEVELS = ("surface", "heightAboveGround", "meanSea", "number", "depthBelowLandLayer", "entireAtmosphere")
 """Scalar coordinates that differ from variable to variable and place none of them."""
 
+_TIMES = ("dataDate", "dataTime", "validityDate", "validityTime")
+
 
 @READERS.register("grib")
 class GribReader(Reader):
@@ -67,7 +69,7 @@ def _open(path: Path, keys: dict[str, str | int]) -> xr.Dataset:
         raise DataError(
             f"{path}: expected whole GRIB messages, got {type(error).__name__}: {error}. Is it cut off?"
         ) from error
-    return _joined([_by_valid_time(_plain(part)) for part in parts], path)
+    return _joined([_by_valid_time(_plain(part), path) for part in parts], path)
 
 
 def _plain(data: xr.Dataset) -> xr.Dataset:
@@ -75,11 +77,15 @@ def _plain(data: xr.Dataset) -> xr.Dataset:
     return data.drop_vars([name for name in _LEVELS if name in data.coords and data.coords[name].ndim == 0])
 
 
-def _by_valid_time(data: xr.Dataset) -> xr.Dataset:
+def _by_valid_time(data: xr.Dataset, path: Path) -> xr.Dataset:
     """Lay forecasts of several steps along the time at which they are valid, and drop steps there are none of."""
     if "step" in data.dims and "time" in data.dims:
-        # Accumulations start twice a day and run for twelve steps: (time, step) is one row of hours.
+        # Accumulations start twice a day and run for twelve steps: (time, step) is one row of hours. A file of
+        # one day has only some steps of its first and last start; the others would be hours without a value.
         data = data.stack(valid=("time", "step"))
+        there = _starts_and_ends(path)
+        pairs = zip(*(_minutes(data[name].values) for name in ("time", "valid_time")), strict=True)
+        data = data.isel(valid=[row for row, pair in enumerate(pairs) if pair in there])
         valid = data["valid_time"].values
         data = data.drop_vars(["valid", "time", "step", "valid_time"], errors="ignore")
         data = data.assign_coords(valid=("valid", valid, {"standard_name": "time"})).rename(valid="valid_time")
@@ -95,6 +101,31 @@ def _by_valid_time(data: xr.Dataset) -> xr.Dataset:
         data = data.assign_coords({along: (along, valid, {"standard_name": "time"})})
         return data.rename({along: "valid_time"})
     return data
+
+
+def _starts_and_ends(path: Path) -> set[tuple[int, int]]:
+    """Return when the forecasts in a file start and for when they hold, by the headers alone."""
+    import eccodes
+
+    found = []
+    with path.open("rb") as stream:
+        while (message := eccodes.codes_grib_new_from_file(stream, headers_only=True)) is not None:
+            try:
+                found.append([eccodes.codes_get_long(message, key) for key in _TIMES])
+            finally:
+                eccodes.codes_release(message)
+    return {(_minute(*row[:2]), _minute(*row[2:])) for row in found}
+
+
+def _minute(day: int, clock: int) -> int:
+    """Return minutes since 1970 of a date such as 20200131 and a time of day such as 630."""
+    stamp = f"{day // 10000:04}-{day // 100 % 100:02}-{day % 100:02}T{clock // 100:02}:{clock % 100:02}"
+    return int(np.datetime64(stamp, "m").astype(np.int64))
+
+
+def _minutes(time: np.ndarray) -> list[int]:
+    counted: list[int] = time.astype("datetime64[m]").astype(np.int64).tolist()
+    return counted
 
 
 def _joined(parts: list[xr.Dataset], path: Path) -> xr.Dataset:

@@ -14,6 +14,7 @@ from pipeline.backend import array_namespace
 from pipeline.backend.special import to_host
 from pipeline.grid import Grid
 from pipeline.prediction import Prediction
+from pipeline.prediction.members import evenly
 from pipeline.seeding import derive_seed
 
 Array = Any
@@ -95,6 +96,14 @@ class Case:
         if not self.is_distribution:
             return self.mean[None, ...]
         return self._sampled()
+
+    def some_draws(self, number: int) -> Array:
+        """Return ``number`` of the draws, evenly over their order, or all where there are no more."""
+        draws = self.draws
+        if draws.shape[0] <= number:
+            return draws
+        xp, where = array_namespace(draws), array_api_compat.device(draws)
+        return xp.take(draws, xp.asarray(evenly(draws.shape[0], number), device=where), axis=0)
 
     def _sampled(self) -> Array:
         """Return :data:`DRAWS` draws of every time and cell, some times at a time: they take float64 on the way."""

@@ -41,11 +41,12 @@ from pipeline.metrics._cordex_series import (
     places,
     series_of,
 )
+from pipeline.metrics.indices import wet_threshold
 from pipeline.metrics.spectra import Annuli, annuli, log_spectral_distance, power, spacing
 from pipeline.metrics.wasserstein import wasserstein_distance
 from pipeline.registry import suggest
 
-HOT, WET = 300.0, 1.0  # K; mm in a day
+HOT, WET = 300.0, wet_threshold("mm d-1")  # K; mm in a day
 
 
 @dataclass(frozen=True)

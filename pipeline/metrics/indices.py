@@ -54,9 +54,13 @@ class Index:
     formula: Formula
 
 
-def wet_threshold(units: str) -> float:
-    """Return 1 mm a day in ``units``."""
-    return converted(WET, "mm d-1", units)
+def wet_threshold(units: str, millimetres: float = WET) -> float:
+    """Return so many mm a day in ``units``, less a millionth of it.
+
+    Many observed days hold exactly 1 mm, and are wet. In float32, in units of a flux or scaled and back,
+    their number lies a few 1e-7 of itself on either side; none of them may turn dry by that.
+    """
+    return converted(millimetres, "mm d-1", units) * (1.0 - 1e-6)
 
 
 def r01(series: Array, valid: Array, years: Years, units: str) -> Array:

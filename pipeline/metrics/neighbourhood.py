@@ -10,8 +10,8 @@ from pipeline.backend import array_namespace
 from pipeline.metrics import METRICS, Array, Case, FieldMetric
 from pipeline.metrics._parts import area_of, day_slices, zero_for_nan
 from pipeline.metrics._windows import Window
+from pipeline.metrics.indices import wet_threshold
 from pipeline.metrics.pooling import ratio
-from pipeline.units import converted
 
 
 def fraction_errors(forecast: Array, events: Array, known: Array, area: Array, width: int) -> tuple[Array, Array]:
@@ -74,7 +74,7 @@ class _Fss(FieldMetric):
     def terms(self, case: Case) -> tuple[Array, ...]:
         """Return the errors of the predicted probabilities of every day, and the largest they could be."""
         xp = array_namespace(case.truth)
-        area, threshold = area_of(case), converted(self.threshold, "mm d-1", case.units)
+        area, threshold = area_of(case), wet_threshold(case.units, self.threshold)
         found = []
         for days in day_slices(case):
             part = case.select(days, -2)

@@ -23,7 +23,7 @@ class Wasserstein(SeriesMetric):
     """Wasserstein distance of order 1 between the days of the draws and those of the truth, the area mean over cells.
 
     How far values must be moved, on average, to make one distribution of days the other: the order
-    of days plays no part. All draws of all days are one sample, of members the first five.
+    of days plays no part. All draws of all days are one sample; of many members five, evenly over their order.
     """
 
     uses_draws = True
@@ -33,8 +33,7 @@ class Wasserstein(SeriesMetric):
 
     def cells(self, case: Case, counts: Array) -> Array:
         """Return the distances."""
-        draws = case.draws
-        return wasserstein_distance(draws[: min(draws.shape[0], _MEMBERS), ...], case.truth, counts)
+        return wasserstein_distance(case.some_draws(_MEMBERS), case.truth, counts)
 
 
 def wasserstein_distance(draws: Array, truth: Array, counts: Array) -> Array:

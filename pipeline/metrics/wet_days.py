@@ -21,7 +21,7 @@ MEMBERS = 5  # that a quantile is taken of: each costs a sort of all days
 
 def _chance_and_event(case: Case, millimetres: float) -> tuple[Array, Array]:
     """Return the probability of at least so many mm a day, and 1 where it happened, both float64 (time, cell)."""
-    limit = millimetres * wet_threshold(case.units)
+    limit = wet_threshold(case.units, millimetres)
     chance, truth = wide(case.exceedance(limit), case.truth)
     return chance, array_namespace(truth).astype(truth >= limit, chance.dtype)
 
@@ -90,7 +90,8 @@ class BrierR20(_Brier):
 def wet_quantiles(case: Case, counts: Array) -> tuple[Array, Array]:
     """Return the 98 % quantile of all wet days of draws and of truth, each (resample, cell), worked out once.
 
-    The quantiles of the draws, of members the first five, are averaged. NaN in a cell without wet days.
+    The wet days of all draws are one sample; of many members five, evenly over their order. NaN in a cell
+    without wet days.
 
     Parameters
     ----------
@@ -102,18 +103,17 @@ def wet_quantiles(case: Case, counts: Array) -> tuple[Array, Array]:
 
     def make() -> tuple[Array, Array, Array]:
         xp = array_namespace(case.truth)
-        wet = wet_threshold(case.units)
+        wet, draws = wet_threshold(case.units), case.some_draws(MEMBERS)
+        number = draws.shape[0]
 
-        def quantile(series: Array) -> Array:
+        def quantile(series: Array, known: Array, drawn: Array) -> Array:
             (values,) = wide(series)
-            known = case.valid & (values >= wet)
-            return resampled_quantile(xp.where(known, values, xp.full_like(values, xp.nan)), counts, WET_LEVEL)
+            known = known & (values >= wet)
+            return resampled_quantile(xp.where(known, values, xp.full_like(values, xp.nan)), drawn, WET_LEVEL)
 
-        number = min(case.draws.shape[0], MEMBERS)
-        total = quantile(case.draws[0, ...])
-        for draw in range(1, number):
-            total = total + quantile(case.draws[draw, ...])
-        return total / number, quantile(case.truth), counts
+        pooled = xp.reshape(draws, (-1, draws.shape[-1]))
+        prediction = quantile(pooled, xp.tile(case.valid, (number, 1)), xp.tile(counts, (number, 1)))
+        return prediction, quantile(case.truth, case.valid, counts), counts
 
     # The counts are kept with the answer: their id then names them alone.
     prediction, truth, _ = case.once(("wet_quantiles", id(counts)), make)
@@ -122,7 +122,7 @@ def wet_quantiles(case: Case, counts: Array) -> tuple[Array, Array]:
 
 @METRICS.register("bias_p98_wet")
 class BiasP98Wet(SeriesMetric):
-    """Bias of the 98 % quantile of all wet days; of draws, of members the first five."""
+    """Bias of the 98 % quantile of all wet days, those of draws taken together."""
 
     better, quantity, daily, uses_draws = "closer", "precipitation", True, True
     resamples = 100

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+import numpy as np
+
 from pipeline.backend import array_namespace
 from pipeline.prediction import FAMILIES, Array, Parameters
 from pipeline.prediction._arrays import index_draws, member_mean, narrow, pooled, wide, with_nan
@@ -50,6 +52,22 @@ def crps_ensemble(members: Array, truth: Array, *, fair: bool = False) -> Array:
     pairs = size * (size - 1) if fair else size * size
     distance = xp.mean(xp.abs(x - y[None, ...]), axis=0)
     return with_nan(distance - gini / pairs, x)
+
+
+def evenly(count: int, number: int) -> np.ndarray:
+    """Return ``number`` of ``count`` members, evenly over their order; all of them where there are no more.
+
+    Members stand network after network, or nearest first: the first few of them are a part of the
+    distribution and no sample of it.
+
+    Examples
+    --------
+    >>> evenly(20, 5)
+    array([ 0,  4,  8, 12, 16])
+    >>> evenly(3, 5)
+    array([0, 1, 2])
+    """
+    return np.arange(min(count, number)) * count // min(count, number)
 
 
 @FAMILIES.register("members")

@@ -140,7 +140,9 @@ def test_ten_members_are_taken_of_more(run, call, tmp_path):
     ):
         rows = told["split"].values == "historical_perfect"
         assert file["tasmax"].dims == ("time", "lat", "lon", "member")
-        np.testing.assert_array_equal(file["tasmax"].transpose("member", ...), told["tasmax_member"].values[:10, rows])
+        chosen = [0, 1, 2, 3, 4, 6, 7, 8, 9, 10]  # of twelve, evenly
+        expected = told["tasmax_member"].values[chosen][:, rows]
+        np.testing.assert_array_equal(file["tasmax"].transpose("member", ...), expected)
     assert call("submit", run, "--model", "members", "--to", tmp_path / "m", "--content", "mean")[0] == 0
     with xr.open_dataset(tmp_path / "m" / written(tmp_path / "m")[0]) as file:
         assert "member" not in file.dims

@@ -9,6 +9,7 @@ import xarray as xr
 import yaml
 
 from pipeline.data._drs import one_run, parse_drs
+from pipeline.data._levels import sources_of
 from pipeline.data.describe import draft_entry, name_of_run
 from pipeline.data.expver import merge_versions
 from pipeline.errors import DataError
@@ -100,6 +101,15 @@ def test_a_scenario_goes_on_where_history_ends():
     assert text == "CMIP6: EC-Earth3, historical then ssp585, r1i1p1f1, gr, day."
 
 
+def test_a_scenario_may_begin_in_the_year_in_which_history_ends():
+    """HadGEM2-ES ends its historical run with November."""
+    name = "tas_Amon_HadGEM2-ES_{}_r1i1p1_{}.nc"
+    history = Path(name.format("historical", "198412-200511"))
+    assert one_run([history, Path(name.format("rcp85", "200512-203011"))]) is not None
+    with pytest.raises(DataError, match=r"got historical in .* and rcp85 in .* of the same times"):
+        one_run([history, Path(name.format("rcp85", "200511-203011"))])
+
+
 def test_two_runs_in_one_entry_are_refused():
     paths = [
         Path(RUN.format("tas", "historical", "2000-2014")),
@@ -183,3 +193,20 @@ def test_a_real_cmip5_file_is_drafted_by_its_name(real_data):
     assert entry["description"] == "CMIP5: CanESM2, rcp85, r1i1p1, Amon."
     assert name_of_run([path]) == "canesm2-rcp85-r1i1p1-amon"
     assert pd.Series(entry["variables"]["tas"])["units"] == "K"
+
+
+@pytest.mark.parametrize(
+    ("dim", "units", "values", "names"),
+    [
+        ("plev", "Pa", [85000.0, 50000.0], ["ua850", "ua500"]),
+        ("plev", None, [85000.0, 50000.0], ["ua850", "ua500"]),
+        ("height", "m", [50.0, 3000.0], ["ua50", "ua3000"]),
+        ("lev", "m", [5.0, 4000.0], ["ua5", "ua4000"]),
+    ],
+)
+def test_only_pressure_is_said_in_hundreds(dim, units, values, names):
+    attrs = {"axis": "Z"} | ({"units": units} if units else {})
+    time = pd.date_range("2001-01-01", periods=3)
+    coords = {dim: (dim, values, attrs), "time": time}
+    data = xr.Dataset({"ua": (("time", dim), np.zeros((3, 2)), {"units": "m s-1"})}, coords)
+    assert [source.key for source in sources_of(data)] == names

@@ -97,6 +97,24 @@ def test_steps_of_forecasts_lie_along_the_time_they_are_valid(write_grib, entry_
     np.testing.assert_allclose(data["t2m"], values.reshape(6, 3, 4)[:, ::-1], atol=1e-2)
 
 
+def test_accumulations_of_a_day_have_no_hours_but_its_own(write_grib, entry_of, load_entry):
+    """A service cuts at the day: of the start at 18 h before it come the last steps, of its own the first."""
+
+    def parts(day):
+        for start, steps in (("-6h", range(6, 13)), ("6h", range(1, 13)), ("18h", range(1, 6))):
+            time = pd.DatetimeIndex([pd.Timestamp(day) + pd.Timedelta(start)])
+            coords = {"time": time, "step": pd.to_timedelta(list(steps), unit="h")}
+            yield ("2t", "heightAboveGround", made(1, len(steps), 3, 4, level=280.0 + time[0].hour), coords)
+
+    for number, day in enumerate(("2001-01-01", "2001-01-02")):
+        write_grib(f"d{number}.grib", *parts(day))
+    data = load_entry(entry_of("grib", ["d*.grib"], {"t2m": {"units": "K"}})).data
+    expected = np.arange("2001-01-01T00", "2001-01-03T00", dtype="datetime64[h]")
+    assert (data["time"].values == expected).all()
+    assert np.isfinite(data["t2m"].values).all()
+    assert float(data["t2m"][0, -1, 0]) == pytest.approx(280.0 + 18.0, abs=1e-2)
+
+
 def test_one_start_with_steps_has_its_valid_times(write_grib, entry_of, load_entry):
     coords = {**days(1), "step": pd.to_timedelta([6, 12], unit="h")}
     values = made(1, 2, 3, 4)

@@ -53,13 +53,11 @@ def test_every_index_that_is_scored_has_a_map(units, names):
         if name == "r01":
             truth, prediction = _share(case.truth, case.truth), _share(case.draws, case.truth).mean(axis=0)
         elif name == "p98_wet":
-            wet = [np.where(np.isfinite(case.truth) & (x >= 1.0), x, np.nan) for x in (case.truth, *case.draws)]
-            truth, *drawn = np.full((4, CELLS), np.nan)
+            truth, prediction = np.full((2, CELLS), np.nan)
             for cell in np.delete(np.arange(CELLS), 2):
-                truth[cell], *rest = (np.nanquantile(x[:, cell], 0.98) for x in wet)
-                for part, value in zip(drawn, rest, strict=True):
-                    part[cell] = value
-            prediction = np.mean(drawn, axis=0)
+                known = np.isfinite(case.truth[:, cell])
+                one, drawn = case.truth[known, cell], case.draws[:, known, cell]
+                truth[cell], prediction[cell] = (np.quantile(x[x >= 1.0], 0.98) for x in (one, drawn))
         else:
             series = [np.where(np.isfinite(case.truth), x, np.nan) for x in (case.truth, *case.draws)]
             truth, *drawn = (indices_of_years([name], x, TIME, units)[name].mean(axis=0) for x in series)

@@ -3,9 +3,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pipeline.grid import Grid
 from pipeline.metrics import METRICS, Case
+from pipeline.metrics.case import Place
+from pipeline.metrics.indices import indices_of_years
 from pipeline.metrics.wet_days import MEMBERS, wet_quantiles
 from pipeline.prediction import Prediction
+from pipeline.prediction.members import evenly
+from pipeline.units import converted
 
 TIMES, CELLS = 300, 4
 TIME = np.datetime64("2001-01-01", "D") + np.arange(TIMES)
@@ -76,14 +81,14 @@ def test_the_share_of_wet_days_is_by_probability(family, score):
 
 
 @pytest.mark.parametrize("family", ["members", "point"])
-def test_the_wet_quantile_is_of_all_wet_days_of_the_first_members(family):
+def test_the_wet_quantile_is_of_all_wet_days_of_some_members_together(family):
     case = _case(family)
     found = np.empty((2, CELLS))
     for cell in range(CELLS):
         days = case.valid[:, cell]
-        quantiles = [np.quantile(d[days & (d >= 1.0)], 0.98) for d in case.draws[:MEMBERS, :, cell]]
+        drawn = case.draws[evenly(len(case.draws), MEMBERS)][:, days, cell]
         truth = case.truth[days & (case.truth[:, cell] >= 1.0), cell]
-        found[:, cell] = np.mean(quantiles), np.quantile(truth, 0.98)
+        found[:, cell] = np.quantile(drawn[drawn >= 1.0], 0.98), np.quantile(truth, 0.98)
     once = np.ones((TIMES, 1), np.int32)
     for name, expected in (
         ("bias_p98_wet", found[0] - found[1]),
@@ -91,6 +96,41 @@ def test_the_wet_quantile_is_of_all_wet_days_of_the_first_members(family):
         ("relative_bias_p98_wet", 100.0 * (found[0] / found[1] - 1.0)),
     ):
         np.testing.assert_allclose(METRICS.get(name)().cells(case, once)[0], expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["bias_p98_wet", "wasserstein"])
+def test_an_ensemble_is_not_judged_by_its_first_network(name):
+    """Ten members of a dry network, then ten of a wet one: together they have the law of the truth."""
+    rng = np.random.default_rng(0)
+    scale = np.where(rng.random((TIMES, CELLS)) < 0.5, 2.0, 14.0)
+    truth = rng.gamma(0.8, scale)
+    members = np.concatenate([rng.gamma(0.8, one, (10, TIMES, CELLS)) for one in (2.0, 14.0)])
+    usual = Prediction("point", {"mean": np.zeros_like(truth)})
+    once = np.ones((TIMES, 1), np.int32)
+
+    def scored(members):
+        case = Case(Prediction("members", {"members": members}), truth, usual, units="mm d-1", time=TIME)
+        return np.abs(METRICS.get(name)().cells(case, once).mean())
+
+    assert scored(members) < 0.5 * scored(members[:10])
+
+
+@pytest.mark.parametrize("units", ["mm d-1", "kg m-2 s-1", "m s-1"])
+def test_days_of_exactly_the_threshold_are_wet_in_all_units(units, score):
+    """In float32 a flux of 1 mm a day is a little less than the same number in float64."""
+    truth = np.random.default_rng(0).integers(0, 4, (TIMES, CELLS)) * 0.5
+    values = (truth * converted(1.0, "mm d-1", units)).astype(np.float32)
+    point = Prediction("point", {"mean": values})
+    place = Place(Grid(np.arange(1.0), np.arange(float(CELLS))), np.ones((1, CELLS), bool))
+    case = Case(Prediction("members", {"members": np.stack([values] * 2)}), values, point, units=units, time=TIME,
+                place=place)  # fmt: skip
+    for name, best in (("bias_r01", 0.0), ("brier_r01", 0.0)):
+        np.testing.assert_array_equal(score(name, case), best)
+    errors, largest = METRICS.get("fss_r01")().terms(case)
+    assert errors.sum() == 0.0
+    assert largest.sum() > 0.0
+    shares = indices_of_years(["r01"], case.truth, case.time, units)["r01"]
+    np.testing.assert_allclose(shares.mean(), (truth >= 1.0).mean(), atol=1e-6)
 
 
 def test_quantiles_of_resamples_are_kept_apart():
