@@ -8,6 +8,7 @@ from typing import Any
 from models._classical import Table
 from pipeline.errors import ConfigError
 from pipeline.prepare.arrays import beside
+from pipeline.prepare.powers import backward
 from pipeline.registry import suggest
 from pipeline.samples import Samples
 
@@ -63,4 +64,5 @@ def own_fields(table: Table, samples: Samples, names: list[str], *, units: bool 
         return fields
     kept = [layout.channels.index(name) for name in names]
     scale, shift = (beside(part[kept].astype(float), fields) for part in (affine.scale, affine.shift))
-    return xp.astype(fields, xp.float64) * scale + shift
+    fields = xp.astype(fields, xp.float64) * scale + shift
+    return xp.stack([backward(fields[:, own, ...], affine.transform(place)) for own, place in enumerate(kept)], axis=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -63,6 +64,17 @@ def check_units(config: ConstraintConfig, schema: Schema) -> None:
             raise DataError(
                 f"constraint {config.kind}: expected the channel {schema.channels[place]!r} in the units of the target "
                 f"{schema.targets[number]!r}, {mine!r}, got {theirs!r}. Give both the same units in the data catalog."
+            )
+
+
+def _refuse_transformed(layout: Layout, channels: Sequence[int]) -> None:
+    """Refuse channels whose mean is not that of the variable."""
+    for place in channels:
+        kind = "none" if layout.channel_affine is None else layout.channel_affine.transform(place)
+        if kind != "none":
+            raise DataError(
+                f"constraint: expected the channel {layout.channels[place]!r} as it is, got its {kind}: block means "
+                "are of the variable itself. Take it out of prepare.inputs.transform."
             )
 
 
@@ -141,6 +153,7 @@ class Constraint(nn.Module):
         self._channels = _channels(config, layout)
         blocks = Blocks.between(layout.input_grid, layout.target_grid, layout.mask)
         channel = _affine("inputs", layout.channel_affine, (len(layout.channels), *layout.input_grid.shape))
+        _refuse_transformed(layout, self._channels)
         target = _affine("target", layout.target_affine, (len(layout.targets), *layout.mask.shape))
         for name, values in (
             ("cells", blocks.cells),

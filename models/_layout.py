@@ -108,6 +108,7 @@ class Layout:
             "input_stations": self.input_grid.stations,
             "target_stations": self.target_grid.stations,
             "scalars": self.scalars,
+            "transforms": () if self.channel_affine is None else self.channel_affine.transforms,
         }
         (folder / NAMES).write_text(json.dumps(names, indent=1))
         arrays = {
@@ -134,7 +135,7 @@ class Layout:
             arrays["mask"],
             arrays["static"],
             tuple(names["scalars"]),
-            _affine(arrays, "channel"),
+            _affine(arrays, "channel", tuple(names["transforms"])),
             _affine(arrays, "target"),
         )
 
@@ -144,6 +145,6 @@ def _grid(side: str, names: dict[str, list[str]], arrays: dict[str, np.ndarray])
     return Grid(arrays[f"{side}_lat"], arrays[f"{side}_lon"], (first, second), tuple(names[f"{side}_stations"]))
 
 
-def _affine(arrays: dict[str, np.ndarray], side: str) -> Affine | None:
+def _affine(arrays: dict[str, np.ndarray], side: str, transforms: tuple[str, ...] = ()) -> Affine | None:
     found = [arrays.get(f"{side}_{part}") for part in ("scale", "shift")]
-    return None if found[0] is None or found[1] is None else Affine(found[0], found[1])
+    return None if found[0] is None or found[1] is None else Affine(found[0], found[1], transforms)

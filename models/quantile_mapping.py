@@ -16,6 +16,7 @@ from models._quantiles import QuantileMap
 from pipeline.backend import Backend
 from pipeline.model import Context, ModelConfig
 from pipeline.prediction import Prediction
+from pipeline.prepare.powers import backward
 from pipeline.prepare.regrid import Regridder
 from pipeline.samples import Samples, Schema
 from pipeline.units import of_difference
@@ -124,7 +125,8 @@ def coarse_fields(table: Table, samples: Samples, names: list[str], wet: list[bo
     fields = own_fields(table, samples, names, units=True)
     if affine is not None and any(wet):
         places = [table.layout.channels.index(name) for name in names]
-        limit = np.where(np.array(wet)[:, None, None], ROUNDING * affine.scale[places], -np.inf)
+        limits = [backward(ROUNDING * affine.scale[place], affine.transform(place)) for place in places]
+        limit = np.where(np.array(wet)[:, None, None], np.stack(limits), -np.inf)
         fields = xp.where(fields < table.backend.asarray(limit)[None, ...], xp.zeros_like(fields), fields)
     return xp.astype(fields, xp.float32)
 

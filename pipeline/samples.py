@@ -21,10 +21,18 @@ class Affine:
     ----------
     scale, shift : ndarray of float32, shape (variable, lat, lon) or (variable, 1, 1)
         On the host; NaN in cells that have no values.
+    transforms : tuple of str
+        Of which transform of a variable this is, ``sqrt`` or ``log1p`` (:mod:`pipeline.prepare.powers`); ``none``, or
+        an empty tuple, where it is of the variable itself.
     """
 
     scale: np.ndarray
     shift: np.ndarray
+    transforms: tuple[str, ...] = ()
+
+    def transform(self, place: int) -> str:
+        """Return the transform of the variable at ``place``."""
+        return self.transforms[place] if self.transforms else "none"
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,8 @@ from pipeline.samples import Affine
 
 
 def channel_affine(encoder: InputTransform, scalars: ScalarTransform, backend: Backend) -> Affine | None:
-    """Return scale and shift of every channel, lags and scalars too; None under anomalies by day or a transform."""
-    if encoder.anomaly is not None or set(encoder.transforms) != {"none"}:
+    """Return scale and shift of every channel, lags and scalars too; None under anomalies by day of the year."""
+    if encoder.anomaly is not None:
         return None
     scale, shift = (backend.to_host(part) for part in (encoder.scaler.deviation, encoder.scaler.mean))
     number = len(encoder.lags)
@@ -22,7 +22,10 @@ def channel_affine(encoder: InputTransform, scalars: ScalarTransform, backend: B
         lagged = np.concatenate([fields] * number)
         numbers = np.broadcast_to(own[:, None, None], (len(own), *fields.shape[1:]))
         parts.append(np.concatenate([lagged, numbers]).astype(np.float32))
-    return Affine(parts[0], parts[1])
+    kinds = (
+        () if set(encoder.transforms) == {"none"} else encoder.transforms * number + ("none",) * len(scalars.affine[0])
+    )
+    return Affine(parts[0], parts[1], kinds)
 
 
 def target_affine(transform: TargetTransform, backend: Backend) -> Affine | None:

@@ -17,6 +17,7 @@ from pipeline.prepare.align import Axis, Predictors
 from pipeline.prepare.arrays import blocks
 from pipeline.prepare.climatology import Climatology
 from pipeline.prepare.config import PrepareConfig, RegridConfig
+from pipeline.prepare.powers import forward
 from pipeline.prepare.regrid import Method, Regridder
 from pipeline.prepare.scaling import Standardiser
 from pipeline.prepare.splits import TrainSplit
@@ -262,15 +263,8 @@ def _transformed(raw: Array, transforms: Sequence[str]) -> Array:
     """Return the root or logarithm of the channels that ask for it; NaN stays."""
     if set(transforms) == {"none"}:
         return raw
-    xp = array_namespace(raw)
-    parts = []
-    for number, kind in enumerate(transforms):
-        channel = raw[:, number : number + 1, ...]
-        if kind != "none":
-            amount = xp.where(channel < 0, xp.zeros_like(channel), channel)
-            channel = xp.sqrt(amount) if kind == "sqrt" else xp.log1p(amount)
-        parts.append(channel)
-    return xp.concat(parts, axis=1)
+    parts = [forward(raw[:, number : number + 1, ...], kind) for number, kind in enumerate(transforms)]
+    return array_namespace(raw).concat(parts, axis=1)
 
 
 def _less(raw: Array, anomaly: Climatology, phase: np.ndarray) -> Array:

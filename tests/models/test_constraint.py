@@ -281,6 +281,18 @@ def test_what_cannot_be_held_is_refused(nested, context, change, message):
         model.fit(samples, samples, context)
 
 
+def test_the_root_of_a_channel_is_no_block_mean(nested, context):
+    samples = nested.samples(8)
+    schema = samples.schema
+    affine = replace(schema.channel_affine, transforms=("sqrt",) * len(schema.channels))
+    samples = replace(samples, schema=replace(schema, channel_affine=affine))
+    model = DeepESD(DeepESDConfig(**QUICK, constraint={"kind": "additive"}))
+    with pytest.raises(
+        DataError, match=r"^constraint: expected the channel 'tas' as it is, got its sqrt: .* out of prep"
+    ):
+        model.fit(samples, samples, context)
+
+
 def test_cells_without_a_way_to_units_are_refused(nested, context):
     samples = nested.samples(8)
     samples.schema.target_affine.scale[0, 3, 3] = np.nan

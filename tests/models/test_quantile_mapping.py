@@ -11,6 +11,7 @@ from models.quantile_mapping import MappingConfig, QuantileMapping
 from pipeline.backend import get_backend
 from pipeline.errors import ConfigError
 from pipeline.model import Context
+from pipeline.prepare.powers import forward
 from pipeline.prepare.quantiles import midpoints
 from pipeline.prepare.regrid import Regridder
 from pipeline.samples import Affine
@@ -64,6 +65,38 @@ def test_numbers_in_other_scales_are_the_same_answer(nested):
     train, test = nested.samples(200, 0), nested.samples(30, 1)
     plain = answer(fitted(train), test)
     np.testing.assert_allclose(answer(fitted(raised(train, 3.0)), raised(test, 3.0)), plain, atol=2e-4)
+
+
+def rooted(nested, samples, kind):
+    """The same amounts, given to models as standardised roots or logarithms."""
+    values = nested.coarse(samples)
+    values = forward(np.where(values < 1e-4, 0.0, values), kind)
+    mean, deviation = np.float32(1.3), np.float32(0.7)
+    affine, inputs = samples.schema.channel_affine, np.array(samples.inputs)
+    scale, shift = (np.broadcast_to(part, inputs.shape[1:]).copy() for part in (affine.scale, affine.shift))
+    inputs[:, 1:] = (values - mean) / deviation
+    scale[1:], shift[1:] = deviation, mean
+    transforms = ("none", *(kind,) * (inputs.shape[1] - 1))
+    return replace(
+        samples, inputs=inputs, schema=replace(samples.schema, channel_affine=Affine(scale, shift, transforms))
+    )
+
+
+@pytest.mark.parametrize("kind", ["sqrt", "log1p"])
+def test_a_root_of_the_coarse_amounts_changes_nothing(nested, kind, tmp_path):
+    """What networks like to see is no business of a map between amounts."""
+    train, test = nested.samples(300, 0, amounts=True), nested.samples(60, 1, amounts=True)
+    train, test = (dried(nested, part, 1.0) for part in (train, test))
+    train = replace(train, target=np.where(train.target < np.quantile(train.target, 0.3), 0.0, train.target))
+    plain = answer(fitted(train), test)
+    model = fitted(rooted(nested, train, kind))
+    found = answer(model, rooted(nested, test, kind))
+    assert 0.05 < (plain == 0).mean() < 0.95
+    np.testing.assert_array_equal(found == 0, plain == 0)
+    np.testing.assert_allclose(found, plain, rtol=2e-3, atol=2e-4)
+    model.save(tmp_path)
+    again = QuantileMapping.load(tmp_path, CONTEXT)
+    np.testing.assert_array_equal(answer(again, rooted(nested, test, kind)), found)
 
 
 def test_it_gives_the_truths_distribution_not_its_days(nested):

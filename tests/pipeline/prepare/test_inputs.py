@@ -8,6 +8,7 @@ from pipeline.grid import Grid
 from pipeline.prepare.align import align
 from pipeline.prepare.config import InputsConfig, PrepareConfig, RegridConfig
 from pipeline.prepare.inputs import build_inputs, channel_names, common_grid
+from pipeline.prepare.powers import backward
 from pipeline.prepare.prepared import prepare
 from pipeline.prepare.splits import TimeSplit
 
@@ -163,8 +164,14 @@ def test_a_root_is_taken_before_all_else(field, split, backend):
     for name in made.names:
         found, expected = (made.backend.to_host(side.samples(name).inputs) for side in (made, wanted))
         np.testing.assert_allclose(found, expected, atol=1e-5)
-    assert made.schema.channel_affine is None
-    assert wanted.schema.channel_affine is not None
+    affine = made.schema.channel_affine
+    assert wanted.schema.channel_affine.transforms == ()
+    assert affine.transforms == tuple("sqrt" if name.startswith("pr") else "none" for name in made.schema.channels)
+    samples = made.samples("test")
+    place = made.schema.channels.index("pr")
+    root = made.backend.to_host(samples.inputs)[:, place] * affine.scale[place] + affine.shift[place]
+    expected = np.maximum(data.pr.sel(time=samples.time).values, 0)
+    np.testing.assert_allclose(backward(root, affine.transform(place)), expected, atol=1e-4)
     encoded = made.encode([("era", data)])
     assert np.isfinite(made.backend.to_host(encoded.inputs)).all()
 
