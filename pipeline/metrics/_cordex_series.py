@@ -12,7 +12,7 @@ from pipeline.data.units import conversion
 from pipeline.errors import ConfigError, DataError
 from pipeline.metrics.years import Years
 from pipeline.metrics.years import longest_spell as years_longest_spell
-from pipeline.prepare.dates import DAY, components, microseconds
+from pipeline.prepare.dates import DAY, components, elapsed
 
 SEASONS = {"DJF": (12, 1, 2), "MAM": (3, 4, 5), "JJA": (6, 7, 8), "SON": (9, 10, 11)}
 UNITS = {"tasmax": "K", "pr": "mm d-1"}
@@ -63,11 +63,8 @@ def series_of(data: xr.DataArray, season: str | None) -> Iterator[Series]:
     chosen = np.isin(parts[:, 1], SEASONS[season]) if season else np.ones(len(time), bool)
     if not chosen.any():
         raise DataError(f"expected days in {season}, got none among {len(time)} times.")
-    days = microseconds(time)[chosen] // DAY
-    # The first of March after the last of February is tomorrow, whether the calendar has leap days or not.
-    march = (parts[chosen, 1] == 3) & (parts[chosen, 2] == 1)
-    step = np.diff(days, prepend=days[0])
-    follows = (step == 1) | (march & (step == 2))
+    days = elapsed(time)[chosen] // DAY  # the training files have no leap days in a calendar that has
+    follows = np.diff(days, prepend=days[0]) == 1
     year = parts[chosen, 0] + (parts[chosen, 1] == 12 if season == "DJF" else 0)
     _, starts, count = np.unique(year, return_index=True, return_counts=True)
     turn = conversion(str(data.attrs["units"]), UNITS[str(data.name)])

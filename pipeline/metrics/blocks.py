@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pipeline.errors import DataError
+from pipeline.prepare.dates import elapsed
 
 SEASONS = ("DJF", "MAM", "JJA", "SON")
 ENOUGH_BLOCKS = 8  # fewer whole years or seasons than this make a poor bootstrap
@@ -173,10 +173,7 @@ def _part(time: np.ndarray, name: str) -> np.ndarray:
 
 def _steps(time: np.ndarray) -> np.ndarray:
     """Return the times between neighbours in seconds."""
-    step: Any = np.diff(time)
-    if np.issubdtype(step.dtype, np.timedelta64):
-        return np.asarray(step / np.timedelta64(1, "s"), float)
-    return np.array([delta.total_seconds() for delta in step])
+    return np.asarray(np.diff(elapsed(time)) / 1e6, float)
 
 
 def _usual(steps: np.ndarray) -> float:

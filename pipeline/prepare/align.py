@@ -11,7 +11,16 @@ import xarray as xr
 
 from pipeline.errors import DataError, SplitError
 from pipeline.grid import Grid
-from pipeline.prepare.dates import DAY, as_times, calendar_of, components, iso, microseconds, phase_of_year
+from pipeline.prepare.dates import (
+    DAY,
+    as_times,
+    calendar_of,
+    components,
+    elapsed,
+    iso,
+    microseconds,
+    phase_of_year,
+)
 from pipeline.prepare.splits import TimeSplit
 from pipeline.prepare.windows import TOLERANCE, usual_step
 
@@ -34,7 +43,7 @@ class Axis:
     time : ndarray, shape (time,)
         Stamps of the first predictor.
     count : ndarray of int64, shape (time,)
-        The same as microseconds since 1970-01-01.
+        The same as microseconds since 1970-01-01, leap days closed that the dates leave out.
     phase : ndarray, shape (time,)
         Phase of the year in [0, 1).
     step : int
@@ -97,7 +106,7 @@ def align(
     time, common = time[kept], common[kept]
     return Axis(
         time=time,
-        count=microseconds(time),
+        count=elapsed(time),
         phase=phase_of_year(time),
         step=step,
         positions={name: np.searchsorted(kept, index) for name, index in inside.items()},

@@ -85,6 +85,29 @@ def components(time: np.ndarray) -> np.ndarray:
     return np.array(rows, np.int64).reshape(len(time), 4)
 
 
+def elapsed(time: np.ndarray) -> np.ndarray:
+    """Return :func:`microseconds` without the days that the dates leave out on purpose.
+
+    Models without leap days are often stored with dates that have them: after 28 February of a leap year
+    comes 1 March. Where no 29 February is among daily dates, these days are taken as neighbours.
+
+    Examples
+    --------
+    >>> days = np.array(["2000-02-27", "2000-02-28", "2000-03-01", "2000-03-02"], "datetime64[ns]")
+    >>> np.diff(elapsed(days)) // DAY
+    array([1, 1, 1])
+    """
+    count = microseconds(time)
+    if len(time) < 3 or np.median(np.diff(count)) != DAY:
+        return count
+    _, month, day, _ = components(time).T
+    if ((month == 2) & (day == 29)).any():
+        return count
+    left_out = (month[1:] == 3) & (day[1:] == 1) & (np.diff(count) == 2 * DAY)
+    closed: np.ndarray = count - DAY * np.concatenate([[0], np.cumsum(left_out)])
+    return closed
+
+
 def phase_of_year(time: np.ndarray) -> np.ndarray:
     """Return the share of its year that has passed at each time, in [0, 1), float64.
 

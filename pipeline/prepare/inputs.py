@@ -16,9 +16,10 @@ from pipeline.grid import Grid
 from pipeline.prepare.align import Axis, Predictors
 from pipeline.prepare.arrays import blocks
 from pipeline.prepare.climatology import Climatology
+from pipeline.prepare.coverage import Carrier, carriers_of, covered_by, require_mostly_inside
 from pipeline.prepare.config import PrepareConfig, RegridConfig
 from pipeline.prepare.powers import forward
-from pipeline.prepare.regrid import Method, Regridder
+from pipeline.prepare.regrid import Method
 from pipeline.prepare.scaling import Standardiser
 from pipeline.prepare.splits import TrainSplit
 from pipeline.registry import suggest
@@ -48,6 +49,8 @@ class InputTransform:
         Means and deviations of the train split.
     unseen : array of bool, shape (channel, lat, lon)
         Cells without any value in the train split (the land of an ocean field), which are always 0.
+    covered : ndarray of bool, shape (channel, lat, lon)
+        Cells of ``grid`` among the cells of the channel's own dataset; new data must cover them too.
     """
 
     names: tuple[str, ...]
@@ -59,6 +62,7 @@ class InputTransform:
     anomaly: Climatology | None
     scaler: Standardiser
     unseen: Array
+    covered: np.ndarray
 
     @classmethod
     def fit(
@@ -69,6 +73,7 @@ class InputTransform:
         grid: Grid,
         names: Sequence[str],
         units: Sequence[str],
+        covered: np.ndarray,
     ) -> InputTransform:
         """Fit on the train rows of ``raw``, shape (time, channel, lat, lon), in units.
 
@@ -92,7 +97,7 @@ class InputTransform:
         xp = array_namespace(raw)
         unseen = ~xp.any(xp.isfinite(train.take(raw)), axis=0)
         lags, method = tuple(config.inputs.lags), config.regrid.method
-        return cls(tuple(names), tuple(units), lags, grid, method, transforms, anomaly, scaler, unseen)
+        return cls(tuple(names), tuple(units), lags, grid, method, transforms, anomaly, scaler, unseen, covered)
 
     def forward(self, raw: Array, phase: np.ndarray) -> tuple[Array, Array]:
         """Return standardised channels, and which channel misses a value at which step.
@@ -146,33 +151,32 @@ def build_inputs(
     ConfigError
         If ``regrid.to`` names no grid.
     DataError
-        If a channel has no value, a variable has the wrong dims, or more than
-        ``inputs.max_missing`` of a split's steps miss a value.
+        If a channel has no value, a variable has the wrong dims, more than ``inputs.max_missing`` of a
+        split's steps miss a value, or a dataset lies elsewhere than the common grid.
     """
     grid = common_grid(predictors, target, config.regrid)
     names, units = channel_names(predictors), channel_units(predictors)
-    raw, regridding = carry(predictors, axis.predictors, grid, config.regrid.method, backend)
-    transform = InputTransform.fit(raw, train, config, grid, names, units)
+    carriers = carriers_of(predictors, grid, config.regrid.method)
+    require_mostly_inside(carriers)
+    raw = carry(predictors, axis.predictors, carriers, backend)
+    transform = InputTransform.fit(raw, train, config, grid, names, units, covered_by(predictors, carriers))
     values, missing = transform.forward(raw, axis.phase)
     missed = backend.to_host(missing)
     _check_missing(missed, names, axis.positions, config.inputs.max_missing)
     complete = np.logical_not(missed).all(axis=1)
-    return Inputs(values, complete, transform, regridding)
+    return Inputs(values, complete, transform, tuple(carrier.told() for carrier in carriers))
 
 
 def carry(
-    predictors: Predictors, steps: Sequence[np.ndarray], grid: Grid, method: Method, backend: Backend
-) -> tuple[Array, tuple[dict[str, Any], ...]]:
-    """Return all predictors at ``steps`` of each dataset on ``grid``, (time, channel, lat, lon), and how."""
-    parts, how = [], []
-    for (dataset, data), chosen in zip(predictors, steps, strict=True):
-        source = Grid.of(data)
-        regrid = Regridder.between(source, grid, method)
+    predictors: Predictors, steps: Sequence[np.ndarray], carriers: Sequence[Carrier], backend: Backend
+) -> Array:
+    """Return all predictors at ``steps`` of each dataset on the common grid, (time, channel, lat, lon)."""
+    parts = []
+    for (_, data), chosen, carrier in zip(predictors, steps, carriers, strict=True):
+        source = carrier.regrid.source
         stacked = np.stack([field(data, name, source, "time")[chosen] for name in _variables(data)], axis=1)
-        parts.append(regrid(backend.asarray(stacked.astype(np.float32, copy=False))))
-        done = "none" if regrid.identity else method
-        how.append({"dataset": dataset, "grid": list(source.shape), "method": done, "cells_outside": regrid.outside})
-    return (parts[0] if len(parts) == 1 else backend.xp.concat(parts, axis=1)), tuple(how)
+        parts.append(carrier.regrid(backend.asarray(stacked.astype(np.float32, copy=False))))
+    return parts[0] if len(parts) == 1 else backend.xp.concat(parts, axis=1)
 
 
 def common_grid(predictors: Predictors, target: Grid, config: RegridConfig) -> Grid:

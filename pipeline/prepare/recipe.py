@@ -16,7 +16,8 @@ from pipeline.prediction import Prediction
 from pipeline.prepare.align import Predictors, shared_dates
 from pipeline.prepare.arrays import rows
 from pipeline.prepare.climatology import Climatology
-from pipeline.prepare.dates import microseconds, phase_of_year
+from pipeline.prepare.coverage import carriers_of, require_covered
+from pipeline.prepare.dates import elapsed, phase_of_year
 from pipeline.prepare.empirical import EmpiricalClimatology
 from pipeline.prepare.inputs import InputTransform, carry, channel_names, channel_units
 from pipeline.prepare.scalars import ScalarTransform, forcing_values
@@ -103,7 +104,8 @@ class Recipe:
         Raises
         ------
         DataError
-            If a channel is missing or has other units, or the times cannot be matched.
+            If a channel is missing or has other units, the times cannot be matched, or the cells do not cover
+            what those of the training data did.
         SplitError
             If no step is complete.
         """
@@ -121,7 +123,9 @@ class Recipe:
             if units[channel] != wanted:
                 raise DataError(f"channel {channel!r}: expected units {wanted!r}, got {units[channel]!r}; convert it.")
         time, index = shared_dates(predictors)
-        raw, _ = carry(predictors, index, self.encoder.grid, self.encoder.method, self.backend)
+        carriers = carriers_of(predictors, self.encoder.grid, self.encoder.method)
+        require_covered(carriers, predictors, dict(zip(self.encoder.names, self.encoder.covered, strict=True)), names)
+        raw = carry(predictors, index, carriers, self.backend)
         order = np.array([names.index(channel) for channel in self.encoder.names])
         raw = self.backend.xp.take(raw, self.backend.asarray(order), axis=1)
         phase = phase_of_year(time)
@@ -132,7 +136,7 @@ class Recipe:
 
     def windows_of(self, steps: Steps, name: str, known: np.ndarray | None = None) -> Windows:
         """Return the samples of ``steps``; ``known`` says which have truth, where there is any."""
-        count, step = microseconds(steps.time), int(self.schema.step / np.timedelta64(1, "us"))
+        count, step = elapsed(steps.time), int(self.schema.step / np.timedelta64(1, "us"))
         return windows(name, np.arange(len(count)), count, step, self.encoder.lags, steps.complete, known)
 
     def _forcings(self, forcings: Sequence[xr.Dataset]) -> list[xr.Dataset]:

@@ -38,7 +38,7 @@ class Regridder:
         Matrices (lat', lat) and (lon', lon), between regular grids.
     gather : Gather or None
         Weights otherwise. Both are None where the grids are the same.
-    outside : int
+    beyond : ndarray of bool, shape of the target
         Target cells with their centre beyond the outermost centres of the source; they take the
         nearest value.
 
@@ -55,7 +55,7 @@ class Regridder:
     method: Method
     along: tuple[np.ndarray, np.ndarray] | None
     gather: Gather | None
-    outside: int
+    beyond: np.ndarray
 
     @classmethod
     def between(cls, source: Grid, target: Grid, method: Method) -> Regridder:
@@ -69,7 +69,7 @@ class Regridder:
             If the source grid is not ascending.
         """
         if source.same(target):
-            return cls(source, target, method, None, None, 0)
+            return cls(source, target, method, None, None, np.zeros(target.shape, bool))
         flat = source.lat.ndim == 1
         if flat and not all((np.diff(axis) > 0).all() for axis in (source.lat, source.lon)):
             raise DataError(f"expected ascending lat and lon to regrid from, got {source.lat!r} and {source.lon!r}.")
@@ -81,14 +81,14 @@ class Regridder:
                 "choose 'bilinear' or 'nearest'."
             )
         gather = _regular_to_points(source, target, method) if flat else _points(source, target, method)
-        return cls(source, target, method, None, gather, int(gather.outside.sum()))
+        return cls(source, target, method, None, gather, gather.outside.reshape(target.shape))
 
     @classmethod
     def _separable(cls, source: Grid, target: Grid, method: Method) -> Regridder:
         periodic = is_periodic(source.lon)
         lon = same_branch(target.lon, source.lon)
         sides = (bracket(source.lat, target.lat), bracket(source.lon, lon, periodic=periodic))
-        outside = sides[0].outside[:, None] | sides[1].outside[None, :]
+        beyond = sides[0].outside[:, None] | sides[1].outside[None, :]
         if method == "conservative":
             along = (
                 overlap(source.lat, target.lat, latitude=True),
@@ -97,7 +97,12 @@ class Regridder:
         else:
             chosen = [side.nearest() if method == "nearest" else side for side in sides]
             along = (chosen[0].matrix(len(source.lat)), chosen[1].matrix(len(source.lon)))
-        return cls(source, target, method, along, None, int(outside.sum()))
+        return cls(source, target, method, along, None, beyond)
+
+    @property
+    def outside(self) -> int:
+        """How many target cells take the nearest value, being beyond the source."""
+        return int(self.beyond.sum())
 
     @property
     def identity(self) -> bool:

@@ -57,6 +57,7 @@ def state(recipe: Recipe) -> tuple[Arrays, Facts]:
         "input_mean": encoder.scaler.mean,
         "input_deviation": encoder.scaler.deviation,
         "input_unseen": encoder.unseen,
+        "input_covered": encoder.covered,
         "target_divisor": transform.scale,
         "forcing_mean": recipe.scalars.mean,
         "forcing_deviation": recipe.scalars.deviation,
@@ -182,4 +183,6 @@ def _encoder(facts: Facts, arrays: Arrays, grid: Grid, anomaly: Climatology | No
         anomaly=anomaly,
         scaler=Standardiser(mean, deviation, tuple(facts["input_constant"])),
         unseen=unseen,
+        # A recipe of an earlier version does not say: then new data must cover the whole grid.
+        covered=arrays.get("input_covered", np.ones(unseen.shape, bool)),
     )

@@ -36,8 +36,10 @@ def test_resamples_without_a_value_are_left_out_until_they_are_half():
     assert np.isnan(interval.high[1])
 
 
-def test_one_block_says_nothing_of_the_spread():
-    assert np.isnan(percentile_interval(np.ones(100), 1).low)
+@pytest.mark.parametrize(("blocks", "known"), [(1, False), (3, False), (7, False), (8, True)])
+def test_few_blocks_say_nothing_of_the_spread(blocks, known):
+    interval = percentile_interval(np.arange(100.0), blocks)
+    assert np.isfinite([interval.low, interval.high]).tolist() == [known, known]
 
 
 def test_agrees_with_scipy_where_times_are_independent():

@@ -1,4 +1,5 @@
 import numpy as np
+import scipy.stats
 import xarray as xr
 
 from pipeline.grid import Grid
@@ -64,3 +65,21 @@ def test_what_a_model_does_not_have_is_left_out(make_case, winters):
     assert curves is None
     assert set(dataset.data_vars) == {"pr_rmse", "pr_bias", "pr_bias_low", "pr_bias_high"}
     assert "reference" not in dataset.attrs
+
+
+def test_precipitation_has_maps_of_the_score_that_its_models_are_compared_by(make_case, winters):
+    cases = {family: {"pr": make_case(family, n=len(winters))} for family in ("point", "normal")}
+    asked = {"split": "test", "time": winters, "weights": WEIGHTS, "seed": 0, "reference": "point", "resamples": 40}
+    maps = evaluate(cases, units={"pr": "mm d-1"}, metrics=("rmse", "crps"), **asked).maps
+    case, point = (cases[family]["pr"] for family in ("normal", "point"))
+    usual = np.nanmean(np.abs(point.truth - point.prediction.mean()), axis=0)  # the CRPS of a point forecast
+    mean, sd = (case.prediction.parameters[name] for name in ("mean", "sd"))
+    z = (case.truth - mean) / sd
+    density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+    exact = sd * (z * (2 * scipy.stats.norm.cdf(z) - 1) + 2 * density - 1 / np.sqrt(np.pi))  # Gneiting et al. 2005
+    found = maps["normal"]["pr"]
+    np.testing.assert_allclose(found.crps_skill, 100 * (1 - np.nanmean(exact, axis=0) / usual), rtol=1e-6)
+    assert maps["point"]["pr"].crps_skill is None
+    warm = evaluate(cases, units={"pr": "K"}, metrics=("rmse", "crps"), **asked).maps["normal"]["pr"]
+    assert warm.crps_skill is None
+    assert warm.skill is not None

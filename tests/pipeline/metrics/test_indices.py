@@ -1,6 +1,7 @@
 """Indices of years against loops over years, cells and days."""
 
 import array_api_strict
+import cftime
 import numpy as np
 import pytest
 
@@ -161,6 +162,19 @@ def test_means_over_years_leave_out_years_that_do_not_count():
 def test_a_name_that_is_not_there_is_refused():
     with pytest.raises(ConfigError, match=r"^unknown index 'rx1dy'\. Did you mean 'rx1day'\? Known: r01, sdii"):
         indices_of_years(["rx1dy"], _rain(WHOLE), WHOLE, "mm d-1")
+
+
+def test_a_spell_goes_on_over_a_leap_day_that_the_dates_leave_out():
+    """A model's year of 365 days, stored with dates that have leap days: as in the calendar without them."""
+    native = np.arange("1980-01-01", "1981-01-01", dtype="datetime64[D]")
+    native = native[native != np.datetime64("1980-02-29")]
+    plain = np.array([cftime.DatetimeNoLeap(*map(int, str(day).split("-"))) for day in native])
+    rain = np.full((365, 1), 5.0)
+    rain[39:79] = 0.0  # forty days round the first of March
+    for time in (native.astype("datetime64[ns]"), plain):
+        assert indices_of_years(["cdd"], rain, time, "mm d-1")["cdd"].tolist() == [[40.0]]
+    gap = np.delete(native, 40)  # a day that is missing ends the spell, as ever
+    assert indices_of_years(["cdd"], np.delete(rain, 40, 0), gap, "mm d-1")["cdd"].tolist() == [[38.0]]
 
 
 def test_a_wet_day_has_a_millimetre():

@@ -11,6 +11,7 @@ from pipeline.prepare.dates import (
     as_times,
     calendar_of,
     components,
+    elapsed,
     from_microseconds,
     iso,
     microseconds,
@@ -105,3 +106,28 @@ def test_times_must_be_there_ascend_and_be_times():
 def test_iso_says_the_date_of_both_kinds():
     assert iso(np.datetime64("1999-02-03T12")) == "1999-02-03"
     assert iso(cftime.datetime(1999, 2, 30, calendar="360_day")) == "1999-02-30"
+
+
+@pytest.mark.parametrize(
+    ("dates", "expected"),
+    [
+        (["2000-02-27", "2000-02-28", "2000-03-01", "2000-03-02"], [1, 1, 1]),
+        (["1999-02-28", "1999-03-01", "2000-02-28", "2000-02-29", "2000-03-01", "2004-02-28", "2004-03-01"],
+         [1, 364, 1, 1, 1459, 2]),
+        (["2000-02-25", "2000-02-26", "2000-02-27", "2000-03-01"], [1, 1, 3]),
+        (["2000-02-28", "2000-03-01"], [2]),
+        (["2000-02-26", "2000-02-28", "2000-03-01", "2000-03-03"], [2, 2, 2]),
+    ],
+    ids=["left out", "there in another year", "more missing", "too few", "every second day"],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["native", "cftime"])
+def test_leap_days_that_dates_leave_out_take_no_time(dates, expected, kind):
+    time = np.array(dates, "datetime64[ns]")
+    if kind == "cftime":
+        time = np.array([cftime.DatetimeGregorian(*map(int, day.split("-"))) for day in dates])
+    assert (np.diff(elapsed(time)) // DAY).tolist() == expected
+
+
+def test_a_calendar_without_leap_days_is_left_as_it_is():
+    time = np.array([cftime.DatetimeNoLeap(2000, *day) for day in ((2, 27), (2, 28), (3, 1))])
+    np.testing.assert_array_equal(elapsed(time), microseconds(time))
