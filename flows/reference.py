@@ -17,6 +17,7 @@ from pipeline.data.catalog import Entry
 from pipeline.experiment import Experiment
 from pipeline.metrics import METRICS
 from pipeline.training.config import TrainingConfig
+from pipeline.training.losses import LOSSES
 from pipeline.uncertainty import UNCERTAINTY
 
 
@@ -29,6 +30,15 @@ def reference() -> str:
         also = ", and every key of `training`" if issubclass(config, TrainingConfig) else ""
         lines += [f"## Model `{name}`", "", f"`models: {{any_name: {{kind: {name}}}}}`{also}", ""]
         lines += _own(config, TrainingConfig if also else None)
+    lines += [
+        "## Losses",
+        "",
+        "The `loss` of a model: a name, or `{kind: name, ...}` with the keys below, or a list of such,",
+    ]
+    lines += ["each with its `weight`. It holds for all targets of the model.", ""]
+    for name in LOSSES.names():
+        loss = LOSSES.get(name)
+        lines += [f"### Loss `{name}`", "", (loss.__doc__ or "").strip().splitlines()[0], "", *_own(loss.Config, None)]
     for title, registry, form in (
         ("Uncertainty", UNCERTAINTY, "uncertainty: [{{method: {}}}]"),
         ("Explanation", ATTRIBUTIONS, "explain: [{{method: {}}}]"),

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from models._constraint import ConstraintConfig, check_family, check_units, constrain
 from models._layout import Layout
+from models._normal import amounts
 from pipeline.errors import ConfigError, DataError
 from pipeline.model import Context, Model, ModelConfig
 from pipeline.prediction import Prediction
@@ -113,6 +114,11 @@ class DeepModel(Model):
         """Train on ``train``; the epoch with the least validation loss is kept."""
         self._layout, loss = Layout.of(train.schema), self._loss
         learned = self._tensors(train, context)
+        if loss.family == "normal" and any(amounts(train.schema)):
+            context.warn(
+                f"{context.name}: its loss makes a normal distribution, which gives amounts such as rain values "
+                "below zero. Take a loss such as bernoulli_gamma_nll, or fair_crps with noise_unet."
+            )
         if self.config.constraint is not None:
             check_units(self.config.constraint, train.schema)
         # Drawn on the host, so that every device starts from the same weights.

@@ -57,6 +57,16 @@ def host(context, prediction):
     return {name: context.backend.to_host(array) for name, array in prediction.parameters.items()}
 
 
+@pytest.mark.parametrize(("loss", "warned"), [("normal_nll", True), ("mse", False), ("bernoulli_gamma_nll", False)])
+def test_rain_below_zero_is_warned_of(nested, context, loss, warned):
+    samples = nested.samples(8, amounts=True)
+    said = []
+    context = replace(context, warn=said.append)
+    DeepESD(DeepESDConfig(**QUICK | {"epochs": 1}, loss=loss)).fit(samples, samples, context)
+    assert bool(said) == warned
+    assert all("rain values below zero. Take a loss such as bernoulli_gamma_nll" in text for text in said)
+
+
 @pytest.mark.parametrize("spec", SPECS, ids=str)
 def test_options_with_any_form_of_loss_load_back(spec):
     config = DeepESDConfig(loss=spec)

@@ -125,7 +125,10 @@ def _single(spec: str | dict[str, Any]) -> Loss:
         return LOSSES.get(spec)()
     kind = spec.get("kind")
     if not isinstance(kind, str):
-        raise ConfigError(f"expected a loss with its name under the key 'kind', got {spec!r}.")
+        raise ConfigError(
+            f"expected a loss with its name under the key 'kind', such as {{kind: huber, delta: 0.5}}, got {spec!r}. A "
+            f"model has one loss for all of its targets. Known: {', '.join(LOSSES.names())}."
+        )
     options = {key: value for key, value in spec.items() if key != "kind"}
     loss = LOSSES.get(kind)
     if options and not loss.Config.model_fields:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
-from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
 from pipeline.errors import DataError
-from pipeline.model_config import ModelConfig
 from pipeline.training.losses import LOSSES, Cells, Loss
 
 LOGIT_LIMIT, LOG_SHAPE_LIMIT = 15.0, 5.0
@@ -19,14 +15,10 @@ of the likelihood overflows float32 inside."""
 START, LEAST_AMOUNT = 0.5, 1e-3
 """An answer of zero means a wet day of ``softplus(0.5)``, about one deviation; none has less than a thousandth."""
 NEGATIVE = 1e-4  # in numbers: what packing in files may leave below zero
-
-
-class BernoulliGammaConfig(ModelConfig):
-    """Options of the likelihood."""
-
-    threshold: float = Field(
-        default=0.0, ge=0, description="Days with at most this, in units of the target, count as dry."
-    )
+SEVERAL = (
+    "A model has one loss for all of its targets: where some are no precipitation take one of members, such as "
+    "fair_crps, or an experiment for each target. Amounts need prepare.target.variables: {pr: {anomaly: none}}."
+)
 
 
 @LOSSES.register("bernoulli_gamma_nll")
@@ -36,13 +28,8 @@ class BernoulliGammaNll(Loss):
     The network answers the logit of p, the logarithm of the shape, and the mean amount of a wet day through
     a softplus; the scale is that amount over the shape. A softplus grows as its argument does: through an
     exponential, inputs a little beyond the train days would multiply the amount. The target's numbers are
-    amounts: zero is dry, none is negative (``prepare.target: {anomaly: none}``). A day is wet where the
-    amount is above ``threshold``; with the default of 0, where it is above zero. Days at or below the
-    threshold enter as dry whatever their amount, which is not used; wet amounts enter as they are, not less
-    the threshold. So p is the probability of more than the threshold, the distribution that is predicted
-    puts the others at zero, and its gamma part is free to put some probability between zero and the
-    threshold. A threshold (1 mm, say) keeps drizzle, whose log amounts are large and negative, from deciding
-    the shape.
+    amounts: zero is dry, none is negative (``prepare.target: {anomaly: none}``). A day is wet where its amount is
+    above zero; the share of days above a threshold such as 1 mm follows from the distribution.
 
     References
     ----------
@@ -50,7 +37,6 @@ class BernoulliGammaNll(Loss):
     network, doi:10.1175/2008JHM960.1.
     """
 
-    Config: ClassVar[type[ModelConfig]] = BernoulliGammaConfig
     parameters = ("wet_logit", "log_shape", "amount")
     family = "bernoulli_gamma"
 
@@ -60,29 +46,23 @@ class BernoulliGammaNll(Loss):
         Raises
         ------
         DataError
-            If some are negative, zero is not dry, or the threshold cannot be turned into numbers.
+            If some are negative, or zero is not dry.
         """
-        least = float(torch.where(cells.known, target, 0.0).min())
+        least = torch.where(cells.known, target, 0.0).amin((0, 2))
+        lowest, number = float(least.min()), len(least)
         shifted = cells.shift is not None and bool((cells.shift != 0).any())
-        if least < -NEGATIVE or shifted:
-            what = "a shift from zero" if shifted else f"{least:g}"
+        if lowest < -NEGATIVE or shifted:
+            what = "a shift from zero" if shifted else f"{lowest:g}"
+            more = f" in target {int(least.argmin()) + 1} of {number}" if number > 1 else ""
             raise DataError(
-                f"bernoulli_gamma_nll: expected a target whose numbers are amounts from zero on, got {what}. "
-                "Set prepare.target: {anomaly: none, scale: per_field}."
-            )
-        if self.config.threshold > 0 and cells.scale is None:
-            raise DataError(
-                f"bernoulli_gamma_nll: expected a target with one scale for all days to turn the threshold "
-                f"{self.config.threshold:g} into numbers, got anomalies by day of the year. "
-                "Set prepare.target: {anomaly: none, scale: per_field}."
+                f"bernoulli_gamma_nll: expected a target whose numbers are amounts from zero on, got {what}{more}. "
+                + (SEVERAL if number > 1 else "Set prepare.target: {anomaly: none, scale: per_field}.")
             )
 
     def __call__(self, output: Tensor, target: Tensor, cells: Cells) -> Tensor:
         """Return the loss of every sample and cell."""
         logit, log_shape, log_scale = self._split(output)
-        # Without a threshold numbers and units agree on what is above zero, and no scale is asked for.
-        least = self.config.threshold / cells.scale if self.config.threshold > 0 and cells.scale is not None else 0.0
-        wet = target > least
+        wet = target > 0
         amount = torch.where(wet, target, 1.0)
         shape = log_shape.exp()
         density = (shape - 1) * amount.log() - amount * (-log_scale).exp() - shape * log_scale - torch.lgamma(shape)

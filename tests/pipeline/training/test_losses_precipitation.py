@@ -40,12 +40,11 @@ def head(wet, shape, scale, like):
     return p[None, :, None, None].expand(len(like), 3, 1, like.shape[-1]).to(like.dtype)
 
 
-@pytest.mark.parametrize("threshold", [0.0, 1.0, 4.0])
-def test_bernoulli_gamma_nll_is_scipys_density(rain, cells, threshold):
+def test_bernoulli_gamma_nll_is_scipys_density(rain, cells):
     number = rain / SCALE
-    loss = make_loss({"kind": "bernoulli_gamma_nll", "threshold": threshold})
+    loss = make_loss("bernoulli_gamma_nll")
     values = loss(head(0.4, 0.8, 1.7, number), number, cells(number)).numpy()
-    wet = rain.numpy() > threshold
+    wet = rain.numpy() > 0
     density = gamma.logpdf(np.where(wet, number.numpy(), 1.0), 0.8, scale=1.7)
     np.testing.assert_allclose(values, np.where(wet, -np.log(0.4) - density, -np.log(0.6)), atol=1e-9)
     assert 0 < wet.mean() < 0.5
@@ -78,16 +77,7 @@ def test_bernoulli_gamma_amounts_grow_as_the_answer_and_not_as_its_exponential()
     np.testing.assert_allclose(means, [1e-3, np.log1p(np.exp(0.5)) + 1e-3, 10.501, 20.501], rtol=1e-3)
 
 
-def test_bernoulli_gamma_counts_the_threshold_itself_as_dry(cells):
-    number = torch.tensor([0.0, 1.0, 1.0 + 1e-6, 5.0], dtype=torch.float64)[None, None] / SCALE
-    values = make_loss({"kind": "bernoulli_gamma_nll", "threshold": 1.0})(
-        head(0.4, 1.0, 1.0, number), number, cells(number)
-    )
-    dry = np.isclose(values.numpy()[0, 0], -np.log(0.6))
-    assert dry.tolist() == [True, True, False, False]
-
-
-def test_bernoulli_gamma_needs_no_scale_without_a_threshold(rain, cells):
+def test_bernoulli_gamma_needs_no_scale(rain, cells):
     number = rain / SCALE
     output = head(0.4, 0.8, 1.7, number)
     loss = make_loss("bernoulli_gamma_nll")
@@ -96,17 +86,24 @@ def test_bernoulli_gamma_needs_no_scale_without_a_threshold(rain, cells):
 
 
 @pytest.mark.parametrize(
-    ("options", "units", "change", "message"),
+    ("units", "change", "message"),
     [
-        ({}, {}, -0.5, r"numbers are amounts from zero on, got -0\.5\. Set prepare\.target: \{anomaly: none"),
-        ({}, {"shift": 3.0}, 0.0, r"numbers are amounts from zero on, got a shift from zero\."),
-        ({"threshold": 1.0}, {"scale": None}, 0.0, r"to turn the threshold 1 into numbers, got anomalies by day"),
+        ({}, -0.5, r"numbers are amounts from zero on, got -0\.5\. Set prepare\.target: \{anomaly: none"),
+        ({"shift": 3.0}, 0.0, r"numbers are amounts from zero on, got a shift from zero\."),
     ],
 )
-def test_bernoulli_gamma_refuses_what_is_no_amount(rain, cells, options, units, change, message):
+def test_bernoulli_gamma_refuses_what_is_no_amount(rain, cells, units, change, message):
     number = rain / SCALE + change
     with pytest.raises(DataError, match=rf"^bernoulli_gamma_nll: expected a target .*{message}"):
-        make_loss({"kind": "bernoulli_gamma_nll"} | options).fit(number, cells(number, **units))
+        make_loss("bernoulli_gamma_nll").fit(number, cells(number, **units))
+
+
+def test_bernoulli_gamma_names_the_target_that_is_no_amount(rain, cells):
+    both = torch.cat([rain / SCALE, rain / SCALE - 0.5], dim=1)
+    with pytest.raises(
+        DataError, match=r"got -0\.5 in target 2 of 2\. A model has one loss for all .* such as fair_crps"
+    ):
+        make_loss("bernoulli_gamma_nll").fit(both, cells(both))
 
 
 def test_gamma_fits_are_scipys_maximum_likelihood(rain):

@@ -74,7 +74,10 @@ def test_an_unknown_name_is_refused_with_the_near_one(spec, message):
         ({"kind": "huber", "delta": -1.0}, r"^loss 'huber': delta: input should be greater than 0, got -1\.0\.$"),
         ({"kind": "mse", "delta": 1.0}, r"^mse: expected no options, got \{'delta': 1\.0\}; this loss has none\.$"),
         ({"kind": "huber", "weight": 1.0}, r"^loss 'huber': weight: unknown key\."),
-        ({"delta": 1.0}, r"^expected a loss with its name under the key 'kind', got \{'delta': 1\.0\}\.$"),
+        (
+            {"delta": 1.0},
+            r"^expected a loss with its name under the key 'kind', such as .*, got \{'delta': 1\.0\}\. .* Known: asym, b",
+        ),
         ([], r"^expected the name of a loss, a mapping .* or a list .*, got \[\]\.$"),
         (3, r"^expected the name of a loss, a mapping .*, got 3\.$"),
         (["mse"], r"^0: expected a mapping \{kind: name, weight: 1\.0\}, got 'mse'\.$"),
