@@ -98,7 +98,14 @@ def conversion(source: str, target: str) -> Conversion:
         elif (units * density).dimensionality == wanted.dimensionality:
             units, scale = units * density, scale * WATER_DENSITY
         else:
-            raise DataError(f"units {source!r} cannot be converted to {target!r}: they measure different things.")
+            # An amount where a rate is wanted: ERA5 says m and means what fell in the hours up to each time.
+            rate = (units / _registry().Unit("day")).dimensionality == wanted.dimensionality
+            more = (
+                f" If the amounts are of one day each, write source_units: {source} d-1; of an hour, {source} h-1."
+                if rate
+                else ""
+            )
+            raise DataError(f"units {source!r} cannot be converted to {target!r}: they measure different things.{more}")
     quantity = _registry().Quantity
     zero = float(quantity(0.0, units).to(wanted).magnitude)
     one = float(quantity(1.0, units).to(wanted).magnitude)

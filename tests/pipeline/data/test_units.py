@@ -85,3 +85,14 @@ def test_spelling_leaves_pints_own_form_alone():
 
 def test_temperature_scales_have_an_offset():
     assert [has_offset(units) for units in ("degC", "Celsius", "degF", "K", "Pa")] == [True, True, True, False, False]
+
+
+def test_an_amount_where_a_rate_is_wanted_says_over_what():
+    """ERA5 gives precipitation in m, meaning the metres of each hour."""
+    with pytest.raises(
+        DataError, match=r"measure different things\. If .* of one day each, write source_units: m d-1; of an"
+    ):
+        conversion("m", "mm d-1")
+    assert conversion("m h-1", "mm d-1").factor == pytest.approx(24000.0)
+    with pytest.raises(DataError, match=r"measure different things\.$"):
+        conversion("K", "mm d-1")
