@@ -29,12 +29,16 @@ class Crps(Metric):
 class CrpsFair(Metric):
     """CRPS of the members, corrected for their number (Ferro 2014, doi:10.1002/qj.2270).
 
-    Members of a mixture are its components' means.
+    Of members alone: those of a mixture are distributions, whose CRPS is exact and has nothing to correct.
     """
 
     probabilistic = True
     least_members = 2
     label = "fair CRPS"
+
+    def applies(self, case: Case, units: str) -> bool:
+        """Say whether the forecast is an ensemble of values."""
+        return super().applies(case, units) and case.prediction.family == "members"
 
     def terms(self, case: Case) -> tuple[Array, ...]:
         """Return the fair CRPS."""

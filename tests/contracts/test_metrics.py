@@ -26,7 +26,7 @@ def _units(name):
 
 
 def _case(name, *, error=1.0, missing=0.0, family=None, seed=0, n=TIMES):
-    """Return a case with errors of `error` times what is predicted; `family` None: mixture of five."""
+    """Return a case with errors of `error` times what is predicted; `family` None: mixture of five, or members."""
     rng = np.random.default_rng(seed)
     mean = 6.0 + rng.normal(0.0, 2.0, (n, CELLS))
     sd = rng.uniform(0.5, 1.5, (n, CELLS))
@@ -37,7 +37,7 @@ def _case(name, *, error=1.0, missing=0.0, family=None, seed=0, n=TIMES):
         "point": lambda: Prediction("point", {"mean": mean}),
         "members": lambda: Prediction("members", {"members": members}),
         "mixture": lambda: Prediction("mixture", {"mean": np.stack([mean] * 5), "sd": np.stack([sd] * 5)}),
-    }[family or "mixture"]()
+    }[family or ("members" if name == "crps_fair" else "mixture")]()
     usual = Prediction("normal", {"mean": np.full_like(truth, 6.0), "sd": np.full_like(truth, 2.2)})
     time = DAYS if n == TIMES else np.datetime64("2001-01-01", "D") + np.arange(n)
     return Case(prediction, truth, usual, units=_units(name), time=time, place=PLACE)
@@ -113,7 +113,7 @@ def test_larger_errors_are_worse_or_at_least_no_better(name):
     elif metric.better == "closer":
         if metric.probabilistic:
             assert abs(bad - metric.perfect) > abs(good - metric.perfect)
-    elif name != "crps_fair":  # the components' means of this mixture are all the same
+    else:
         assert (bad > good) == (metric.better == "lower")
 
 

@@ -88,6 +88,6 @@ def test_what_each_prediction_is_scored_by(make_case):
     assert names("point") == always | {"kge"}
     assert names("point", "degC") == always
     assert names("normal") == always | distribution | {"kge", "nll"}
-    assert names("mixture") == always | distribution | {"kge", "nll", "crps_fair"}
+    assert names("mixture") == always | distribution | {"kge", "nll"}
     assert names("mixture", members=1) == always | distribution | {"kge", "nll"}
     assert names("members") == always | distribution | {"kge", "crps_fair"}
