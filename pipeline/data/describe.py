@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,7 +130,7 @@ def _hits(word: str | Path) -> list[Path]:
 
 def _file(word: str | Path) -> dict[str, str]:
     """Return the catalog's record of one word; a glob may come to match other files, so it has no digest."""
-    text = str(Path(word).absolute())
+    text = os.path.normpath(Path(word).absolute())
     if not any(sign in text for sign in "*?["):
         return {"path": text, "sha256": sha256_of(Path(word))}
     return {"path": glob.escape(text) if Path(word).exists() else text}

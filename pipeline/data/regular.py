@@ -17,7 +17,7 @@ from pipeline.data.calendars import date_text, decode_times
 from pipeline.data.catalog import Entry, Variable
 from pipeline.data.longitudes import contiguous
 from pipeline.data.records import Repair
-from pipeline.data.units import Conversion, conversion
+from pipeline.data.units import Conversion, conversion, is_unit
 from pipeline.errors import DataError
 from pipeline.progress import Progress, silent
 from pipeline.registry import suggest
@@ -187,9 +187,11 @@ def _conversion(units: str, wanted: str, where: str) -> Conversion:
     try:
         return conversion(units, wanted)
     except DataError as error:
+        what = "write source_units" if is_unit(wanted) else "correct units"
+        who = "the file" if is_unit(wanted) else "the catalog"
         raise DataError(
-            f"{where}: the file has {units!r}, {wanted!r} is wanted: {error} "
-            "If the file says them wrong, write source_units in the catalog."
+            f"{where}: the file has {units!r}, {wanted!r} is wanted: {error} If {who} says them wrong, {what} in the "
+            "catalog."
         ) from error
 
 

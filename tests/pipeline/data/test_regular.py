@@ -52,6 +52,10 @@ def test_units_that_do_not_convert_are_named_with_the_variable(make_field, load_
     )
     with pytest.raises(DataError, match=message):
         load_netcdf(make_field(), {"tas": {"units": "mm d-1"}})
+    with pytest.raises(
+        DataError, match=r"'celcius' is wanted: .* If the catalog says them wrong, correct units in the"
+    ):
+        load_netcdf(make_field(), {"tas": {"units": "celcius"}})
 
 
 def test_latitudes_turn_and_dims_get_their_names_and_order(make_field, load_netcdf):
