@@ -59,7 +59,7 @@ class Request:
     name : str
         Name of the submission; its top folder.
     templates : Path, optional
-        Folder of the official templates; the target's own file is one, too.
+        Folder of the official templates; without it the training target's own file stands for them.
     content : {"auto", "mean", "members"}
         One field a day, or ten members; ``auto``: members of whatever is a distribution.
     data : Path, optional
@@ -127,7 +127,7 @@ def submit(run: RunFolder, request: Request) -> tuple[Written, ...]:
     if request.templates is not None:
         template = Template.read(request.templates, target.options["domain"])
     else:
-        template = Template.of_target(_file_of(target, sources))
+        template = Template.of_target(_file_of(target, sources), target.options["domain"])
     return tuple(_written(run, request, template, target, one, experiment.seed) for one in sets)
 
 

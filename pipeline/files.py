@@ -28,7 +28,8 @@ def write_atomic(path: str | Path) -> Iterator[Path]:
     The block makes a file or a folder there. It has the suffix of ``path``, which writers look at.
     Both are on the disk before the rename, so not even a power cut leaves half a file with a whole
     name. A file is replaced in one step; of a folder, the old one is moved away first, so for a
-    moment there is none.
+    moment there is none. Files in a folder are as readable for others as the folder is, whatever
+    mode a library gave them.
 
     Raises
     ------
@@ -51,6 +52,7 @@ def write_atomic(path: str | Path) -> Iterator[Path]:
         yield temporary
         if not temporary.exists():
             raise FinescaleError(f"expected {path.name!r} to be written to {temporary}, got nothing there.")
+        _open_up(temporary)
         _to_disk(temporary)
         if path.is_dir():
             old = path.with_name(f"{TEMPORARY}{secrets.token_hex(4)}-old-{path.name}")
@@ -115,6 +117,17 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def _open_up(path: Path) -> None:
+    """Give private files in a folder its own permissions, which are those of the umask."""
+    if not path.is_dir():
+        return
+    for inner in path.rglob("*"):
+        mode = inner.stat().st_mode
+        # safetensors writes through a temporary file, 0600 whatever the umask is.
+        if inner.is_file() and not inner.is_symlink() and not mode & 0o077:
+            inner.chmod(mode & 0o777 | inner.parent.stat().st_mode & 0o666)
 
 
 def _to_disk(path: Path) -> None:

@@ -104,6 +104,8 @@ class Grid:
 
     def same(self, other: Grid) -> bool:
         """Whether both have the same cells, to a ten-thousandth of a degree, and the same stations."""
-        return (self.shape, self.stations) == (other.shape, other.stations) and all(
-            np.allclose(a, b, rtol=0.0, atol=1e-4) for a, b in ((self.lat, other.lat), (self.lon, other.lon))
-        )
+        return (self.lat.shape, self.lon.shape, self.stations) == (
+            other.lat.shape,
+            other.lon.shape,
+            other.stations,
+        ) and all(np.allclose(a, b, rtol=0.0, atol=1e-4) for a, b in ((self.lat, other.lat), (self.lon, other.lon)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from pipeline.registry import suggest
 from pipeline.run_folder import RunFolder
 
 _NEEDED = ("experiment.yaml", "work/settings.json", "work/prepare/recipe.json", "work/prepare/recipe.safetensors")
+_ORIGIN = "work/bundle.json"
 _TOLD = ("scores.csv", "provenance.json")
 """Not needed to predict; they say how good the model is and what it was trained on."""
 
@@ -95,9 +97,16 @@ class Bundle:
             for name in names:
                 (temporary / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source / name, temporary / name)
+            (temporary / _ORIGIN).write_text(json.dumps({"run": self.origin, "model": self.name}) + "\n")
             for name in models:
                 shutil.copytree(source / name, temporary / name)
         return folder
+
+    @property
+    def origin(self) -> str:
+        """Name of the run that the model was fitted in."""
+        run = self.space.run
+        return str(run.read_json(_ORIGIN)["run"]) if (run / _ORIGIN).is_file() else run.path.resolve().name
 
     def _base(self) -> str:
         return next((method.base for method in self.space.plan.methods if method.name == self.name), self.name)

@@ -12,7 +12,7 @@ from pipeline.files import write_atomic
 from pipeline.grid import Grid
 from pipeline.metrics import Case
 from pipeline.metrics.change import ChangeFields, Changes, change_signals, to_dataset
-from pipeline.prediction.serial import from_dataset, names_of_variables
+from pipeline.prediction.serial import from_dataset, names_of_variables, parts_of
 from pipeline.prepare.dates import calendar_of, iso, microseconds, parse
 
 _MEMORY = 2**28  # bytes of float32 that a band of cells may take
@@ -58,7 +58,8 @@ def write_changes(path: Path, periods: tuple[Span, Span]) -> Path:
         found: dict[str, Changes] = {}
         for variable in names_of_variables(data):
             bands = [
-                _fields(data[_of(data, variable)], grid, rows, steps) for rows in _bands(data, variable, grid, steps)
+                _fields(data[list(parts_of(data, variable))], grid, rows, steps)
+                for rows in _bands(data, variable, grid, steps)
             ]
             found[variable] = Changes((), {name: _beside([band[name] for band in bands]) for name in bands[0]})
         names = ["/".join(span) for span in periods]
@@ -85,15 +86,10 @@ def _steps(time: np.ndarray, span: Span) -> np.ndarray:
     return inside
 
 
-def _of(data: xr.Dataset, variable: str) -> list[str]:
-    """Return the names of all that the file holds of one variable."""
-    return [str(name) for name in data.data_vars if name == variable or str(name).startswith(f"{variable}_")]
-
-
 def _bands(data: xr.Dataset, variable: str, grid: Grid, steps: list[np.ndarray]) -> list[slice]:
     """Return slices of rows (of stations: of them) whose values over both periods fit the memory meant for them."""
     rows = grid.shape[1] if grid.stations else grid.shape[0]
-    numbers = sum(int(np.prod(data[name].shape, dtype=np.int64)) for name in _of(data, variable))
+    numbers = sum(int(np.prod(data[name].shape, dtype=np.int64)) for name in parts_of(data, variable))
     each = 4 * numbers * sum(map(len, steps)) // max(1, data.sizes["time"]) // rows
     width = max(1, _MEMORY // max(1, each))
     return [slice(start, min(start + width, rows)) for start in range(0, rows, width)]

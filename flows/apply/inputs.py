@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
@@ -22,9 +22,12 @@ from pipeline.data.blocks import Blocks
 from pipeline.data.catalog import Entry, Variable, make_entry
 from pipeline.data.describe import files_of, format_of
 from pipeline.data.load import load
+from pipeline.data.records import ONE_GRID
 from pipeline.errors import ConfigError, DataError
 from pipeline.experiment import Source
 from pipeline.prepare.align import Predictors, shared_dates
+from pipeline.prepare.dates import components, iso, microseconds
+from pipeline.prepare.windows import usual_step
 from pipeline.registry import suggest
 
 
@@ -36,18 +39,24 @@ class Inputs:
     ----------
     time : ndarray, shape (time,)
         Dates that all datasets have.
+    step : int
+        Usual time between two of them [us], before months were chosen.
     forcings : tuple of Dataset
         Series without a place, whole.
+    files : tuple of str
+        What was opened: ``dataset: file, file``, without folders.
     """
 
     time: np.ndarray
+    step: int
     forcings: tuple[xr.Dataset, ...]
+    files: tuple[str, ...]
     _sources: tuple[tuple[Source, Blocks], ...]
     _steps: tuple[np.ndarray, ...]
     _closing: ExitStack
 
     @classmethod
-    def open(cls, space: Workspace, words: Sequence[str], span: tuple[Any, Any] | None = None) -> Self:
+    def open(cls, space: Workspace, words: Sequence[str]) -> Self:
         """Open the files that ``--input`` named.
 
         Parameters
@@ -69,16 +78,37 @@ class Inputs:
         series = [source.dataset for source in data.forcings]
         given = _assign(words, [source.dataset for source in sources], series)
         with ExitStack() as closing:
-            opened = []
+            opened, files = [], []
             for source in sources:
                 paths = [path for word in given[source.dataset] for path in files_of(word)]
-                blocks = open_as(entries[source.dataset], paths, source.variables, space.backend)
+                with _told_whose(source.dataset, [one.dataset for one in sources], words):
+                    blocks = open_as(entries[source.dataset], paths, source.variables, space.backend)
                 opened.append((source, closing.enter_context(blocks)))
+                files.append(f"{source.dataset}: {', '.join(path.name for path in paths)}")
             dates = [(source.dataset, xr.Dataset(coords={"time": blocks.time})) for source, blocks in opened]
             time, steps = shared_dates(dates)
+            step = min(usual_step(microseconds(blocks.time)) for _, blocks in opened)
             forcings = tuple(_series(space, source, entries, given.get(source.dataset)) for source in data.forcings)
-            return cls(time, forcings, tuple(opened), tuple(steps), closing.pop_all())
+            return cls(time, step, forcings, tuple(files), tuple(opened), tuple(steps), closing.pop_all())
         raise AssertionError("unreachable: the block above returns or raises")
+
+    def of_months(self, months: Sequence[int] | None) -> Self:
+        """Return the dates in ``months``, those that the models were trained on; all of them for None.
+
+        Raises
+        ------
+        DataError
+            If there is none.
+        """
+        if months is None:
+            return self
+        kept = np.flatnonzero(np.isin(components(self.time)[:, 1], list(months)))
+        if not kept.size:
+            raise DataError(
+                f"expected dates in the months {', '.join(map(str, months))}, which the models were trained on "
+                f"(data.months), got none; the input spans {iso(self.time[0])} to {iso(self.time[-1])}."
+            )
+        return replace(self, time=self.time[kept], _steps=tuple(steps[kept] for steps in self._steps))
 
     def read(self, first: int, last: int) -> Predictors:
         """Return the predictors of the dates from ``first`` up to, not including, ``last``."""
@@ -126,7 +156,7 @@ def open_as(entry: Entry, paths: Sequence[Path], variables: Sequence[str] | None
     Raises
     ------
     DataError
-        If a variable is in the files by neither name.
+        If a variable is in the files by neither name, or is not said in what units.
     """
     format_ = format_of(paths[0])
     options = entry.options if format_ == entry.format else {}
@@ -134,26 +164,67 @@ def open_as(entry: Entry, paths: Sequence[Path], variables: Sequence[str] | None
     reader = READERS.get(format_)()
     raw = reader.read(probe, tuple(paths), backend)
     try:
-        specs = _specs(probe, {str(name) for name in raw.variables}, variables, paths[0])
-        if specs == {name: entry.variables[name] for name in specs}:
-            return Blocks.of(raw, probe, variables)
+        specs = _specs(probe, {str(name) for name in raw.variables}, variables, paths)
+        if specs != {name: entry.variables[name] for name in specs}:
+            # What a reader does may depend on names and units, as of a table's columns: once more with the files' own.
+            raw.close()
+            probe = _changed(probe, variables=specs)
+            raw = reader.read(probe, tuple(paths), backend)
+        _require_units(raw, specs, entry, paths)
+        return Blocks.of(raw, probe, variables)
     except DataError:
         raw.close()
         raise
-    # What a reader does may depend on names and units, as of a table's columns: once more with those of the files.
-    raw.close()
-    return Blocks.open(_changed(probe, variables=specs), paths, backend, variables)
 
 
-def _specs(entry: Entry, there: Set[str], variables: Sequence[str] | None, path: Path) -> dict[str, Variable]:
+@contextmanager
+def _told_whose(dataset: str, datasets: Sequence[str], words: Sequence[str]) -> Iterator[None]:
+    """Say, where files do not suit a dataset, how to say which files are its own."""
+    try:
+        yield
+    except DataError as error:
+        text = str(error).removesuffix(f" {ONE_GRID}")
+        named = any(word.startswith(f"{dataset}=") for word in words)
+        if len(datasets) > 1 and not named:
+            text += (
+                f" Files given without a dataset are read for each of the predictors, {', '.join(datasets)}: say which "
+                f"are whose with {' '.join(f'--input {name}=FILE' for name in datasets)}"
+            )
+        elif text != str(error):
+            text += f" Give files of one grid: regrid one of them, or leave it out of --input {dataset}=FILE"
+        raise type(error)(text) from error
+
+
+def _require_units(raw: xr.Dataset, specs: Mapping[str, Variable], entry: Entry, paths: Sequence[Path]) -> None:
+    for name, spec in specs.items():
+        own = spec.source or name
+        if spec.source_units is None and not raw[own].attrs.get("units"):
+            units, known = entry.variables[name].units, entry.variables[name].source
+            other = f", or call the variable {known!r} as the training data do" if known not in (None, own) else ""
+            raise DataError(
+                f"{entry.name}: expected the units of {own!r} in {_files(paths)}, got none. Add the attribute to the "
+                f"file, if the values are in {units}: ncatted -a units,{own},o,c,'{units}' FILE, or in xarray "
+                f"data[{own!r}].attrs['units'] = {units!r}{other}."
+            )
+
+
+def _files(paths: Sequence[Path]) -> str:
+    """Return how a message names files."""
+    return str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
+
+
+def _specs(
+    entry: Entry, there: Set[str], variables: Sequence[str] | None, paths: Sequence[Path]
+) -> dict[str, Variable]:
     """Return the variables asked for as the file has them: by the entry's name for them, or by ours."""
     specs = {}
     for name in variables or entry.variables:
         spec = entry.variables[name]
         if (spec.source or name) not in there:
             if name not in there:
+                names = " or ".join(repr(word) for word in dict.fromkeys((spec.source or name, name)))
                 raise DataError(
-                    f"{entry.name}: expected the variable {spec.source or name!r}, or {name!r}, in {path}."
+                    f"{entry.name}: expected the variable {names} in {_files(paths)}, which lacks it."
                     f"{suggest(name, there)} Known: {', '.join(sorted(there))}."
                 )
             # The user's own file: by our name, with the units that it says.
@@ -189,7 +260,7 @@ def _assign(words: Sequence[str], datasets: Sequence[str], series: Sequence[str]
     if left:
         raise ConfigError(
             f"expected files for every dataset of the predictors, got none for {', '.join(left)}. "
-            f"Add --input {left[0]}=PATH"
+            f"Add {' '.join(f'--input {name}=FILE' for name in left)}"
         )
     return {name: own.get(name, common) for name in datasets} | {name: own[name] for name in series if name in own}
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
 from flows.apply.bundle import Bundle
-from flows.apply.inputs import Inputs, spans
-from flows.workspace import target_variables
+from flows.apply.inputs import Inputs, entries_of, spans
+from pipeline import __version__
 from pipeline.errors import ConfigError, DataError, SplitError
 from pipeline.files import write_atomic
 from pipeline.prediction import Prediction
-from pipeline.prediction.serial import Forecast, write_forecasts
+from pipeline.prediction.serial import Forecast, Variable, write_forecasts
 from pipeline.prepare.dates import calendar_of, iso, microseconds, parse
 from pipeline.samples import Samples
 from pipeline.seeding import derive_seed
@@ -50,20 +51,39 @@ class Request:
 
 @dataclass(frozen=True)
 class Applied:
-    """What was written: the file, its dates, and how many dates of the input it lacks for want of a value or lag."""
+    """What was written, and what was not.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    first, last : str
+        Its first and last date.
+    times : int
+        How many it has.
+    left_out : int
+        Dates of the input that lack a value or a lag.
+    months : tuple of int, or None
+        The only months that the models were trained on.
+    other_months : int
+        Dates of the input in other months, which are left out, too.
+    """
 
     path: Path
     first: str
     last: str
     times: int
     left_out: int
+    months: tuple[int, ...] | None
+    other_months: int
 
 
 def apply(bundle: Bundle, request: Request) -> Applied:
     """Predict every date of the input that has all predictors; write one CF netCDF file.
 
-    Memory holds one block of dates, whatever the length of the input. The answers do not depend on
-    the size of blocks; only the draws that ``members`` asks for do.
+    Of a model that was trained on some months of the year only dates of these are predicted. Memory holds
+    one block of dates, whatever the length of the input. The answers do not depend on the size of blocks;
+    only the draws that ``members`` asks for do.
 
     Raises
     ------
@@ -71,9 +91,12 @@ def apply(bundle: Bundle, request: Request) -> Applied:
         If the inputs do not fit the bundle.
     """
     space, schema = bundle.space, bundle.recipe.schema
-    with Inputs.open(space, request.inputs) as inputs:
-        chosen = _within(inputs.time, request.span)
+    months = space.plan.experiment.data.months
+    with Inputs.open(space, request.inputs) as opened:
+        inputs = opened.of_months(months)
+        chosen = _within(inputs.time, request.span, months)
         asked = chosen[1] - chosen[0]
+        other_months = len(_inside(opened.time, request.span)) - asked
         size = request.block or _block_size(bundle, inputs)
         counted, predictor = _Counted(), space.predictor(bundle.name)
         blocks = list(spans(asked, size))
@@ -86,12 +109,45 @@ def apply(bundle: Bundle, request: Request) -> Applied:
                         counted.add(forecast)
                         yield forecast
                     bar.advance(note=iso(inputs.time[chosen[0] + first]))
+                if not counted.times:
+                    raise DataError(
+                        f"expected a date with all predictors and their lags, got none among the {asked} of the input."
+                    )
 
             with write_atomic(request.out) as temporary:
                 write_forecasts(
-                    temporary, told(), model=bundle.name, variables=target_variables(schema), grid=schema.target_grid
+                    temporary,
+                    told(),
+                    model=bundle.name,
+                    variables=_variables(bundle),
+                    grid=schema.target_grid,
+                    splits=False,
+                    attrs=_origin(bundle, inputs),
                 )
-    return Applied(request.out, counted.first, counted.last, counted.times, asked - counted.times)
+    left_out = asked - counted.times
+    kept = None if months is None else tuple(months)
+    return Applied(request.out, counted.first, counted.last, counted.times, left_out, kept, other_months)
+
+
+def _variables(bundle: Bundle) -> list[Variable]:
+    """Return the targets as the catalog entry of the run describes them."""
+    schema, entry = bundle.recipe.schema, entries_of(bundle.space)[bundle.space.plan.experiment.data.target.dataset]
+    names = {name: entry.variables[name].standard_name or "" for name in schema.targets if name in entry.variables}
+    return [
+        Variable(name, units, names.get(name, ""))
+        for name, units in zip(schema.targets, schema.target_units, strict=True)
+    ]
+
+
+def _origin(bundle: Bundle, inputs: Inputs) -> dict[str, str]:
+    """Return the global attributes that say where a file comes from."""
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "source": f"{bundle.name} of the run {bundle.origin}, finescale {__version__}",
+        "run": bundle.origin,
+        "input_files": "; ".join(inputs.files),
+        "history": f"{now} finescale predict with {bundle.name} of {bundle.origin}",
+    }
 
 
 class _Counted:
@@ -118,7 +174,7 @@ def _block(
     # The dates before, which lags reach back to, of this period or not; they are predicted elsewhere or not at all.
     before = max(0, first - max(recipe.encoder.lags))
     try:
-        samples = recipe.encode(inputs.read(before, last), inputs.forcings, name=SPLIT)
+        samples = recipe.encode(inputs.read(before, last), inputs.forcings, name=SPLIT, step=inputs.step)
     except SplitError:
         return None  # no date of the block has all its predictors
     own = np.flatnonzero(microseconds(samples.time) >= microseconds(inputs.time[first : first + 1])[0])
@@ -136,7 +192,7 @@ def _drawn(prediction: Prediction, count: int, seed: int, first: int) -> Predict
     return Prediction("members", {"members": members})
 
 
-def _within(time: np.ndarray, span: tuple[str, str] | None) -> tuple[int, int]:
+def _within(time: np.ndarray, span: tuple[str, str] | None, months: Sequence[int] | None) -> tuple[int, int]:
     """Return the first position inside the span and the one behind its last.
 
     Raises
@@ -146,21 +202,27 @@ def _within(time: np.ndarray, span: tuple[str, str] | None) -> tuple[int, int]:
     DataError
         If fewer than two dates are inside.
     """
+    inside = _inside(time, span)
+    if span is not None and len(inside) < 2:
+        kept = f" and the months {', '.join(map(str, months))} of the training" if months else ""
+        raise DataError(
+            f"expected two or more dates from {span[0]} to {span[1]}{kept} in the input, got {len(inside)}; it spans "
+            f"{iso(time[0])} to {iso(time[-1])}."
+        )
+    return int(inside[0]), int(inside[-1]) + 1
+
+
+def _inside(time: np.ndarray, span: tuple[str, str] | None) -> np.ndarray:
+    """Return the positions of the dates in the span, all of them for None."""
     if span is None:
-        return 0, len(time)
+        return np.arange(len(time))
     calendar = calendar_of(time)
     try:
         edges = parse(span[0], calendar)[0], parse(span[1], calendar)[1]
     except ValueError as error:
         raise ConfigError(f"--period: {error}.") from error
     count = microseconds(time)
-    inside = np.flatnonzero((count >= edges[0]) & (count < edges[1]))
-    if len(inside) < 2:
-        raise DataError(
-            f"expected two or more dates from {span[0]} to {span[1]} in the input, got {len(inside)}; it spans "
-            f"{iso(time[0])} to {iso(time[-1])}."
-        )
-    return int(inside[0]), int(inside[-1]) + 1
+    return np.flatnonzero((count >= edges[0]) & (count < edges[1]))
 
 
 def _block_size(bundle: Bundle, inputs: Inputs) -> int:

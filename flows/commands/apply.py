@@ -59,6 +59,12 @@ def predict(
     periods = None if change is None else spans_of(change)
     opened = Bundle.open(RunFolder.find(out, bundle).path, model, terminal)
     done = apply(opened, Request(tuple(inputs), to, period, members, block))
+    if done.other_months and done.months:
+        months = ", ".join(map(str, done.months))
+        typer.echo(
+            f"left out: {done.other_months} dates of other months than {months}, which the models were trained on",
+            err=True,
+        )
     if done.left_out:
         typer.echo(f"left out: {done.left_out} dates that lack a predictor or a lag", err=True)
     typer.echo(f"predicted: {done.times} dates, {done.first} to {done.last}, with {opened.name}")

@@ -43,7 +43,14 @@ def submit(
         typer.echo(str(file.path))
         if file.negative:
             typer.echo(f"  {file.negative} values of pr below 0 are set to 0")
-    _tell({file.path: file.differences for file in files})
+    if templates is not None:
+        compared = "their templates"
+    else:
+        compared = (
+            "the training target in coordinates, types and attributes; no official template was given, "
+            "see --templates DIR"
+        )
+    _tell({file.path: file.differences for file in files}, to, compared)
 
 
 @app.command()
@@ -60,8 +67,8 @@ def check(
 
     found = checked(folder, templates, data)
     for path in found:
-        typer.echo(str(path))
-    _tell(found)
+        typer.echo(_below(path, folder))
+    _tell(found, folder, "their templates")
 
 
 @app.command()
@@ -102,11 +109,16 @@ def example(
         typer.echo(f"The shipped experiments look for the benchmark in a folder {FOLDER}: rename it so.", err=True)
 
 
-def _tell(found: dict[Path, tuple[str, ...]]) -> None:
-    """Print what is wrong with each file; end with 1 if anything is."""
+def _tell(found: dict[Path, tuple[str, ...]], folder: Path, compared: str) -> None:
+    """Print what is wrong with each file; end with 2 if anything is."""
     for path, differences in found.items():
         for text in differences:
-            typer.echo(f"error: {path.name}: {text}", err=True)
+            typer.echo(f"error: {_below(path, folder)}: {text}", err=True)
     if any(found.values()):
-        raise typer.Exit(1)
-    typer.echo(f"{len(found)} files match their templates")
+        raise typer.Exit(2)
+    typer.echo(f"{len(found)} {'file matches' if len(found) == 1 else 'files match'} {compared}")
+
+
+def _below(path: Path, folder: Path) -> str:
+    """Return a file's path in the folder that was given: names alone are the same for several test sets."""
+    return path.resolve().relative_to(folder.resolve()).as_posix()

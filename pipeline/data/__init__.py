@@ -72,6 +72,10 @@ class Reader(ABC):
         """
         return (path,)
 
+    def layout(self, entry: Entry) -> str:
+        """Return what the folder that an entry's ``path`` means holds, for messages; empty where it may be a file."""
+        return ""
+
     @abstractmethod
     def read(self, entry: Entry, files: tuple[Path, ...], backend: Backend) -> xr.Dataset:
         """Return the variables of ``files`` as one dataset, lazily where the format allows it.

@@ -11,7 +11,7 @@ import xarray as xr
 from pipeline.data.axes import time_dim
 from pipeline.data.calendars import decode_times
 from pipeline.data.expver import merge_versions
-from pipeline.data.records import Repair
+from pipeline.data.records import ONE_GRID, Repair
 from pipeline.errors import DataError
 
 
@@ -51,7 +51,7 @@ def combine(parts: Sequence[tuple[Path, xr.Dataset]], name: str) -> xr.Dataset:
         except (ValueError, xr.MergeError) as error:
             raise DataError(
                 f"{name}: expected files on one grid and with the same times, got others in {path.name} than in "
-                f"{first_path.name} ({_one_line(error)}). One entry is one grid: make an entry of each."
+                f"{first_path.name} ({_one_line(error)}). {ONE_GRID}"
             ) from error
     return first.assign_attrs(repairs=repairs)
 

@@ -77,6 +77,11 @@ class CordexMlBenchReader(Reader):
             return (path,)
         return find_files(path, wanted(self.Options.model_validate(entry.options)), entry.name)
 
+    def layout(self, entry: Entry) -> str:
+        """Return the folders of the entry's domain."""
+        domain = self.Options.model_validate(entry.options).domain
+        return f"{domain}_domain/train and {domain}_domain/test"
+
     def read(self, entry: Entry, files: tuple[Path, ...], backend: Backend) -> xr.Dataset:
         """Return the part's variables, lazily."""
         options = self.Options.model_validate(entry.options)

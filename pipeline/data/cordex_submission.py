@@ -24,6 +24,21 @@ from pipeline.files import write_atomic
 VARIABLES = ("pr", "tasmax")
 MEMBERS = 10
 UNITS = {"pr": "mm d-1", "tasmax": "K"}
+_TASMAX = {
+    "standard_name": "air_temperature",
+    "long_name": "Daily Maximum Near-Surface Air Temperature",
+    "units": "K",
+}
+OFFICIAL: Mapping[str, Mapping[str, Mapping[str, str]]] = {
+    "NZ": {"tasmax": {**_TASMAX, "cell_methods": "time: maximum over days"}},
+    # As it stands there, without the second bracket.
+    "SA": {
+        "tasmax": {**_TASMAX, "cell_methods": "time: maximum (interval: 1 day time: mean"},
+        "pr": {"units": "mm/day"},
+    },
+    "ALPS": {"tasmax": {**_TASMAX, "cell_methods": "time: maximum"}},
+}
+"""Attributes of the official templates by domain and variable; ``pr`` has next to none."""
 _NEAR = 1e-4  # degrees; cells of float32 and float64 coordinates are the same
 
 
@@ -61,15 +76,18 @@ class Template:
         return cls(first.assign({VARIABLES[1]: second[VARIABLES[1]].drop_vars("time", errors="ignore").variable}))
 
     @classmethod
-    def of_target(cls, path: Path) -> Template:
-        """Return the template that a target file of the benchmark is itself.
+    def of_target(cls, path: Path, domain: str) -> Template:
+        """Return the template that a target file of a domain is itself, with the official attributes that it lacks.
 
         Raises
         ------
         DataError
             If the file lacks ``pr`` or ``tasmax``.
         """
-        return cls(_only(path, VARIABLES))
+        data = _only(path, VARIABLES)
+        for name, attrs in OFFICIAL.get(domain, {}).items():
+            data[name].attrs = {**attrs, **data[name].attrs}
+        return cls(data)
 
     @property
     def dims(self) -> tuple[str, ...]:

@@ -146,10 +146,22 @@ def _checked(entry: Entry, spec: FileSpec, path: Path, place: Place) -> Found:
 
 
 def _nowhere(entry: Entry, spec: FileSpec, places: Places) -> str:
+    layout = READERS.get(entry.format)().layout(entry)
+    what = f"the folder {spec.path} with {layout} in it" if layout else f"the file {spec.path}"
     if Path(spec.path).is_absolute():
-        return f"{entry.name}: expected the file {spec.path}, which is not there. Correct its path in the catalog."
+        return f"{entry.name}: expected {what}, which is not there. Correct its path in the catalog."
     looked = ", ".join(f"{folder} ({place})" for place, folder in places.folders(spec.base))
-    return (
-        f"{entry.name}: expected the file {spec.path}, found in none of {looked}; it has no url. Put it into one of "
-        "them, or pass --data DIR, the folder that holds it."
-    )
+    text = f"{entry.name}: expected {what}, found in none of {looked}; it has no url. "
+    if itself := [folder for _, folder in places.folders(spec.base) if layout and _holds(entry, folder)]:
+        name, found = Path(spec.path).name, itself[0]
+        call = "" if found.name == name else f"call it {name} and "
+        return f"{text}{found} is such a folder itself: {call}pass the folder above it, --data {found.parent}"
+    return f"{text}Put it into one of them, or pass --data DIR, the folder that holds it."
+
+
+def _holds(entry: Entry, folder: Path) -> bool:
+    """Return whether a folder has the entry's files where its ``path`` should have them."""
+    try:
+        return folder.is_dir() and all(path.is_file() for path in READERS.get(entry.format)().within(entry, folder))
+    except DataError:
+        return False

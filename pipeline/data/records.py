@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+ONE_GRID = "One entry is one grid: make an entry of each."
+"""What is told of files that lie on several."""
+
 
 @dataclass(frozen=True)
 class Repair:

@@ -118,17 +118,24 @@ def align(
     )
 
 
-def shared_dates(predictors: Predictors) -> tuple[np.ndarray, list[np.ndarray]]:
+def shared_dates(predictors: Predictors, step: int | None = None) -> tuple[np.ndarray, list[np.ndarray]]:
     """Return the dates that all predictors have, as stamps of the first, and each one's steps there.
 
     Calendars may differ: that they do was refused or asked for where the models were trained.
+
+    Parameters
+    ----------
+    predictors : sequence of (str, Dataset)
+        Their times are looked at.
+    step : int, optional
+        Usual time between two steps [us], where these are a few dates of a longer series; else it is worked out.
 
     Raises
     ------
     DataError
         As for :func:`align`.
     """
-    keys = _Keys.of(_named(predictors))
+    keys = _Keys.of(_named(predictors), step)
     common = keys.shared(len(predictors))
     steps = [_where(key, common) for key in keys.keys]
     return keys.times[0][steps[0]], steps
@@ -207,10 +214,10 @@ class _Keys:
     matched_by: str
 
     @classmethod
-    def of(cls, sources: Sequence[tuple[str, xr.Dataset]]) -> _Keys:
+    def of(cls, sources: Sequence[tuple[str, xr.Dataset]], step: int | None = None) -> _Keys:
         names = [what for what, _ in sources]
         times = [as_times(_time(data, what), what) for what, data in sources]
-        steps = [usual_step(microseconds(time), what) for what, time in zip(names, times, strict=True)]
+        steps = [step or usual_step(microseconds(time), what) for what, time in zip(names, times, strict=True)]
         low, high = int(np.argmin(steps)), int(np.argmax(steps))
         if steps[high] > TOLERANCE * steps[low]:
             raise DataError(

@@ -76,7 +76,8 @@ def far_outside(regrid: Regridder) -> np.ndarray:
         lon = same_branch(target.lon, source.lon)
         rows = _past(source.lat, target.lat, spare)
         columns = np.zeros(lon.shape, bool) if is_periodic(source.lon) else _past(source.lon, lon, spare)
-        return rows | columns if target.lat.ndim == 2 else rows[:, None] | columns[None, :]
+        flat: np.ndarray = rows | columns if target.lat.ndim == 2 else rows[:, None] | columns[None, :]
+        return flat
     far = regrid.beyond.copy()
     far[regrid.beyond] = _distance(source, target)[regrid.beyond] > REACH * _width(source) + _NEAR
     return far
@@ -95,9 +96,9 @@ def require_mostly_inside(carriers: Sequence[Carrier]) -> None:
         if far.sum() > MOST * far.size:
             raise DataError(
                 f"predictor {carrier.dataset!r}: expected cells round the common grid, {_extent(grid)}, got "
-                f"{_extent(carrier.regrid.source)}: {int(far.sum())} of {far.size} cells of the common grid lie outside, "
-                "and would all take its nearest value. Correct its coordinates, leave the dataset out, or name another "
-                "grid in prepare.regrid.to."
+                f"{_extent(carrier.regrid.source)}: {int(far.sum())} of {far.size} cells of the common grid lie "
+                "outside, and would all take its nearest value. Correct its coordinates, leave the dataset out, or "
+                "name another grid in prepare.regrid.to."
             )
 
 
@@ -134,8 +135,9 @@ def require_covered(
         if lacking:
             raise DataError(
                 f"predictor {dataset!r}: expected cells on all of the models' input grid that the training data "
-                f"covered, {_extent(carrier.regrid.target, needed)}, got {_extent(carrier.regrid.source)}: {lacking} of "
-                f"{int(needed.sum())} cells lie more than half a cell outside. Give data of the same area or a larger one."
+                f"covered, {_extent(carrier.regrid.target, needed)}, got {_extent(carrier.regrid.source)}: "
+                f"{lacking} of {int(needed.sum())} cells lie more than half a cell outside. "
+                "Give data of the same area or a larger one."
             )
 
 

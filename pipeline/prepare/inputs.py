@@ -16,8 +16,8 @@ from pipeline.grid import Grid
 from pipeline.prepare.align import Axis, Predictors
 from pipeline.prepare.arrays import blocks
 from pipeline.prepare.climatology import Climatology
-from pipeline.prepare.coverage import Carrier, carriers_of, covered_by, require_mostly_inside
 from pipeline.prepare.config import PrepareConfig, RegridConfig
+from pipeline.prepare.coverage import Carrier, carriers_of, covered_by, require_mostly_inside
 from pipeline.prepare.powers import forward
 from pipeline.prepare.regrid import Method
 from pipeline.prepare.scaling import Standardiser
@@ -167,9 +167,7 @@ def build_inputs(
     return Inputs(values, complete, transform, tuple(carrier.told() for carrier in carriers))
 
 
-def carry(
-    predictors: Predictors, steps: Sequence[np.ndarray], carriers: Sequence[Carrier], backend: Backend
-) -> Array:
+def carry(predictors: Predictors, steps: Sequence[np.ndarray], carriers: Sequence[Carrier], backend: Backend) -> Array:
     """Return all predictors at ``steps`` of each dataset on the common grid, (time, channel, lat, lon)."""
     parts = []
     for (_, data), chosen, carrier in zip(predictors, steps, carriers, strict=True):

@@ -89,7 +89,14 @@ class Recipe:
         """Return the train split's climatology as a forecast for ``samples``, in units: normal, or members."""
         return self.reference.forecast(samples.day)
 
-    def encode(self, predictors: Predictors, forcings: Sequence[xr.Dataset] = (), *, name: str = "input") -> Samples:
+    def encode(
+        self,
+        predictors: Predictors,
+        forcings: Sequence[xr.Dataset] = (),
+        *,
+        name: str = "input",
+        step: int | None = None,
+    ) -> Samples:
         """Return samples of new predictors, channels chosen by name; steps that miss a value or a lag are left out.
 
         Parameters
@@ -100,6 +107,8 @@ class Recipe:
             Series of the names that the recipe was fitted with; others are not looked at.
         name : str
             What the samples are called.
+        step : int, optional
+            Usual time between two steps [us], where these are a few dates of a longer series; else it is worked out.
 
         Raises
         ------
@@ -109,11 +118,13 @@ class Recipe:
         SplitError
             If no step is complete.
         """
-        steps = self.encode_steps(predictors, forcings)
+        steps = self.encode_steps(predictors, forcings, step)
         chosen = self.windows_of(steps, name)
         return self._samples(name, chosen, steps)
 
-    def encode_steps(self, predictors: Predictors, forcings: Sequence[xr.Dataset] = ()) -> Steps:
+    def encode_steps(
+        self, predictors: Predictors, forcings: Sequence[xr.Dataset] = (), step: int | None = None
+    ) -> Steps:
         """Return every date that all predictors have, encoded; for the errors see :meth:`encode`."""
         names = channel_names(predictors)
         units = dict(zip(names, channel_units(predictors), strict=True))
@@ -122,7 +133,7 @@ class Recipe:
                 raise DataError(f"expected a channel {channel!r} among the predictors, got {', '.join(names)}.")
             if units[channel] != wanted:
                 raise DataError(f"channel {channel!r}: expected units {wanted!r}, got {units[channel]!r}; convert it.")
-        time, index = shared_dates(predictors)
+        time, index = shared_dates(predictors, step)
         carriers = carriers_of(predictors, self.encoder.grid, self.encoder.method)
         require_covered(carriers, predictors, dict(zip(self.encoder.names, self.encoder.covered, strict=True)), names)
         raw = carry(predictors, index, carriers, self.backend)

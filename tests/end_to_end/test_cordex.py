@@ -100,7 +100,7 @@ def test_a_submission_of_the_run_is_accepted(ran, command, tmp_path, capsys, nam
     run = ran(name, command)
     words = ["--model", model, "--to", str(tmp_path), "--name", "team"]
     assert command("cordex", "submit", str(run), *words) == 0
-    assert capsys.readouterr().out.endswith("6 files match their templates\n")
+    assert capsys.readouterr().out.endswith("attributes; no official template was given, see --templates DIR\n")
     files = sorted(tmp_path.rglob("*.nc"))
     assert len(files) == 6
     experiment = "Emulator_hist_future" if name.endswith("emulator") else "ESD_pseudo_reality"

@@ -114,6 +114,8 @@ def test_a_bundle_predicts_what_its_run_does(run, coarse, folder):
     assert not (bundle / "work/prepare/prepared-inputs.npy").exists()
     _, one = applied(run, coarse, folder / "one.nc", "analogs", span=("2004-03-01", "2004-03-20"))
     _, other = applied(bundle, coarse, folder / "other.nc", "analogs", span=("2004-03-01", "2004-03-20"))
+    assert one.attrs.pop("history").endswith(f"predict with analogs of {run.name}")
+    del other.attrs["history"]  # says when
     xr.testing.assert_identical(one, other)
     assert one.sizes["member"] >= 5
     with pytest.raises(RunFolderError, match=r"expected a new folder for the bundle, got .*bundle, which is there"):
@@ -166,7 +168,7 @@ def test_what_does_not_fit_is_called_so(run, coarse, folder):
         Inputs.open(bundle.space, [f"co2={folder}/co2.csv"])
     with xr.open_dataset(folder / "gcm_0.nc") as data:
         data.drop_vars("psl").to_netcdf(folder / "lacks.nc")
-    with pytest.raises(DataError, match=r"synthetic-coarse: expected the variable 'psl', or 'psl', in .*lacks.nc"):
+    with pytest.raises(DataError, match=r"synthetic-coarse: expected the variable 'psl' in .*lacks.nc, which lacks it"):
         apply(bundle, Request((str(folder / "lacks.nc"),), folder / "x.nc"))
     assert not (folder / "x.nc").exists()
     with pytest.raises(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import sys
 
 import numpy as np
@@ -116,7 +117,10 @@ def test_single_fields_are_submitted_as_they_are(run, data, call, tmp_path, temp
     words = ["--templates", data / "templates"] if templates else []
     code, out, err = call("submit", run, "--model", "point", "--to", tmp_path / "s", "--name", "team", *words)
     assert (code, err) == (0, "")
-    assert out.endswith("2 files match their templates\n")
+    told = (
+        "the training target in coordinates, types and attributes; no official template was given, see --templates DIR"
+    )
+    assert out.endswith(f"2 files match {'their templates' if templates else told}\n")
     assert "values of pr below 0 are set to 0" in out
     assert written(tmp_path / "s") == [
         "team/NZ_Domain/ESD_pseudo_reality/historical/perfect/Predictions_pr_tasmax_ACCESS-CM2_1981-2000.nc",
@@ -215,9 +219,10 @@ def test_a_submission_is_checked_against_templates_and_days(run, data, call, tmp
     changed = xr.load_dataset(path, decode_times=False).isel(time=slice(3, None))
     path.unlink()
     changed.to_netcdf(path)
-    code, _, err = call(*words)
-    assert code == 1
-    assert "Predictions_pr_tasmax_ACCESS-CM2_1981-2000.nc: time: 3 days of the predictors are missing" in err
+    code, out, err = call(*words)
+    assert code == 2
+    assert f"error: {written(to)[0]}: time: 3 days of the predictors are missing" in err
+    assert written(to)[1] in out.splitlines()
     code, _, err = call("check", tmp_path / "runs", "--templates", data / "templates")
     assert code == 2
     assert "expected files Predictions_pr_tasmax_GCM_PERIOD.nc below" in err
@@ -230,6 +235,23 @@ def test_predictions_without_truth_have_no_diagnostics(run, call):
     code, _, err = call("indices", run, "--model", "point")
     assert code == 2
     assert "expected a test set with truth in" in err
+
+
+def test_a_tree_in_a_folder_of_another_name_is_told_how_to_lie(data, call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["cordex-nz", "--no-server", "--out", tmp_path / "runs", "--data"]
+    code, _, err = call(*words, tmp_path, group="run")
+    assert code == 2
+    assert "expected the folder cordex-ml-bench with NZ_domain/train and NZ_domain/test in it, found in none of" in err
+    assert "or pass --data DIR, the folder that holds it" in err
+    shutil.copytree(data / "cordex-ml-bench", tmp_path / "bench")
+    code, _, err = call(*words, tmp_path / "bench", group="run")
+    assert code == 2
+    told = "is such a folder itself: call it cordex-ml-bench and pass the folder above it, --data"
+    assert f"{tmp_path / 'bench'} {told} {tmp_path}" in err
+    code, _, err = call(*words, data / "cordex-ml-bench", group="run")
+    assert code == 2
+    assert f"cordex-ml-bench is such a folder itself: pass the folder above it, --data {data}" in err
 
 
 def test_an_example_tree_is_written(call, tmp_path):

@@ -1,4 +1,5 @@
 import hashlib
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -119,3 +120,16 @@ def test_remove_takes_files_folders_links_and_nothing(tmp_path):
     remove(folder)
     remove(folder)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_files_of_a_folder_are_as_readable_as_it_is(tmp_path):
+    before = os.umask(0o027)
+    try:
+        with write_atomic(tmp_path / "model") as temporary:
+            (temporary / "deep").mkdir(parents=True)
+            (temporary / "deep/weights").touch(0o600)
+            (temporary / "open").touch()
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "model").rglob("*") if path.is_file()}
+    assert modes == {"weights": 0o640, "open": 0o640}

@@ -48,3 +48,9 @@ def test_grids_differ_when_shifted():
     a = Grid(np.array([0.0, 1.0]), np.array([5.0, 6.0]))
     assert not a.same(Grid(np.array([0.0, 1.0]), np.array([5.5, 6.5])))
     assert not a.same(Grid(np.array([0.0]), np.array([5.0, 6.0])))
+
+
+def test_a_regular_grid_and_the_same_cells_with_2d_coordinates_are_two():
+    regular = Grid(np.array([1.0, 2.0]), np.array([3.0, 4.0, 5.0]))
+    lat, lon = np.meshgrid(regular.lat, regular.lon, indexing="ij")
+    assert not regular.same(Grid(lat, lon, ("y", "x")))

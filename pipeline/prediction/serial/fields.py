@@ -25,10 +25,11 @@ class Field:
     attrs: Mapping[str, str]
 
 
-def fields(forecast: Forecast, target: int, variable: Variable, grid: Grid) -> dict[str, Field]:
+def fields(forecast: Forecast, target: int, variable: Variable, grid: Grid, *, splits: bool = True) -> dict[str, Field]:
     """Return all variables of one target, by name.
 
     Worked out whole, in float64 inside: give it a block of times whose parameters fit well in memory.
+    ``splits``: whether the file names the split of every time.
     """
     prediction = forecast.prediction.map(lambda array: array[..., target : target + 1, :, :])
     truth = None if forecast.truth is None else forecast.truth[..., target : target + 1, :, :]
@@ -38,7 +39,7 @@ def fields(forecast: Forecast, target: int, variable: Variable, grid: Grid) -> d
         values = grid.to_file(to_host(array)[..., 0, :, :])
         dims = ("time", *grid.file_dims)
         dims = ("member", *dims) if values.ndim > len(dims) else dims
-        found[_full(variable, part)] = Field(dims, values, _attrs(variable, part, prediction, grid))
+        found[_full(variable, part)] = Field(dims, values, _attrs(variable, part, prediction, grid, splits))
     main = dict(found[variable.name].attrs)
     main["parameters"] = " ".join(f"{name}: {_full(variable, part)}" for name, part in where.items())
     main["ancillary_variables"] = " ".join(name for name in found if name != variable.name)
@@ -68,7 +69,7 @@ def _full(variable: Variable, part: str) -> str:
     return f"{variable.name}_{part}" if part else variable.name
 
 
-def _attrs(variable: Variable, part: str, prediction: Prediction, grid: Grid) -> dict[str, str]:
+def _attrs(variable: Variable, part: str, prediction: Prediction, grid: Grid, splits: bool) -> dict[str, str]:
     """Return CF attributes; a standard name only for what is the quantity itself."""
     label = variable.long_name or variable.standard_name.replace("_", " ") or variable.name
     words = {
@@ -85,5 +86,5 @@ def _attrs(variable: Variable, part: str, prediction: Prediction, grid: Grid) ->
     if variable.standard_name and part in ("", "truth", "member", *QUANTILES):
         attrs["standard_name"] = variable.standard_name
     # CF names what lies beside the dims; a reader makes coordinates of them.
-    places = "" if grid.lat.ndim == 1 else " lat lon"
-    return attrs | {"coordinates": f"split{places}"}
+    beside = [*(["split"] if splits else []), *([] if grid.lat.ndim == 1 else ["lat", "lon"])]
+    return attrs | ({"coordinates": " ".join(beside)} if beside else {})

@@ -15,6 +15,8 @@ from pipeline.prediction import Prediction
 from pipeline.prediction.serial.records import Forecast
 from pipeline.prediction.serial.stamps import back
 
+WHOLE = "input"  # what the forecasts of a file without splits are called
+
 
 def read(path: Path, split: str | None = None) -> xr.Dataset:
     """Return the dataset at ``path``: all of it in memory, or one split on disk.
@@ -59,14 +61,20 @@ def names_of_variables(dataset: xr.Dataset) -> tuple[str, ...]:
     return tuple(str(name) for name, field in dataset.data_vars.items() if "parameters" in field.attrs)
 
 
+def parts_of(dataset: xr.Dataset, name: str) -> tuple[str, ...]:
+    """Return the names of what a predicted variable is made of: its mean, and where its parameters stand."""
+    stored = [where for places in _places(dataset, [name]).values() for where in places]
+    return tuple(dict.fromkeys((name, *stored)))
+
+
 def from_dataset(dataset: xr.Dataset) -> tuple[Forecast, ...]:
     """Return the forecasts that :func:`write_forecasts` was given, one a split, parameters bit for bit.
 
-    A split whose truth is NaN everywhere has none. Calendars that numpy knows come back as
-    ``datetime64``.
+    A split whose truth is NaN everywhere has none. A file without splits is one, called ``input``.
+    Calendars that numpy knows come back as ``datetime64``.
     """
     names, grid = names_of_variables(dataset), Grid.of(dataset)
-    calendars = json.loads(dataset["split"].attrs.get("calendars", "{}"))
+    calendars = json.loads(dataset["split"].attrs.get("calendars", "{}")) if "split" in dataset.coords else {}
     forecasts = []
     for split, rows in _rows(dataset).items():
         part = dataset.isel(time=rows)
@@ -82,6 +90,8 @@ def from_dataset(dataset: xr.Dataset) -> tuple[Forecast, ...]:
 
 def _rows(dataset: xr.Dataset) -> dict[str, slice]:
     """Return where each split stands: its times lie one after another."""
+    if "split" not in dataset.coords:
+        return {WHOLE: slice(0, dataset.sizes["time"])}
     splits = dataset["split"].to_numpy()
     found = {}
     for split in dict.fromkeys(splits):

@@ -24,7 +24,14 @@ _CHUNK = 2**16  # values of one chunk on disk
 
 
 def write_forecasts(
-    path: Path, forecasts: Iterable[Forecast], *, model: str, variables: Sequence[Variable], grid: Grid
+    path: Path,
+    forecasts: Iterable[Forecast],
+    *,
+    model: str,
+    variables: Sequence[Variable],
+    grid: Grid,
+    splits: bool = True,
+    attrs: Mapping[str, str] | None = None,
 ) -> None:
     """Write the forecasts of one model to ``path`` as compressed netCDF-4.
 
@@ -45,6 +52,10 @@ def write_forecasts(
         The targets, in array order.
     grid : Grid
         The target grid.
+    splits : bool
+        Whether a coordinate names the split of every time; without it all belong together.
+    attrs : mapping of str to str, optional
+        Further global attributes, such as ``history``.
 
     Raises
     ------
@@ -52,7 +63,7 @@ def write_forecasts(
         If there is no forecast, if families, numbers of members or calendars do not go together, or if
         a shape does not fit.
     """
-    writer = _Writer(path, model, tuple(variables), grid)
+    writer = _Writer(path, model, tuple(variables), grid, splits, dict(attrs or {}))
     try:
         for forecast in forecasts:
             writer.add(forecast)
@@ -65,8 +76,17 @@ def write_forecasts(
 class _Writer:
     """A file that grows with every forecast."""
 
-    def __init__(self, path: Path, model: str, variables: tuple[Variable, ...], grid: Grid) -> None:
+    def __init__(
+        self,
+        path: Path,
+        model: str,
+        variables: tuple[Variable, ...],
+        grid: Grid,
+        splits: bool,
+        attrs: dict[str, str],
+    ) -> None:
         self._path, self._model, self._variables, self._grid = path, model, variables, grid
+        self._splits, self._attrs = splits, attrs
         self._stamps = Stamps()
         self._count = 0
         self._kind = ("", 0)
@@ -84,7 +104,7 @@ class _Writer:
         self._stamps.add(forecast.split, forecast.time)
         for block in _blocks(forecast):
             for target, variable in enumerate(self._variables):
-                parts = fields(block, target, variable, self._grid)
+                parts = fields(block, target, variable, self._grid, splits=self._splits)
                 if block.truth is None:  # left to the fill value, or out of a file that has none at all
                     del parts[f"{variable.name}_truth"]
                 self._append(self._file, parts, len(forecast.time))
@@ -98,6 +118,10 @@ class _Writer:
         time = self._file.createVariable("time", "i8", ("time",), chunksizes=(_CHUNK // 16,))
         time.setncatts(attrs)
         time[:] = self._stamps.seconds()
+        for variable in self._variables:
+            _keep_what_is_there(self._file, variable.name)
+        if not self._splits:
+            return
         split = self._file.createVariable("split", str, ("time",), chunksizes=(_CHUNK // 16,))
         split.setncatts({"long_name": "name of the split"})
         if self._stamps.others():
@@ -126,7 +150,7 @@ class _Writer:
         if members:
             attrs = {"standard_name": "realization", "units": "1"}
             coords["member"] = ("member", np.arange(members, dtype=np.int32), attrs)
-        header = {"title": f"Predictions of {self._model}", "model": self._model, "family": family}
+        header = {"title": f"Predictions of {self._model}", "model": self._model, "family": family, **self._attrs}
         dataset = xr.Dataset(coords=coords, attrs={"Conventions": "CF-1.11", **header})
         encoding = {name: {"_FillValue": None} for name in ("lat", "lon")}  # a place is never missing
         # As plain variables: fields name their coordinates themselves, a global list of them would be a second one.
@@ -136,6 +160,15 @@ class _Writer:
         file.set_auto_mask(False)
         file.createDimension("time", None)
         return file
+
+
+def _keep_what_is_there(file: netCDF4.Dataset, name: str) -> None:
+    """Leave out of ``ancillary_variables`` what was not written, as the truth where no split has any."""
+    beside = [other for other in file[name].ancillary_variables.split() if other in file.variables]
+    if beside:
+        file[name].ancillary_variables = " ".join(beside)
+    else:
+        file[name].delncattr("ancillary_variables")
 
 
 def _define(file: netCDF4.Dataset, name: str, part: Field, times: int) -> None:

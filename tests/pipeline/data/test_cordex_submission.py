@@ -10,6 +10,8 @@ import xarray as xr
 
 from pipeline.data.cordex_check import validate_submission
 from pipeline.data.cordex_submission import (
+    OFFICIAL,
+    VARIABLES,
     Template,
     dates_of,
     submission_dataset,
@@ -36,7 +38,7 @@ def parts(trees):
     def make(domain):
         target = next((trees[domain] / "train/ESD_pseudo_reality/target").glob("*.nc"))
         predictors = next((trees[domain] / "test/historical/predictors/imperfect").glob("*.nc"))
-        return Template.of_target(target), predictors
+        return Template.of_target(target, domain), predictors
 
     return make
 
@@ -125,7 +127,30 @@ def test_templates_that_are_missing_or_differ_are_refused(parts, tmp_path):
     with pytest.raises(DataError, match=r"expected the same lat in both templates of NZ"):
         Template.read(tmp_path, "NZ")
     with pytest.raises(DataError, match=r"expected pr and tasmax, got z_500, z_700"):
-        Template.of_target(predictors)
+        Template.of_target(predictors, "NZ")
+
+
+def test_the_official_attributes_are_added_to_those_of_a_target(trees, parts):
+    template, _ = parts("NZ")
+    target = next((trees["NZ"] / "train/ESD_pseudo_reality/target").glob("*.nc"))
+    with xr.open_dataset(target, decode_times=False) as data:
+        own = data["tasmax"].attrs
+    assert "cell_methods" not in own
+    assert template.data["tasmax"].attrs == {
+        **own,
+        "long_name": "Daily Maximum Near-Surface Air Temperature",
+        "cell_methods": "time: maximum over days",
+    }
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("domain", ["NZ", "SA", "ALPS"])
+def test_they_are_those_of_the_official_templates(real_data, domain):
+    template = Template.read(real_data / "cordex-ml-bench-templates", domain)
+    for name in VARIABLES:
+        attrs = template.data[name].attrs
+        wanted = {key: attrs[key] for key in ("standard_name", "long_name", "units", "cell_methods") if key in attrs}
+        assert OFFICIAL[domain].get(name, {}) == wanted, name
 
 
 def test_a_file_without_times_has_none(tmp_path):

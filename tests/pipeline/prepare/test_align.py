@@ -169,3 +169,13 @@ def test_a_region_without_cells_says_where_the_target_is(field):
     )
     with pytest.raises(DataError, match=message):
         crop(field("tas"), {"lat": (0.0, 9.0)})
+
+
+def test_a_known_step_is_not_worked_out_of_a_few_dates():
+    """Two winters' ends look like years; that they are months was known of the whole series."""
+    dates = pd.DatetimeIndex(["1990-02-01", "1990-12-01"])
+    with pytest.raises(DataError, match=r"expected one step a year, got two in 1990-02-01"):
+        shared_dates([("a", dated(dates))])
+    time, steps = shared_dates([("a", dated(dates))], 31 * 86_400_000_000)
+    assert (time == dates.values).all()
+    assert steps[0].tolist() == [0, 1]

@@ -52,7 +52,10 @@ def test_more_than_half_a_cell_is_counted_cell_by_cell(source, shift, along):
 
 
 def test_a_globe_covers_all_of_a_region_and_one_row_reaches_half_a_cell():
-    globe, region = Grid(np.arange(-87.5, 90, 5.0), np.arange(0.0, 360, 5)), Grid(np.arange(-90.0, 91), np.arange(-9.0, 9))
+    globe, region = (
+        Grid(np.arange(-87.5, 90, 5.0), np.arange(0.0, 360, 5)),
+        Grid(np.arange(-90.0, 91), np.arange(-9.0, 9)),
+    )
     assert not far_outside(Regridder.between(globe, region, "bilinear")).any()
     row = Grid(np.array([40.0]), np.array([0.0, 2.0, 4.0]))
     points = Grid(np.array([38.9, 39.1, 40.9, 41.1]), np.array([2.0]))
@@ -104,8 +107,10 @@ def test_a_dataset_beside_the_common_grid_is_refused_in_training(field, split, c
         match=r"predictor 'b': expected cells round the common grid, lat 40 to 48 and lon 0 to 6, got lat 40 to 48 and "
         r"lon 6 to 12: 15 of 20 cells of the common grid lie outside, and would all take its nearest value",
     ):
-        prepare(
-            [("a", first), ("b", moved(second, lon=6))], target, config=PrepareConfig(), split=split, backend=cpu
-        )
-    half = prepare([("a", first), ("b", moved(second, lon=4))], target, config=PrepareConfig(), split=split, backend=cpu)
-    assert "10 cells of the common grid lie outside the cells of b and take its nearest value." in half.summary()["notes"]
+        prepare([("a", first), ("b", moved(second, lon=6))], target, config=PrepareConfig(), split=split, backend=cpu)
+    half = prepare(
+        [("a", first), ("b", moved(second, lon=4))], target, config=PrepareConfig(), split=split, backend=cpu
+    )
+    assert (
+        "10 cells of the common grid lie outside the cells of b and take its nearest value." in half.summary()["notes"]
+    )

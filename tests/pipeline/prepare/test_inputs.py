@@ -144,7 +144,9 @@ def test_it_is_fitted_on_a_train_split_alone(field, cpu):
 
     raw = np.zeros((4, 1, 3, 4), "float32")
     with pytest.raises(TypeError, match=r"^InputTransform is fitted on a TrainSplit alone, got \[0, 1\]; use "):
-        InputTransform.fit(raw, [0, 1], PrepareConfig(), Grid.of(field("tas")), ["tas"], ["K"], np.ones(raw.shape[1:], bool))
+        InputTransform.fit(
+            raw, [0, 1], PrepareConfig(), Grid.of(field("tas")), ["tas"], ["K"], np.ones(raw.shape[1:], bool)
+        )
 
 
 def test_data_without_a_grid_are_refused(field, cpu):
