@@ -195,12 +195,14 @@ def main() -> None:
     """Write docs/results.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="local mirror with the files of the experiments")
-    data = parser.parse_args().data.resolve()
+    parser.add_argument("--runs", type=Path, help="folder that keeps the runs; by default they are thrown away")
+    asked = parser.parse_args()
+    data = asked.data.resolve()
     for name in ("iberia-downscaling", "hadcm3-na-annual"):
         if not (data / name).is_dir():
             sys.exit(f"expected a mirror with the folder {name}, got {data}: the figures cannot be made.")
     with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder)
+        out = (asked.runs or Path(folder)).resolve()
         parts = [*quickstart(out), *iberia_tas(out, data), *iberia_pr(out, data), *iberia_stations(out, data)]
         parts += [*hadcm3(out, data), *imperfect(out), *cordex(out), *indices()]
     head = [

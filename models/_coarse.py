@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from models._classical import Table
 from pipeline.errors import ConfigError
+from pipeline.grid import Grid
 from pipeline.prepare.arrays import beside
 from pipeline.prepare.powers import backward
+from pipeline.prepare.weights import cells_on_sphere
 from pipeline.registry import suggest
 from pipeline.samples import Samples
 
@@ -53,7 +57,8 @@ def own_fields(table: Table, samples: Samples, names: list[str], *, units: bool 
     """Return the channels ``names``, shape (time, target, lat, lon) on the input grid.
 
     With ``units`` the numbers are turned back into the channels' units, as float64, where that can be
-    done: not under an anomaly by day of the year.
+    done: not under an anomaly by day of the year. Cells that never had a value have no way to units; they
+    take the value of the nearest that has.
     """
     layout, xp = table.layout, table.backend.xp
     layout.order(samples)  # refuses samples that lack a channel or lie on another grid
@@ -65,4 +70,23 @@ def own_fields(table: Table, samples: Samples, names: list[str], *, units: bool 
     kept = [layout.channels.index(name) for name in names]
     scale, shift = (beside(part[kept].astype(float), fields) for part in (affine.scale, affine.shift))
     fields = xp.astype(fields, xp.float64) * scale + shift
-    return xp.stack([backward(fields[:, own, ...], affine.transform(place)) for own, place in enumerate(kept)], axis=1)
+    found = []
+    for own, place in enumerate(kept):
+        field = backward(fields[:, own, ...], affine.transform(place))
+        known = np.broadcast_to(np.isfinite(affine.scale[place] + affine.shift[place]), layout.input_grid.shape)
+        if not known.all():
+            nearest = beside(_nearest_known(layout.input_grid, known), field)
+            field = xp.reshape(xp.take(xp.reshape(field, (len(samples), -1)), nearest, axis=1), field.shape)
+        found.append(field)
+    return xp.stack(found, axis=1)
+
+
+def _nearest_known(grid: Grid, known: np.ndarray) -> np.ndarray:
+    """Return for every cell, in one row, the position of the nearest where ``known``; all themselves where none is."""
+    from scipy.spatial import cKDTree
+
+    if not known.any():
+        return np.arange(known.size)
+    places, there = cells_on_sphere(grid), np.flatnonzero(known)
+    nearest: np.ndarray = there[cKDTree(places[there]).query(places)[1]]
+    return nearest

@@ -16,7 +16,7 @@ from pipeline.metrics.diagnostics import diagnose
 from pipeline.metrics.evaluate import Evaluation, evaluate
 from pipeline.metrics.fields import to_dataset
 from pipeline.metrics.structure_fields import spectra
-from pipeline.metrics.tables import write_comparisons, write_scores
+from pipeline.metrics.tables import Comparison, write_comparisons, write_scores
 from pipeline.prediction.serial import Forecast, from_dataset, read
 from pipeline.seeding import derive_seed
 from pipeline.stage import StageOutput
@@ -31,20 +31,25 @@ def score(space: Workspace) -> StageOutput:
     known = [name for name in ("validation", *space.tests) if space.prepared.windows[name].truth]
     with space.progress("score", len(known)) as bar:
         evaluations: dict[str, Evaluation] = {}
+        comparisons: list[Comparison] = []
+        best: dict[str, str] = {}
         reference: str | None = None
         for split in known:
             cases = cases_of(space, split)
             evaluations[split] = _evaluate(space, split, cases, reference)
+            comparisons += [*evaluations[split].comparisons, *_further(space, split, cases, best)]
             if split == "validation":
-                # The best baseline is chosen here, so that the test set cannot choose its own opponent.
-                reference = _best_baseline(space, evaluations[split])
+                # The best baselines are chosen here, so that the test set cannot choose its own opponent.
+                best = _best_baselines(space, evaluations[split])
+                reference = best.pop(space.prepared.schema.targets[0], None)
+                best = {variable: model for variable, model in best.items() if model != reference}
             elif split == known[1]:
                 _write_diagnostics(space, split, cases, evaluations[split], reference)
             bar.advance(note=split)
     with write_atomic(run / "scores.csv") as temporary:
         write_scores(temporary, [row for evaluation in evaluations.values() for row in evaluation.scores])
     with write_atomic(run / "comparisons.csv") as temporary:
-        write_comparisons(temporary, [row for evaluation in evaluations.values() for row in evaluation.comparisons])
+        write_comparisons(temporary, comparisons)
     summary = {
         "reference": reference,
         "n_effective": {
@@ -109,7 +114,9 @@ def _forecast(space: Workspace, name: str, split: str) -> Forecast:
         return from_dataset(dataset)[0]
 
 
-def _evaluate(space: Workspace, split: str, cases: Cases, reference: str | None) -> Evaluation:
+def _evaluate(
+    space: Workspace, split: str, cases: Cases, reference: str | None, metrics: Sequence[str] | None = None
+) -> Evaluation:
     schema = space.prepared.schema
     return evaluate(
         cases,
@@ -118,25 +125,44 @@ def _evaluate(space: Workspace, split: str, cases: Cases, reference: str | None)
         weights=schema.target_grid.area[schema.mask],
         units=dict(zip(schema.targets, schema.target_units, strict=True)),
         seed=space.plan.experiment.seed,
-        metrics=space.plan.metrics,
+        metrics=space.plan.metrics if metrics is None else metrics,
         reference=reference,
     )
 
 
-def _best_baseline(space: Workspace, validation: Evaluation) -> str | None:
-    """Return the baseline that did best on validation for the first target; None without baselines.
+def _best_baselines(space: Workspace, validation: Evaluation) -> dict[str, str]:
+    """Return the baseline that did best on validation by target; empty without baselines.
 
     By its RMSE, or for precipitation by its CRPS, where that is scored.
     """
     baselines = {name for name, model in space.plan.models.items() if "baseline" in model.type.traits}
+    found: dict[str, str] = {}
+    for variable, metric in _headlines(space).items():
+        errors = {
+            row.model: row.value
+            for row in validation.scores
+            if (row.metric, row.group, row.variable) == (metric, "all", variable) and row.model in baselines
+        }
+        found |= {variable: min(errors, key=errors.__getitem__)} if errors else {}
+    return found
+
+
+def _headlines(space: Workspace) -> dict[str, str]:
+    """Return the score that models of each target are compared by."""
     schema = space.prepared.schema
-    metric = headline_metric(schema.target_units[0], space.plan.metrics)
-    errors = {
-        row.model: row.value
-        for row in validation.scores
-        if (row.metric, row.group, row.variable) == (metric, "all", schema.targets[0]) and row.model in baselines
+    return {
+        variable: headline_metric(units, space.plan.metrics)
+        for variable, units in zip(schema.targets, schema.target_units, strict=True)
     }
-    return min(errors, key=errors.__getitem__) if errors else None
+
+
+def _further(space: Workspace, split: str, cases: Cases, best: Mapping[str, str]) -> list[Comparison]:
+    """Return differences to the best baseline of a target, by its own score, where another is that of the first."""
+    rows: list[Comparison] = []
+    for variable, reference in best.items():
+        part = {model: {variable: by_variable[variable]} for model, by_variable in cases.items()}
+        rows += _evaluate(space, split, part, reference, (_headlines(space)[variable],)).comparisons
+    return rows
 
 
 def _write_diagnostics(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.metrics.blocks import ENOUGH_BLOCKS
 from pipeline.seeding import generator
 
 RESAMPLES = 1000
@@ -53,7 +54,8 @@ def percentile_interval(values: np.ndarray, blocks: int) -> Interval:
     values : ndarray, shape (resample, ...)
         NaN where a resample has no value: left out while at least half of them have one.
     blocks : int
-        Number of blocks the resamples were drawn from. One block says nothing of the spread: NaN.
+        Number of blocks the resamples were drawn from. Fewer than eight say little of the spread, and
+        what is drawn of them has few values, so that the estimate may be an end of the interval: NaN.
 
     Examples
     --------
@@ -64,7 +66,7 @@ def percentile_interval(values: np.ndarray, blocks: int) -> Interval:
     tail = (1.0 - LEVEL) / 2.0
     ordered = np.sort(np.asarray(values, float), axis=0)
     known = np.isfinite(ordered).sum(axis=0)
-    poor = (known < 0.5 * len(ordered)) | (blocks < 2)
+    poor = (known < 0.5 * len(ordered)) | (blocks < ENOUGH_BLOCKS)
     low, high = (_sorted_quantile(ordered, np.maximum(known, 1), level) for level in (tail, 1.0 - tail))
     return Interval(np.where(poor, np.nan, low), np.where(poor, np.nan, high))
 

@@ -23,6 +23,9 @@ _MAPS = {
     "skill": "reduction of the root mean square error of {} against the reference",
     "skill_low": "reduction of the root mean square error of {}, lower end of the 95 % interval",
     "skill_high": "reduction of the root mean square error of {}, upper end of the 95 % interval",
+    "crps_skill": "reduction of the CRPS of {} against the reference",
+    "crps_skill_low": "reduction of the CRPS of {}, lower end of the 95 % interval",
+    "crps_skill_high": "reduction of the CRPS of {}, upper end of the 95 % interval",
     "aleatoric": "mean aleatoric variance of {}",
     "epistemic": "mean epistemic variance of {}",
 }
@@ -131,4 +134,4 @@ def _compressed(dims: tuple[str, ...], values: np.ndarray, attrs: Mapping[str, s
 def _units(name: str, units: str) -> str:
     if name in ("aleatoric", "epistemic"):
         return of_variance(units)
-    return "%" if name.startswith("skill") else of_difference(units)
+    return "%" if "skill" in name else of_difference(units)

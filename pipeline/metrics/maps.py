@@ -14,9 +14,11 @@ from pipeline.metrics.bootstrap import percentile_interval
 from pipeline.metrics.groups import Group
 from pipeline.metrics.index_maps import IndexMap
 from pipeline.metrics.sums import BlockSums, chunks, score_sums
+from pipeline.units import headline_metric
 
 RESAMPLES = 250  # a cell's interval needs fewer than a headline's
 NEEDED = ("rmse", "bias")
+_Field = np.ndarray | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +32,8 @@ class Maps:
     skill, skill_low, skill_high : ndarray or None
         ``100 (1 - RMSE / RMSE of the reference)`` in %, and its interval, both models resampled
         together; None for the reference itself and where there is none.
+    crps_skill, crps_skill_low, crps_skill_high : ndarray or None
+        The same of the CRPS, for variables whose models are compared by it.
     aleatoric, epistemic : ndarray or None
         Mean variances; None where the family has no such part.
     indices : mapping of str to IndexMap
@@ -46,6 +50,9 @@ class Maps:
     aleatoric: np.ndarray | None
     epistemic: np.ndarray | None
     indices: Mapping[str, IndexMap] = field(default_factory=dict)
+    crps_skill: np.ndarray | None = None
+    crps_skill_low: np.ndarray | None = None
+    crps_skill_high: np.ndarray | None = None
 
 
 def make_maps(case: Case, sums: BlockSums, group: Group, reference: BlockSums | None) -> Maps:
@@ -56,7 +63,7 @@ def make_maps(case: Case, sums: BlockSums, group: Group, reference: BlockSums | 
     case : Case
         The predictions, for their variances.
     sums, reference : BlockSums
-        With the metrics ``NEEDED``, of the model and of the reference.
+        With the metrics ``NEEDED``, of the model and of the reference, and the CRPS if it is scored.
     group : Group
         Times and resamples of both.
     """
@@ -64,21 +71,29 @@ def make_maps(case: Case, sums: BlockSums, group: Group, reference: BlockSums | 
     rmse = score_sums("rmse", sums, group, None, RESAMPLES)
     bias = score_sums("bias", sums, group, None, RESAMPLES)
     bias_interval = percentile_interval(bias.draws, blocks)
-    skill = low = high = None
-    if reference is not None:
-        other = score_sums("rmse", reference, group, None, RESAMPLES)
-        skill = _skill(rmse.value, other.value)
-        interval = percentile_interval(_skill(rmse.draws, other.draws), blocks)
-        low, high = interval.low, interval.high
+    skill, low, high = _reduction("rmse", sums, reference, group)
     aleatoric, epistemic = _mean_variances(case)
+    compared = headline_metric(case.units, sums.terms) == "crps"
     return Maps(
-        rmse.value, bias.value, bias_interval.low, bias_interval.high, skill, low, high, aleatoric, epistemic
+        rmse.value, bias.value, bias_interval.low, bias_interval.high, skill, low, high, aleatoric, epistemic, {},
+        *_reduction("crps", sums, reference if compared else None, group),
     )  # fmt: skip
 
 
-def _skill(rmse: np.ndarray, reference: np.ndarray) -> np.ndarray:
+def _reduction(
+    metric: str, sums: BlockSums, reference: BlockSums | None, group: Group
+) -> tuple[_Field, _Field, _Field]:
+    """Return by how much a score is lower than the reference's in %, and the ends of the interval; None without one."""
+    if reference is None:
+        return None, None, None
+    own, other = (score_sums(metric, part, group, None, RESAMPLES) for part in (sums, reference))
+    interval = percentile_interval(_skill(own.draws, other.draws), len(group.blocks))
+    return _skill(own.value, other.value), interval.low, interval.high
+
+
+def _skill(error: np.ndarray, reference: np.ndarray) -> np.ndarray:
     known = reference > 0.0
-    return np.where(known, 100.0 * (1.0 - rmse / np.where(known, reference, 1.0)), np.nan)
+    return np.where(known, 100.0 * (1.0 - error / np.where(known, reference, 1.0)), np.nan)
 
 
 def _mean_variances(case: Case) -> tuple[np.ndarray | None, np.ndarray | None]:

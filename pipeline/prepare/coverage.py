@@ -13,7 +13,7 @@ from pipeline.errors import DataError
 from pipeline.grid import Grid
 from pipeline.prepare.align import Predictors
 from pipeline.prepare.regrid import Method, Regridder
-from pipeline.prepare.weights import is_periodic, same_branch
+from pipeline.prepare.weights import cells_on_sphere, is_periodic, same_branch
 
 REACH = 0.5  # cells beyond the outermost centres, to the edge of the outermost cells
 MOST = 0.5  # share of the common grid that may lie outside a dataset
@@ -158,23 +158,17 @@ def _distance(source: Grid, target: Grid) -> np.ndarray:
     """Return the distance of each target cell from the nearest source cell [degrees of a great circle]."""
     from scipy.spatial import cKDTree
 
-    chord = cKDTree(_on_sphere(source)).query(_on_sphere(target))[0]
+    chord = cKDTree(cells_on_sphere(source)).query(cells_on_sphere(target))[0]
     degrees: np.ndarray = np.rad2deg(2 * np.arcsin(np.minimum(chord / 2, 1.0)))
     return degrees.reshape(target.shape)
 
 
 def _width(source: Grid) -> float:
     """Return the width of the widest cell of a grid with 2-D coordinates [degrees of a great circle]."""
-    places = _on_sphere(source).reshape(*source.shape, 3)
+    places = cells_on_sphere(source).reshape(*source.shape, 3)
     chords = [np.linalg.norm(np.diff(places, axis=axis), axis=-1) for axis in (0, 1)]
     widest = max((float(chord.max()) for chord in chords if chord.size), default=0.0)
     return float(np.rad2deg(2 * np.arcsin(min(widest / 2, 1.0)))) or _ALONE
-
-
-def _on_sphere(grid: Grid) -> np.ndarray:
-    lat, lon = (grid.lat, grid.lon) if grid.lat.ndim == 2 else np.meshgrid(grid.lat, grid.lon, indexing="ij")
-    lat, lon = np.deg2rad(lat.ravel()), np.deg2rad(lon.ravel())
-    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
 
 
 def _extent(grid: Grid, chosen: np.ndarray | None = None) -> str:

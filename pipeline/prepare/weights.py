@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.grid import Grid
+
 CIRCLE = 360.0
 
 
@@ -182,5 +184,12 @@ def triangles(source: np.ndarray, points: np.ndarray, *, nearest: bool) -> Gathe
 
 
 def _on_sphere(places: np.ndarray) -> np.ndarray:
+    """Return (place, lat and lon) [degrees] as points of the unit sphere, shape (place, 3)."""
     lat, lon = np.deg2rad(places.T)
     return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
+
+
+def cells_on_sphere(grid: Grid) -> np.ndarray:
+    """Return the cells of a grid, row after row, as points of the unit sphere, shape (cell, 3)."""
+    lat, lon = (grid.lat, grid.lon) if grid.lat.ndim == 2 else np.meshgrid(grid.lat, grid.lon, indexing="ij")
+    return _on_sphere(np.stack([lat.ravel(), lon.ravel()], axis=1))

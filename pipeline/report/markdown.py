@@ -20,6 +20,7 @@ def write(study: Study) -> Path:
     run = study.run.path
     first, sections = verdict.build(study), contents.sections(study)
     lines = [f"# {escaped(first.question)}", "", f"**{escaped(first.answer.text)}**", ""]
+    lines += [line for sentence in first.further for line in (escaped(sentence), "")]
     lines += [escaped(" ".join(part for part in (first.trust, first.chosen) if part)), ""]
     lines += [*(f"> {escaped(warning)}\n>" for warning in first.warnings), ""]
     lines += _pictures(run, "verdict", first.pictures)

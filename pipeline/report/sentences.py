@@ -10,9 +10,13 @@ import numpy as np
 import pandas as pd
 
 from pipeline.report import numbers
+from pipeline.report.differences import Difference, difference
 from pipeline.report.metric_words import metric_words
 from pipeline.report.numbers import interval, label, listing, number, percent, plural, with_units
 from pipeline.report.study import FEW, VALIDATION, Study
+
+_NO_WINNER, _ONLY = "No model beats", "Only baselines were tried"
+_OPENINGS = (_NO_WINNER, _ONLY)  # Other answers begin with a model's name, whose letters stay.
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,14 @@ def question(study: Study) -> str:
 
 def answer(study: Study) -> Answer:
     """Return the verdict: the headline model against the best baseline, with the interval."""
+    found = _answer(study)
+    if len(study.variables) == 1:
+        return found
+    first = found.text[0].lower() if found.text.startswith(_OPENINGS) else found.text[0]
+    return Answer(f"For {study.variable}, {first}{found.text[1:]}", found.tone)
+
+
+def _answer(study: Study) -> Answer:
     name = label(study.headline)
     place = _place(study)
     if study.reference is None:
@@ -65,7 +77,7 @@ def answer(study: Study) -> Answer:
         better = "lower" if gap.value < 0 else "higher"
         return Answer(
             f"{name} has {_an(study)} {_amount(gap, study.unit)}{relative} {better} than the best baseline, "
-            f"{base}{place}; no interval is known, so this may be chance.", "tie",
+            f"{base}{place}; no interval is known{_few(study)}, so this may be chance.", "tie",
         )  # fmt: skip
     if gap.high < 0:
         return Answer(
@@ -74,7 +86,7 @@ def answer(study: Study) -> Answer:
             "win",
         )
     others = _winners(study)
-    lead = f"{name} does not beat the best baseline, {base}" if others else f"No model beats the best baseline, {base}"
+    lead = f"{name} does not beat the best baseline, {base}" if others else f"{_NO_WINNER} the best baseline, {base}"
     subject = "it" if others else name if len(study.models) == 2 else f"the best of the others, {name},"
     if gap.low > 0:
         text = (
@@ -170,8 +182,11 @@ def where(
     count = max(int(good.sum()), 1)
     ahead, sure, lost = (float((part & good).sum() / count) for part in (skill_map > 0, low > 0, high < 0))
     worse = f"in {percent(lost)} it is beyond doubt worse" if lost else "nowhere is it beyond doubt worse"
+    place = f"in {percent(ahead)} of the {cell}s" if ahead else f"in no {cell}"
+    if not np.isfinite(low).any():
+        return f"{label(model)} beats {label(reference or 'the baseline')} {place}; no interval is known."
     certain = f", beyond doubt in {percent(sure)}" if sure else ", nowhere beyond doubt"
-    share = f"in {percent(ahead)} of the {cell}s{certain}" if ahead else f"in no {cell}"
+    share = f"{place}{certain}" if ahead else place
     return f"{label(model)} beats {label(reference or 'the baseline')} {share}; {worse}."
 
 
@@ -193,50 +208,11 @@ def drivers(model: str, names: tuple[str, ...], importance: np.ndarray, measure:
     )
 
 
-@dataclass(frozen=True)
-class Difference:
-    """RMSE of a model less that of a baseline, with its 95\u00a0% interval (NaN where unknown)."""
-
-    value: float
-    low: float
-    high: float
-    relative: float
-
-    @property
-    def known(self) -> bool:
-        """Whether there is an interval."""
-        return bool(np.isfinite(self.low) and np.isfinite(self.high))
-
-    @property
-    def turned(self) -> Difference:
-        """The reference less the model, as a share of the model's RMSE."""
-        return Difference(-self.value, -self.high, -self.low, -self.relative / (1 + self.relative))
-
-
-def difference(study: Study, model: str, reference: str | None = None) -> Difference | None:
-    """Return the paired difference to ``reference`` (the best baseline by default), or that of the two scores.
-
-    The run may hold it the other way round; the scores are taken where it holds no paired one.
-    """
-    reference = reference or study.reference or ""
-    for one, other in ((model, reference), (reference, model)):
-        rows = study.comparisons(reference=other)
-        rows = rows[rows["model"] == one]
-        if len(rows):
-            found = Difference(*(float(rows.iloc[0][key]) for key in ("difference", "low", "high", "relative")))
-            return found if one == model else found.turned
-    own, base = study.score(model, study.metric), study.score(reference, study.metric)
-    if own is None or base is None:
-        return None
-    gap = float(own["value"]) - float(base["value"])
-    return Difference(gap, float("nan"), float("nan"), gap / float(base["value"]) if base["value"] else float("nan"))
-
-
 def _best_of_baselines(study: Study) -> str:
     """Say how much better the best is than the next, where all models are baselines."""
     own = study.score(study.headline, study.metric)
     value = f", its {study.word()} {_value(own, study.unit)}" if own is not None else ""
-    start = f"Only baselines were tried: {label(study.headline)} is the best of {len(study.models)}{value}"
+    start = f"{_ONLY}: {label(study.headline)} is the best of {len(study.models)}{value}"
     ranked = study.scores(study.metric, split=study.chosen_on).sort_values("value", kind="stable")["model"]
     following = next(model for model in ranked if model in study.models and model != study.headline)
     gap = difference(study, study.headline, following)
@@ -290,6 +266,19 @@ def _value(row: pd.Series, unit: str) -> str:
     low, high = float(row["low"]), float(row["high"])
     decimals = numbers.decimals_for([float(row["value"])])
     return f"{text} ({interval(low, high, decimals)})" if np.isfinite(low) and np.isfinite(high) else text
+
+
+def score_in_words(study: Study, model: str, variable: str) -> str:
+    """Return such as ``an RMSE of 1.47 K (1.46 to 1.48)``."""
+    row = study.score(model, study.metrics[variable], variable=variable)
+    said = "no score" if row is None else _value(row, study.units[variable])
+    return f"{_an(study, variable)} of {said}"
+
+
+def _few(study: Study) -> str:
+    """Say of how few samples no interval is known; empty where there are enough."""
+    sampling, few = study.sampling, study.effective
+    return "" if sampling is None or few is None or few >= FEW else f" of {plural(sampling.count, sampling.step)}"
 
 
 def _place(study: Study) -> str:

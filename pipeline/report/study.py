@@ -148,6 +148,11 @@ class Study:
         return self.metrics[variable or self.variable].upper()
 
     @property
+    def step(self) -> str:
+        """What one sample is: ``day``, ``year``, ``sample`` where it is not known."""
+        return self.sampling.step if self.sampling else "sample"
+
+    @property
     def rival(self) -> str | None:
         """The baseline that the headline model is compared with; None where it is that baseline itself."""
         return None if self.reference == self.headline else self.reference
@@ -235,7 +240,8 @@ def study(run: Run) -> Study:
     metrics = {variable: headline_metric(units[variable], _scored(run, tests[0], variable)) for variable in variables}
     own = run.scores[(run.scores["metric"] == metrics[variables[0]]) & (run.scores["group"] == "all")]
     chosen_on, ranking = _ranking(own[own["value"].notna()], tests[0], variables[0], models)
-    headline, reference = _choose(ranking, baselines, set(run.comparisons["reference"]))
+    compared = run.comparisons.loc[run.comparisons["variable"] == variables[0], "reference"]
+    headline, reference = _choose(ranking, baselines, set(compared))
     return Study(
         run=run,
         variables=variables,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -36,6 +36,8 @@ STRUCTURE = (
     "wasserstein",
 )  # fmt: skip
 WIDEST = 7
+MARKS = "Small print: 95\u00a0% interval. Bold: best; \u2248: the best value lies inside this model's interval."
+"""How captions explain what is marked; replaced where no interval is known."""
 TRUST = ("coverage_50", "coverage_90", "coverage_95", "width_50", "width_90", "width_95", "spread_skill")  # fmt: skip
 
 
@@ -147,11 +149,26 @@ def plain(value: Any) -> str:
 
 
 def skill_table(
-    study: Study, variable: str, split: str, metrics: Sequence[str], name: str, caption: str
+    study: Study,
+    variable: str,
+    split: str,
+    metrics: Sequence[str],
+    name: str,
+    caption: str,
+    *,
+    unjudged: Collection[str] = (),
+    exempt: Collection[str] = (),
 ) -> Table | None:
     """Return models by scores with intervals, the best bold, ties marked; None where no score is there.
 
     A model ties with the best where the best value lies inside its own 95\u00a0% interval.
+
+    Parameters
+    ----------
+    unjudged : collection of str
+        Scores of which none is the best.
+    exempt : collection of str
+        Models that are not compared: they can be neither best nor tie.
     """
     scores = study.scores(variable=variable, split=split)
     scores = scores[scores["metric"].isin(metrics) & scores["value"].notna()]
@@ -170,10 +187,13 @@ def skill_table(
     for metric in shown:
         words = metric_words(metric)
         rows = scores[scores["metric"] == metric].drop_duplicates("model").set_index("model")
+        words = replace(words, better="?") if metric in unjudged else words
         columns.append(_column(words, str(rows["units"].iloc[0])))
-        for model, cell in zip(models, _score_cells(words, rows, models), strict=True):
+        for model, cell in zip(models, _score_cells(words, rows, models, exempt), strict=True):
             cells[model].append(cell)
     source = scores.sort_values(["metric", "value"])
+    if not scores["low"].notna().any():
+        caption = caption.replace(MARKS, "No interval is known. Bold: best.")
     return Table(name, caption, tuple(columns), tuple(tuple(cells[model]) for model in models), source)
 
 
@@ -193,10 +213,11 @@ def _model_cell(study: Study, model: str) -> Cell:
     return Cell(numbers.label(model), model, note)
 
 
-def _score_cells(words: MetricWords, rows: pd.DataFrame, models: Sequence[str]) -> list[Cell]:
+def _score_cells(words: MetricWords, rows: pd.DataFrame, models: Sequence[str], exempt: Collection[str]) -> list[Cell]:
     share = words.name.startswith("coverage_")
     decimals = numbers.decimals_for(rows["value"])
-    best = words.best(rows["value"])
+    judged = rows["value"].drop([model for model in exempt if model in rows.index])
+    best = words.best(judged)
     cells = []
     for model in models:
         if model not in rows.index:
@@ -209,7 +230,7 @@ def _score_cells(words: MetricWords, rows: pd.DataFrame, models: Sequence[str]) 
         if known:
             note = numbers.coverage_interval(low, high) if share else numbers.interval(low, high, decimals)
         mark = ""
-        if best is not None and len(rows) > 1:
+        if best is not None and len(judged) > 1 and model not in exempt:
             mark = "best" if value == best else ("tie" if known and low <= best <= high else "")
         cells.append(Cell(shown, value, note, mark))
     return cells

@@ -99,6 +99,31 @@ def test_a_root_of_the_coarse_amounts_changes_nothing(nested, kind, tmp_path):
     np.testing.assert_array_equal(answer(again, rooted(nested, test, kind)), found)
 
 
+def test_a_cell_that_never_has_a_value_takes_the_nearest(nested):
+    """As over the sea, where observations that stand for a coarse model have none."""
+    train, test = nested.samples(200, 0, amounts=True), nested.samples(20, 1, amounts=True)
+    affine = train.schema.channel_affine
+    scale, shift, place = affine.scale.copy(), affine.shift.copy(), (1, 0, 0)
+    scale[place] = shift[place] = np.nan
+
+    def without(samples, fill):
+        inputs = np.array(samples.inputs)
+        inputs[:, 1, 0, 0] = fill(samples)
+        return inputs
+
+    def gone(samples):
+        schema = replace(samples.schema, channel_affine=Affine(scale, shift))
+        return replace(samples, inputs=without(samples, lambda _: 0.0), schema=schema)
+
+    def copied(samples):
+        """The same field with the value of the nearest cell, east of it, written there."""
+        return replace(samples, inputs=without(samples, lambda one: np.asarray(one.inputs)[:, 1, 0, 1]))
+
+    found = answer(fitted(gone(train)), gone(test))
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(found, answer(fitted(copied(train)), copied(test)), rtol=1e-5)
+
+
 def test_it_gives_the_truths_distribution_not_its_days(nested):
     train = nested.samples(800, 0, amounts=True)
     found, truth = answer(fitted(train), train), np.asarray(train.target)

@@ -13,7 +13,7 @@ from pipeline.report.figures import Picture
 from pipeline.report.figures.canvas import SMALL, add_axes, name_ends, picture, wrapped
 
 WIDTH, HEIGHT = 720, 330
-_NAME = 22
+_NAME = 36
 _DECADES = 3  # that are shown below the weakest of the truth
 
 
@@ -54,7 +54,8 @@ def spectra(lines: Sequence[Spectrum], unit: str, alt: str) -> Picture:
     def draw(figure: Any) -> None:
         from matplotlib.ticker import LogLocator, NullLocator
 
-        axes = add_axes(figure, 62, 8, 142, 40)
+        longest = max(len(wrapped(line.name, _NAME, 1)) for line in lines)
+        axes = add_axes(figure, 62, 8, max(142.0, 0.58 * SMALL * longest + 12), 40)
         axes.set_xscale("log")
         axes.set_yscale("log")
         ends = []

@@ -11,6 +11,7 @@ import pandas as pd
 
 from pipeline.report.figures import Picture
 from pipeline.report.figures.canvas import SMALL, add_axes, name_ends, picture
+from pipeline.report.figures.spectra import power_of_ten
 from pipeline.report.palette import LIGHT, STRONG
 
 WIDE = 1060
@@ -96,7 +97,7 @@ def learning(curves: Mapping[str, pd.DataFrame], colour: str, alt: str, title: s
     """Draw the losses of every member over epochs: validation solid, train faint; a dot at the lowest."""
 
     def draw(figure: Any) -> None:
-        axes = add_axes(figure, 50, 8, 62, 40)
+        axes = add_axes(figure, 58, 8, 62, 40)
         from matplotlib.ticker import MaxNLocator
 
         ends: dict[str, list[float]] = {"validation": [], "train": []}
@@ -120,10 +121,20 @@ def learning(curves: Mapping[str, pd.DataFrame], colour: str, alt: str, title: s
         axes.yaxis.set_major_locator(MaxNLocator(5))
         if lowest > 0 and highest > 8 * lowest:  # One bad first epoch must not flatten the rest.
             axes.set_yscale("log")
+            plain_log(axes.yaxis, lowest, highest)
         tones = {"validation": colour, "train": LIGHT.muted}
         name_ends(axes, [(float(np.mean(v)), name, tones[name]) for name, v in ends.items() if v], shift=4)
 
     return picture(draw, 344, 260, alt, title)
+
+
+def plain_log(axis: Any, low: float, high: float) -> None:
+    """Put plain numbers on a logarithmic axis, at 1, 2 and 5 where there are few powers of ten."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    axis.set_major_locator(LogLocator(subs=(1.0,) if high > 1000 * low else (1.0, 2.0, 5.0)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(lambda value, _: f"{value:g}" if 1e-4 <= value < 1e6 else power_of_ten(value))
 
 
 def _dates(axes: Any) -> None:

@@ -31,8 +31,11 @@ class Cell:
 
 def median_cell(study: Study, data: xr.Dataset, variable: str) -> Cell | None:
     """Return the cell with the median skill, or RMSE where there is no baseline; None where all is missing."""
-    skill, rmse = (data.get(f"{variable}_{name}") for name in ("skill", "rmse"))
-    ranked, by = skill, f"skill against {numbers.label(study.rival or '')}"
+    metric, rmse = study.metrics[variable], data.get(f"{variable}_rmse")
+    own = f"{variable}_{metric}_skill"
+    score = f" by the {metric.upper()}" if own in data else ""
+    ranked = data.get(own if own in data else f"{variable}_skill")
+    by = f"skill{score} against {numbers.label(study.rival or '')}"
     if study.rival is None or ranked is None or not np.isfinite(ranked.values).any():
         ranked, by = rmse, "RMSE"
     if ranked is None or not np.isfinite(ranked.values).any():

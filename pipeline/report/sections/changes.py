@@ -10,13 +10,21 @@ from pipeline.grid import Grid
 from pipeline.metrics.indices import INDICES
 from pipeline.report import numbers, tables
 from pipeline.report.figures import maps
-from pipeline.report.sections import Block, Figure, Heading, slug
+from pipeline.report.sections import Block, Figure, Heading, Section, slug
 from pipeline.report.sections.cell import kind
 from pipeline.report.study import Study
 from pipeline.report.tables import Cell, Column, Table
 
 _MOST_MAPS = 3
+_A_YEAR = 12  # months
 _TELLING = ("mean", "txx", "rx1day", "tnn", "r01", "p98_wet_of_year")
+
+
+def build(study: Study) -> Section | None:
+    """Return the section; None where the run holds no changes."""
+    found = blocks(study)
+    words = lead(study) or "How the climate changes between two test sets, in every model that predicts both."
+    return Section("changes", "Change between test sets", words, tuple(found)) if found else None
 
 
 def blocks(study: Study) -> list[Block]:
@@ -111,13 +119,29 @@ def _table(study: Study, variable: str, rows: pd.DataFrame, number: int) -> Tabl
     years = [int(rows[key].max()) for key in ("years_first", "years_second")]
     few = "" if rows["low"].notna().any() else ", not known of so few years"
     caption = (
-        f"Change of climate indices of {variable} from {first} ({numbers.plural(years[0], 'whole year')}) to {second} "
-        f"({numbers.plural(years[1], 'whole year')}), of the days that each forecast would give, area mean. Small "
+        f"Change of climate indices of {variable} from {first} ({_period(study, first, years[0])}) to {second} "
+        f"({_period(study, second, years[1])}), of the days that each forecast would give, area mean. Small "
         f"print: 95\u00a0% interval from year to year{few}.{'' if judged else ' No truth is known of both.'}"
     )
     body = tuple(tuple(line) for line in ([truth] if judged else []) + [lines[model] for model in models])
     name = slug("change", variable, first, second, *([] if number == 1 else [str(number)]))
     return Table(name, caption, tuple(columns), body, rows)
+
+
+def _period(study: Study, split: str, years: int) -> str:
+    """Say how long a test set is: its whole years, or its dates where it holds no whole one."""
+    said = (study.run.stage("prepare").get("splits") or {}).get(split) or {}
+    first, last = (str(said.get(key) or "") for key in ("first", "last"))
+    if (study.run.experiment.get("data") or {}).get("months"):
+        return numbers.plural(years, "year")
+    if first and last and _months(last) - _months(first) < _A_YEAR - 1:
+        return f"a part of a year, {first} to {last}"
+    return numbers.plural(years, "whole year")
+
+
+def _months(date: str) -> int:
+    """Return the months up to an ISO date, which may be one that other calendars do not have."""
+    return _A_YEAR * int(date[:4]) + int(date[5:7])
 
 
 def _cell(row: pd.Series | None, factor: float, decimals: int) -> Cell:

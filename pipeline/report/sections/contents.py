@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from pipeline.report.sections import Section, drivers, extremes, learned, limits, origin, skill, trust, where
+from pipeline.report.sections import Section, changes, drivers, extremes, learned, limits, origin, skill, trust, where
 from pipeline.report.study import Study
 
 _BUILDERS = (
-    skill.build, where.build, extremes.build, trust.build, drivers.build, learned.build, limits.build, origin.build,
+    skill.build, where.build, extremes.build, changes.build, trust.build, drivers.build, learned.build, limits.build,
+    origin.build,
 )  # fmt: skip
 
 

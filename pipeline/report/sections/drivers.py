@@ -21,6 +21,15 @@ from pipeline.report.study import Study
 _MOST_MAPS = 9
 _MOST_BARS = 25
 _MOST_PANEL_BARS = 12
+# What a method tried, by the name in the file, and what its number is.
+_CHECKS = {
+    "rmse": ("the RMSE with nothing shuffled is {value}", "units"),
+    "all_channels_increase": ("shuffling all channels together raises it by {value}", "units"),
+    "blocks": ("{value} blocks were shuffled (ten are enough)", "count"),
+    "completeness_gap": ("attributions add up to the change of the prediction within {value}", "share"),
+    "completeness_gap_worst_day": ("on the worst {step} within {value}", "share"),
+    "steps": ("{value} steps from the baseline to the input", "count"),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,10 +97,23 @@ def _explanations(study: Study, model: str) -> list[Explanation]:
         return []
     channels = tuple(str(name) for name in data["channel"].values)
     methods = [str(name).removesuffix("_importance") for name in data.data_vars if str(name).endswith("_importance")]
-    return [_explanation(data, model, method, channels) for method in methods]
+    return [_explanation(data, model, method, channels, study.step) for method in methods]
 
 
-def _explanation(data: xr.Dataset, model: str, method: str, channels: tuple[str, ...]) -> Explanation:
+def in_steps(text: str, step: str) -> str:
+    """Return what a method says of days in the steps of the data; blocks are then of as many as fit.
+
+    Examples
+    --------
+    >>> in_steps("Shuffled in 10 blocks of 5 days on 10 days of test.", "year")
+    'Shuffled in 10 blocks on 10 years of test.'
+    """
+    if step in ("day", "sample"):
+        return text
+    return re.sub(r"\bday(s?)\b", rf"{step}\1", re.sub(r"\bblocks of [\d.]+ days", "blocks", text))
+
+
+def _explanation(data: xr.Dataset, model: str, method: str, channels: tuple[str, ...], step: str) -> Explanation:
     importance = np.asarray(data[f"{method}_importance"].values, float)
 
     def optional(end: str) -> np.ndarray:
@@ -100,10 +122,11 @@ def _explanation(data: xr.Dataset, model: str, method: str, channels: tuple[str,
 
     field = data.get(f"{method}_map")
     said = data[f"{method}_importance"].attrs
+    measure, unit = _measure(in_steps(said["measure"], step))
     return Explanation(
         model, method, channels, importance, optional("low"), optional("high"),
         None if field is None else np.asarray(field.values, float), None if field is None else Grid.of(field),
-        *_measure(said["measure"]), said["note"], json.loads(said["checks"]), json.loads(said["trusted"]),
+        measure, unit, in_steps(said["note"], step), json.loads(said["checks"]), json.loads(said["trusted"]),
     )  # fmt: skip
 
 
@@ -139,7 +162,7 @@ def _others(study: Study, explanations: list[Explanation]) -> list[Block]:
         )
         caption = " ".join(part for part in parts if part)
         blocks.append(Figure(slug("importance", "others", method), pictures, caption))
-    return [*blocks, _checks(explanations)]
+    return [*blocks, _checks(study, explanations)]
 
 
 def _shared_note(explanations: list[Explanation]) -> str:
@@ -148,14 +171,14 @@ def _shared_note(explanations: list[Explanation]) -> str:
     return " ".join(sentence for sentence in first if all(sentence in other for other in others))
 
 
-def _checks(explanations: list[Explanation]) -> tables.Table:
+def _checks(study: Study, explanations: list[Explanation]) -> tables.Table:
     columns = tuple(tables.Column(head, numeric=False) for head in ("Model", "Method", "Trusted", "Checks"))
     rows = tuple(
         (
             tables.text(numbers.label(one.model)),
             tables.text(one.title.lower()),
             tables.text("yes" if one.trusted else ("no" if one.checks else "not checked")),
-            tables.text("; ".join(_check(name, value) for name, value in one.checks.items()) or numbers.MISSING),
+            tables.text("; ".join(_checked(study, one)) or numbers.MISSING),
         )
         for one in explanations
     )
@@ -166,9 +189,9 @@ def _blocks(study: Study, explanation: Explanation) -> list[Block]:
     trusted = "The checks passed" if explanation.trusted else "The checks did not pass: do not rely on this"
     if not explanation.checks:
         trusted = "This method has no check of its own"
-    checks = "; ".join(_check(name, value) for name, value in explanation.checks.items())
+    checks = "; ".join(_checked(study, explanation))
     blocks: list[Block] = [
-        Words((f"{explanation.title}. {trusted}{f' ({checks})' if checks else ''}. {explanation.note}".strip(),))
+        Words((f"{explanation.title}. {trusted}{f': {checks}' if checks else ''}. {explanation.note}".strip(),))
     ]
     blocks.append(_importance(study, explanation))
     if len(explanation.channels) > _MOST_BARS:
@@ -178,8 +201,22 @@ def _blocks(study: Study, explanation: Explanation) -> list[Block]:
     return blocks
 
 
-def _check(name: str, value: Any) -> str:
+def _checked(study: Study, explanation: Explanation) -> list[str]:
+    """Return each check in words, with what came out."""
+    return [_check(name, value, explanation.unit, study.step) for name, value in explanation.checks.items()]
+
+
+def _check(name: str, value: Any, unit: str, step: str) -> str:
     words = numbers.label(name)
+    known = _CHECKS.get(name)
+    if known is not None and isinstance(value, float):
+        text, kind = known
+        shown = {
+            "units": lambda: numbers.with_units(numbers.number(value), unit),
+            "share": lambda: numbers.percent(value),
+            "count": lambda: tables.plain(value),
+        }[kind]()
+        return text.format(value=shown, step=step)
     if isinstance(value, float) and ("gap" in name or name.endswith("share")):
         return f"{words} {numbers.percent(value)}"
     return f"{words} {tables.plain(value)}"

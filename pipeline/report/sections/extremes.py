@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 import xarray as xr
@@ -11,12 +11,11 @@ from pipeline.grid import Grid
 from pipeline.metrics.indices import INDICES
 from pipeline.report import numbers, palette, sentences, structure_words, tables
 from pipeline.report.figures import Picture, maps, spectra
-from pipeline.report.sections import Block, Figure, Heading, Section, Words, changes, slug
+from pipeline.report.sections import Block, Figure, Heading, Section, Words, slug
 from pipeline.report.sections.cell import kind
 from pipeline.report.study import Study
 from pipeline.report.tables import Table
 
-_MARKS = "Small print: 95\u00a0% interval. Bold: best; \u2248: the best value lies inside this model's interval."
 _MOST_LINES = 5  # beside the truth
 _MOST_MAPS = 2
 _MAPPED = ("r01", "rx1day", "p98_wet", "txx", "tnn")
@@ -24,7 +23,7 @@ _OF_ALL_DAYS = frozenset({"r01", "p98_wet"})
 
 
 def build(study: Study) -> Section | None:
-    """Return the section; None where the run scored none of it and holds no changes."""
+    """Return the section; None where the run scored none of it."""
     data = study.run.diagnostics(study.headline)
     blocks: list[Block] = []
     lead = ""
@@ -46,12 +45,7 @@ def build(study: Study) -> Section | None:
             lead = lead or sentence
             blocks += part
         blocks += _pairs(study, split)
-    blocks += changes.blocks(study)
-    if not blocks:
-        return None
-    return Section(
-        "extremes", "Extremes and structure", lead or changes.lead(study) or _plain_lead(study), tuple(blocks)
-    )
+    return Section("extremes", "Extremes and structure", lead or _plain_lead(study), tuple(blocks)) if blocks else None
 
 
 def _plain_lead(study: Study) -> str:
@@ -60,18 +54,39 @@ def _plain_lead(study: Study) -> str:
 
 def _tables(study: Study, variable: str, split: str, note: str) -> list[Block]:
     found: list[Block] = []
+    late = persistent(study)
+    marks = f"{tables.MARKS}{_late_note(study, late)}"
     present = set(study.scores(variable=variable, split=split).dropna(subset=["value"])["metric"])
     for number, (names, words) in enumerate(packed(present), 1):
-        caption = f"{_capital(words)}; {variable} on {split}. {_MARKS}"
+        caption = f"{_capital(words)}; {variable} on {split}. {marks}"
         name = slug("extremes", variable, split, *([] if number == 1 else [str(number)]))
-        table = tables.skill_table(study, variable, split, names, name, caption)
+        table = tables.skill_table(study, variable, split, names, name, caption, exempt=late)
         found += [table] if table else []
+    step = study.step
     caption = (
         f"How fields and series of {variable} on {split} vary: a prediction that is right on average may still be too "
-        f"smooth or too rough, in space or from day to day.{note} {_MARKS}"
+        f"smooth or too rough, in space or from {step} to {step}.{note} {marks}"
     )
-    table = tables.skill_table(study, variable, split, tables.STRUCTURE, slug("structure", variable, split), caption)
+    name = slug("structure", variable, split)
+    table = tables.skill_table(study, variable, split, tables.STRUCTURE, name, caption, exempt=late)
     return [*found, *([table] if table else [])]
+
+
+def persistent(study: Study) -> frozenset[str]:
+    """Return the models whose values are the truth of the step before, and so vary as it does with no skill at all."""
+    entries = study.run.experiment.get("models") or {}
+    kinds = {model: (entries.get(model) or {}).get("kind") for model in study.models}
+    return frozenset(model for model, kind in kinds.items() if kind == "persistence")
+
+
+def _late_note(study: Study, late: Collection[str]) -> str:
+    there = [numbers.label(model) for model in study.models if model in late]
+    if not there:
+        return ""
+    return (
+        f" Never marked: {numbers.listing(there)}, whose values are the truth of the {study.step} before and so vary "
+        "as the truth does."
+    )
 
 
 def packed(present: set[str]) -> list[tuple[list[str], str]]:
@@ -104,7 +119,7 @@ def _pairs(study: Study, split: str) -> list[Block]:
         metrics = list(dict.fromkeys(study.scores(variable=pair, split=split)["metric"]))
         caption = (
             f"Whether {first} and {second} go together on {split} as they do in truth, draw by draw and cell by cell. "
-            f"{_MARKS}"
+            f"{tables.MARKS}"
         )
         table: Table | None = tables.skill_table(study, pair, split, metrics, slug("pair", pair, split), caption)
         found += [Heading(f"{first} and {second} together, {split}"), table] if table else []
@@ -138,8 +153,8 @@ def _spectra(study: Study, data: xr.Dataset, variable: str) -> Figure | None:
     alt = f"The fields of {name} hold {waves.words}." if waves else f"Spectra of the truth and of {name}."
     unit = numbers.units(str(data[f"{variable}_psd"].attrs.get("units", "")))
     caption = (
-        f"Mean power spectra of {variable} on {study.split}, of days that each forecast would give: below the truth, "
-        f"fields are too smooth at that wavelength, above it too rough.{_independent(study, found)}"
+        f"Mean power spectra of {variable} on {study.split}, of {study.step}s that each forecast would give: below the "
+        f"truth, fields are too smooth at that wavelength, above it too rough.{_independent(study, found)}"
     )
     return Figure(slug("spectra", variable), (spectra.spectra(lines, unit, alt),), caption)
 
@@ -161,7 +176,7 @@ def _independent(study: Study, models: Iterable[str]) -> str:
     verb, whose = ("gives", "its") if len(loose) == 1 else ("give", "their")
     return (
         f" {numbers.listing(loose)} {verb} a distribution without members: {whose} draws are independent from cell to "
-        "cell and day to day, so their spectra and spells are not those of fields."
+        f"cell and {study.step} to {study.step}, so their spectra and spells are not those of fields."
     )
 
 
@@ -183,12 +198,20 @@ def _row(study: Study, grid: Grid, variable: str, index: str, truth: xr.DataArra
     shown = ("%", "percentage points") if share else (units, units_of_bias)
     label = INDICES[index].label if index in INDICES else str(truth.attrs.get("long_name", index)).partition(" of ")[0]
     pictures = truth_and_prediction(study, grid, label, true, gap, shown)
-    over = "all days" if index in _OF_ALL_DAYS else "mean over the years"
+    over = f"all {study.step}s" if index in _OF_ALL_DAYS else _years(study)
     caption = (
-        f"{variable}, {label}: {over} of {sentences.named_set(study.split)}. Left to right: the truth, the days that "
-        f"{numbers.label(study.headline)} would give, and the difference."
+        f"{variable}, {label}: {over} of {sentences.named_set(study.split)}. Left to right: the truth, the "
+        f"{study.step}s that {numbers.label(study.headline)} would give, and the difference."
     )
     return Figure(slug("index", variable, index), pictures, caption)
+
+
+def _years(study: Study) -> str:
+    """Say what an index of a year is of, where a test set holds a part of each alone."""
+    sampling = study.sampling
+    if sampling is None or not sampling.season:
+        return "mean over the years"
+    return f"mean over {sampling.years} years, {sampling.season} alone," if sampling.years > 1 else sampling.season
 
 
 def truth_and_prediction(

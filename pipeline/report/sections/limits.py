@@ -41,8 +41,8 @@ def build(study: Study) -> Section | None:
     if len(study.variables) == 1:
         items.append(f"Only {study.variable} was judged; its relation to other variables was not.")
     items.append(
-        "Means over days and cells are judged here; rare extremes, spatial patterns and sequences of days may be "
-        "better or worse than these scores say."
+        f"Means over {sampling.step}s and cells are judged here; rare extremes, spatial patterns and sequences of "
+        f"{sampling.step}s may be better or worse than these scores say."
     )
     region = _region(study)
     lead = (

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
 import pandas as pd
 
-from pipeline.report import numbers, sentences, tables
+from pipeline.report import numbers, sentences, tables, targets
 from pipeline.report.figures import bars
 from pipeline.report.sections import Block, Figure, Heading, Section, Words, slug
 from pipeline.report.study import Study
@@ -31,7 +32,7 @@ def build(study: Study) -> Section:
 
 
 def _blocks(study: Study, variable: str, split: str) -> list[Block]:
-    marks = "Small print: 95\u00a0% interval. Bold: best; \u2248: the best value lies inside this model's interval."
+    marks = tables.MARKS
     shown = (
         ("scores", tables.ACCURACY, f"Errors of the mean prediction, {variable} on {split}. {marks}"),
         ("distribution", (*tables.DISTRIBUTION, *tables.others(study, variable, split)),
@@ -39,6 +40,7 @@ def _blocks(study: Study, variable: str, split: str) -> list[Block]:
     )  # fmt: skip
     blocks: list[Block] = []
     for name, metrics, caption in shown:
+        caption += _of_points(study, variable, split) if name == "distribution" else ""
         table = tables.skill_table(study, variable, split, metrics, slug(name, variable, split), caption)
         blocks += [table] if table else []
     if split == study.split and study.reference is not None:
@@ -47,9 +49,29 @@ def _blocks(study: Study, variable: str, split: str) -> list[Block]:
     return blocks
 
 
+def _of_points(study: Study, variable: str, split: str) -> str:
+    """Say what the CRPS of point forecasts is, where they stand beside distributions."""
+    crps, mae = (
+        study.scores(metric, variable=variable, split=split).drop_duplicates("model").set_index("model")["value"]
+        for metric in ("crps", "mae")
+    )
+    # Both are worked out by themselves: they agree to the digits that are written.
+    points = [model for model in crps.dropna().index if np.isclose(crps[model], mae.get(model, np.nan), rtol=1e-4)]
+    if not points or len(points) == len(crps.dropna()):
+        return ""
+    verb = "gives" if len(points) == 1 else "give"
+    return (
+        f" {numbers.listing(numbers.label(model) for model in points)} {verb} one value and no distribution: the CRPS "
+        "of a point forecast is its mean absolute error."
+    )
+
+
 def _differences(study: Study, variable: str) -> list[Block]:
-    table = study.comparisons(variable=variable).sort_values("difference").drop_duplicates("model")
-    table = table[table["model"] != study.reference]
+    best = targets.reference(study, variable)
+    # A run may hold differences to the best baseline of its first target alone.
+    known = best if len(study.comparisons(variable=variable, reference=best)) else study.reference
+    table = study.comparisons(variable=variable, reference=known).sort_values("difference").drop_duplicates("model")
+    table = table[table["model"] != known]
     if not len(table):
         return []
     rows = [
@@ -57,17 +79,26 @@ def _differences(study: Study, variable: str) -> list[Block]:
         for row in table.itertuples()
         if row.model in study.colours
     ]
-    better = int((table["high"] < 0).sum())
+    better, name = int((table["high"] < 0).sum()), numbers.label(known or "")
     finding = (
         f"{better} of {numbers.plural(len(table), 'model')} {'has' if better == 1 else 'have'} a lower "
-        f"{study.word(variable)} than {numbers.label(study.reference or '')}, with the whole interval below zero."
+        f"{study.word(variable)} than {name}, with the whole interval below zero."
     )
+    bounds = ", with 95\u00a0% interval"
+    if not table["high"].notna().any():
+        bounds, better = "", int((table["difference"] < 0).sum())
+        finding = (
+            f"{better} of {numbers.plural(len(table), 'model')} {'has' if better == 1 else 'have'} a lower "
+            f"{study.word(variable)} than {name}; no interval is known of so few samples."
+        )
     axis = f"difference of the {sentences.score_axis(study.metrics[variable], study.units[variable])}"
     shown = bars.shortened(rows, (study.headline,), 30)
     chart = bars.dots(shown, axis, finding, "", width=640, ends=("\u2190 better", "worse \u2192"))
+    step = study.step
+    whose = f"the best baseline, {name}," if known == best else f"the baseline {name}"
     caption = (
-        f"{study.word(variable)} of each model less that of the best baseline, {numbers.label(study.reference or '')}, "
-        f"for {variable} on {study.split}, paired day by day, with 95\u00a0% interval. {finding}"
+        f"{study.word(variable)} of each model less that of {whose} for {variable} on {study.split}, "
+        f"paired {step} by {step}{bounds}. {finding}"
     )
     return [Figure(slug("difference", variable), (chart,), caption)]
 

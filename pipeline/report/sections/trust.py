@@ -10,12 +10,18 @@ from pipeline.grid import Grid
 from pipeline.report import error_bars, numbers, tables
 from pipeline.report.figures import Picture, bars, maps, trust
 from pipeline.report.metric_words import metric_words
-from pipeline.report.sections import Block, Figure, Heading, Section, curves, slug
+from pipeline.report.sections import Block, Figure, Heading, Section, Words, curves, slug
+from pipeline.report.sections.reduction import bound
 from pipeline.report.sections.skill import group_key, ordered_groups
-from pipeline.report.sections.verdict import bound
 from pipeline.report.study import Study
 
 _MOST_CURVES = 6
+_LEAN, _EVEN = 0.08, 0.2
+_COVERAGE = ("coverage_50", "coverage_90", "coverage_95")
+_DRY = (
+    " No coverage is marked: intervals that begin at zero hold every dry day, so that even a perfect forecast's hold "
+    "more truths than they say; histogram and calibration, drawn at random over that mass, do not have this flaw."
+)
 
 
 def build(study: Study) -> Section | None:
@@ -26,6 +32,7 @@ def build(study: Study) -> Section | None:
         part = _variable(study, data, variable)
         if part and len(study.variables) > 1:
             blocks.append(Heading(variable))
+            blocks += [Words((error_bars.trust(study, variable),))] if variable != study.variable else []
         blocks += part
     lead = error_bars.trust(study)
     return Section("trust", "Can the error bars be trusted?", lead, tuple(blocks)) if blocks else None
@@ -47,14 +54,17 @@ def _variable(study: Study, data: xr.Dataset | None, variable: str) -> list[Bloc
                 "bins of predicted spread."
             )
             blocks.append(Figure(slug("calibration", variable), tuple(pictures), caption))
+    dry = _DRY if error_bars.dry_days(study, variable) else ""
     table = tables.skill_table(
         study, variable, study.split, tables.TRUST, slug("trust", variable),
         f"Reliability and sharpness of {variable} on {study.split}. Narrow intervals (small widths) are good "
         "only where coverage is right. "
-        "Small print: 95\u00a0% interval. Bold: best; \u2248: the best value lies inside this model's interval.",
+        f"{tables.MARKS}{dry}",
+        unjudged=frozenset(_COVERAGE) if dry else frozenset(),
     )  # fmt: skip
     blocks += [table] if table else []
-    blocks += _coverage_groups(study, variable)
+    # What share is right for precipitation differs from season to season: no line to draw.
+    blocks += [] if dry else _coverage_groups(study, variable)
     if data is not None:
         blocks += _variances(study, data, variable)
     return blocks
@@ -72,17 +82,27 @@ def _histogram(study: Study, data: xr.Dataset, variable: str) -> Picture | None:
 
 
 def _shape(counts: np.ndarray) -> str:
+    """Say what a histogram shows, and between which shares its bars are."""
     share, flat = counts / counts.sum(), 1 / len(counts)
     ends = (share[0] + share[-1]) / (2 * flat)
     low, high = share[: len(share) // 2].sum(), share[(len(share) + 1) // 2 :].sum()
+    lean = f"truths lie more often in the {'upper' if high > low else 'lower'} half: forecasts are too "
+    lean += "low" if high > low else "high"
+    span = (
+        f"bars from {numbers.percent(float(share.min()))} to {numbers.percent(float(share.max()))}, where "
+        f"{numbers.percent(flat)} is flat"
+    )
+    told = []
     if ends > 1.3:
-        shape = f"Both ends are {numbers.number(float(ends), 1)} times too full: the truth falls outside too often"
+        told.append(f"both ends are {numbers.number(float(ends), 1)} times too full: the truth falls outside too often")
     elif ends < 0.7:
-        shape = f"The ends hold only {numbers.percent(float(ends))} of what they should: the spread is too wide"
-    else:
-        shape = "The histogram is nearly flat, as it should be"
-    lean = f"; truths lie more often in the {'upper' if high > low else 'lower'} half" if abs(high - low) > 0.08 else ""
-    return f"{shape}{lean}."
+        told.append(f"the ends hold only {numbers.percent(float(ends))} of what they should: the spread is too wide")
+    told += [lean] if abs(high - low) > _LEAN else []
+    if not told:
+        even = float(np.abs(share / flat - 1).max()) <= _EVEN
+        told = ["nearly flat, as it should be" if even else "uneven, without a clear lean"]
+    words = "; ".join(told)
+    return f"{words[0].upper()}{words[1:]} ({span})."
 
 
 def _curve(study: Study, data: xr.Dataset, variable: str) -> Picture | None:

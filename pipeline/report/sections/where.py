@@ -8,12 +8,17 @@ import numpy as np
 import xarray as xr
 
 from pipeline.grid import Grid
+from pipeline.metrics.indices import wet_threshold
 from pipeline.report import numbers, sentences
 from pipeline.report.figures import maps
 from pipeline.report.sections import Block, Figure, Heading, Section, slug
 from pipeline.report.sections.cell import Cell, kind, median_cell, series, spot
-from pipeline.report.sections.verdict import bound, skill_map
+from pipeline.report.sections.reduction import Reduction, bound
 from pipeline.report.study import Study
+from pipeline.units import quantity
+
+_HIGH = 330
+_RAINY = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +57,7 @@ def _variable(study: Study, data: xr.Dataset | None, variable: str) -> tuple[lis
         with predictions:
             test = predictions.isel(time=np.flatnonzero(predictions["split"].values.astype(str) == study.split))
             if f"{variable}_truth" in test and test.sizes["time"]:
-                days = _days(test, variable)
+                days = _days(test, variable, _wet(study, variable))
                 blocks += _day_figures(study, test, variable, days)
                 lead = lead or _days_lead(study, variable, days)
                 figure = series(study, test, variable, cell) if cell is not None else None
@@ -61,9 +66,9 @@ def _variable(study: Study, data: xr.Dataset | None, variable: str) -> tuple[lis
 
 
 def _lead(study: Study, data: xr.Dataset, variable: str) -> str:
-    field, low, high = (bound(data, f"{variable}_skill{end}") for end in ("", "_low", "_high"))
-    if study.rival is not None and np.isfinite(field).any():
-        return sentences.where(study.headline, study.rival, field, low, high, kind(Grid.of(data)))
+    skill = Reduction.of(study, data, variable)
+    if skill is not None:
+        return skill.sentence(study, data, variable)
     rmse = bound(data, f"{variable}_rmse")
     low_rmse, high_rmse = (float(x) for x in np.nanquantile(rmse, [0.05, 0.95]))
     unit = numbers.units(study.units[variable])
@@ -82,9 +87,10 @@ def _maps(study: Study, data: xr.Dataset, variable: str, cell: Cell | None) -> F
         mean = float(np.nanmean(bias))
         direction = "too high" if mean > 0 else "too low"
         sure = float(np.mean(((low > 0) | (high < 0))[np.isfinite(bias)]))
+        known = f"the bias differs from zero beyond doubt in {numbers.percent(sure)} of the {kind(grid)}s"
         alt = (
             f"{name} is on average {numbers.with_units(numbers.number(abs(mean)), unit)} {direction}; "
-            f"the bias differs from zero beyond doubt in {numbers.percent(sure)} of the {kind(grid)}s."
+            f"{known if np.isfinite(low).any() else 'no interval is known'}."
         )  # fmt: skip
         panel = maps.MapPanel(bias, "Bias", alt, (low <= 0) & (high >= 0))
         pictures.append(maps.draw_map(panel, grid, maps.Scale.of("field", unit, bias), earth=study.on_earth))
@@ -93,11 +99,14 @@ def _maps(study: Study, data: xr.Dataset, variable: str, cell: Cell | None) -> F
     ring = None if cell is None else (cell.lon, cell.lat)
     panel = maps.MapPanel(rmse, "RMSE", alt, ring=ring)
     pictures.append(maps.draw_map(panel, grid, maps.Scale.of("spread", unit, rmse), earth=study.on_earth))
-    skill = skill_map(study, data, variable)
-    pictures += [skill] if skill is not None else []
+    skill = Reduction.of(study, data, variable)
+    pictures += [skill.picture(study, data, variable, _HIGH)] if skill is not None else []
+    other = ""
+    if skill is not None and not skill.own:
+        other = f" The verdict is by the {study.word(variable)}, of which this run holds no map."
     caption = (
         f"{name} on {sentences.named_set(study.split)}, {variable}, mean over all times of each {kind(grid)}. Dots: "
-        f"the 95\u00a0% interval includes zero.{f' Ring: the median {kind(grid)}.' if cell is not None else ''}"
+        f"the 95\u00a0% interval includes zero.{f' Ring: the median {kind(grid)}.' if cell is not None else ''}{other}"
     )
     return Figure(slug("maps", variable), tuple(pictures), caption)
 
@@ -107,20 +116,35 @@ def _corner(field: np.ndarray, grid: Grid, pick: object) -> str:
     return f"{spot(grid, int(row), int(column))} ({numbers.number(float(field[row, column]))})"
 
 
-def _days(test: xr.Dataset, variable: str) -> tuple[Day, Day] | None:
-    """Return the day with the lowest and the one with the highest RMSE over the area."""
+def _wet(study: Study, variable: str) -> float | None:
+    """Return from which value on a cell is wet; None for what is no precipitation, or no mean of a day."""
+    unit = study.field_units[variable]
+    return wet_threshold(unit) if quantity(unit) == "precipitation" and study.step == "day" else None
+
+
+def _days(test: xr.Dataset, variable: str, wet: float | None) -> tuple[Day, Day] | None:
+    """Return the day with the lowest and the one with the highest RMSE over the area.
+
+    Of precipitation a dry day that was foreseen says little: the best one is among those on which a tenth of
+    the cells or more is wet in truth, where there are such days.
+    """
     truth, mean = test[f"{variable}_truth"], test[variable]
     weights = xr.DataArray(Grid.of(test).area, dims=Grid.of(test).dims)
     square = ((mean - truth).astype(float) ** 2).weighted(weights).mean(weights.dims)
     rmse = np.sqrt(square.values)
     if not np.isfinite(rmse).any():
         return None
+    shown = rmse
+    if wet is not None:
+        known = truth.notnull().sum(weights.dims).values
+        rainy = (truth >= wet).sum(weights.dims).values >= _RAINY * np.maximum(known, 1)
+        shown = np.where(rainy, rmse, np.nan) if np.isfinite(rmse[rainy]).any() else rmse
 
     def day(index: int) -> Day:
         fields = [np.asarray(part.isel(time=index).values, float) for part in (truth, mean)]
         return Day(str(test["time"].values[index])[:10], fields[0], fields[1], float(rmse[index]))
 
-    return day(int(np.nanargmin(rmse))), day(int(np.nanargmax(rmse)))
+    return day(int(np.nanargmin(shown))), day(int(np.nanargmax(rmse)))
 
 
 def _days_lead(study: Study, variable: str, days: tuple[Day, Day] | None) -> str:
@@ -128,8 +152,9 @@ def _days_lead(study: Study, variable: str, days: tuple[Day, Day] | None) -> str
         return f"The{sentences.named_set(study.split)[3:]} has no truth for {variable}."
     best, worst = days
     unit = study.units[variable]
+    rain = "On days with rain in a tenth of the cells or more, the" if _wet(study, variable) is not None else "The"
     return (
-        f"The RMSE over the area runs from {numbers.with_units(numbers.number(best.rmse), unit)} on {best.date} "
+        f"{rain} RMSE over the area runs from {numbers.with_units(numbers.number(best.rmse), unit)} on {best.date} "
         f"to {numbers.with_units(numbers.number(worst.rmse), unit)} on {worst.date}."
     )  # fmt: skip
 
@@ -159,10 +184,13 @@ def _day_figures(study: Study, test: xr.Dataset, variable: str, days: tuple[Day,
             maps.draw_map(maps.MapPanel(values, title, alt), grid, scale, earth=study.on_earth)
             for (title, values, scale), alt in zip(parts, alts, strict=True)
         )
+        chosen = ""
+        if word == "best" and _wet(study, variable) is not None:
+            chosen = " among those on which a tenth of the cells or more is wet"
         caption = (
-            f"The {word} day of {sentences.named_set(study.split)}, {day.date}: {variable}, RMSE "
+            f"The {word} {study.step} of {sentences.named_set(study.split)}{chosen}, {day.date}: {variable}, RMSE "
             f"{numbers.with_units(numbers.number(day.rmse), unit)}. "
-            "Colours mean the same on the best and the worst day."
+            f"Colours mean the same on the best and the worst {study.step}."
         )
-        blocks.append(Figure(slug(word, "day", variable), pictures, caption))
+        blocks.append(Figure(slug(word, study.step, variable), pictures, caption))
     return blocks

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from pipeline.report import sentences
+from pipeline.report.differences import difference
 from pipeline.report.load import load_run
 from pipeline.report.study import study
 
@@ -69,7 +70,7 @@ def test_answer(words, gaps, tone, text):
 def test_answer_without_a_paired_difference_takes_that_of_the_scores(words):
     found = words({"random_forest": (0.1, 0.0, 0.2)}, noise={"unet": 1.2})
     own, base = (found.score(model, "rmse")["value"] for model in ("unet", "ridge"))
-    gap = sentences.difference(found, "unet")
+    gap = difference(found, "unet")
     assert gap.value == pytest.approx(own - base)
     assert gap.relative == pytest.approx(own / base - 1)
     assert not gap.known

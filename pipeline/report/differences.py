@@ -1,0 +1,51 @@
+"""How much lower the score of one model is than another's, with its interval where the run holds one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.report.study import Study
+
+
+@dataclass(frozen=True)
+class Difference:
+    """RMSE of a model less that of a baseline, with its 95\u00a0% interval (NaN where unknown)."""
+
+    value: float
+    low: float
+    high: float
+    relative: float
+
+    @property
+    def known(self) -> bool:
+        """Whether there is an interval."""
+        return bool(np.isfinite(self.low) and np.isfinite(self.high))
+
+    @property
+    def turned(self) -> Difference:
+        """The reference less the model, as a share of the model's RMSE."""
+        return Difference(-self.value, -self.high, -self.low, -self.relative / (1 + self.relative))
+
+
+def difference(
+    study: Study, model: str, reference: str | None = None, variable: str | None = None
+) -> Difference | None:
+    """Return the paired difference to ``reference`` (the best baseline by default), or that of the two scores.
+
+    The run may hold it the other way round; the scores are taken where it holds no paired one.
+    """
+    reference = reference or study.reference or ""
+    for one, other in ((model, reference), (reference, model)):
+        rows = study.comparisons(reference=other, variable=variable)
+        rows = rows[rows["model"] == one]
+        if len(rows):
+            found = Difference(*(float(rows.iloc[0][key]) for key in ("difference", "low", "high", "relative")))
+            return found if one == model else found.turned
+    metric = study.metrics[variable or study.variable]
+    own, base = (study.score(name, metric, variable=variable) for name in (model, reference))
+    if own is None or base is None:
+        return None
+    gap = float(own["value"]) - float(base["value"])
+    return Difference(gap, float("nan"), float("nan"), gap / float(base["value"]) if base["value"] else float("nan"))
