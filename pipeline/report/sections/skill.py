@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -156,7 +157,9 @@ def _multiples(study: Study, variable: str, split: str, key: str, groups: list[s
     )
     hidden = f" The {len(kept)} best of {len(order)} models." if len(kept) < len(order) else ""
     what = f"{study.word(variable)} of {variable} on {split} by {key}"
-    caption = f"{what}, with 95\u00a0% interval; same scale in all panels.{hidden}"
+    known = any(math.isfinite(row.low) for panel in panels.values() for row in panel)
+    spread = "with 95\u00a0% interval" if known else f"no interval is known of so few samples a {key}"
+    caption = f"{what}, {spread}; same scale in all panels.{hidden}"
     return Figure(slug("by", key, variable, split), tuple(pictures), caption)
 
 

@@ -292,3 +292,19 @@ def test_units_in_table_heads_do_not_break():
 
     css = (resources.files("pipeline.report") / "templates/report.css").read_text(encoding="utf-8")
     assert ".unit { white-space: nowrap; }" in css
+
+
+def test_seasons_without_an_interval_are_not_said_to_have_one(make_run):
+    run = make_run(**PARTS, months=tuple(range(1, 13)), seasons=True)
+    table = pd.read_csv(run / "scores.csv")
+
+    def captions():
+        table.to_csv(run / "scores.csv", index=False)
+        found = skill.build(study(load_run(run)))
+        return [block.caption for block in found.blocks if "by season" in getattr(block, "caption", "")]
+
+    before = captions()
+    assert before
+    assert all("with 95\u00a0% interval; same scale" in text for text in before)
+    table.loc[table["group"].str.startswith("season="), ["low", "high"]] = NAN
+    assert all("no interval is known of so few samples a season; same scale" in text for text in captions())
