@@ -104,9 +104,10 @@ def _maps(study: Study, data: xr.Dataset, variable: str, cell: Cell | None) -> F
     other = ""
     if skill is not None and not skill.own:
         other = f" The verdict is by the {study.word(variable)}, of which this run holds no map."
+    dots = "Dots: the 95\u00a0% interval includes zero." if np.isfinite(low).any() else "No interval is known."
     caption = (
-        f"{name} on {sentences.named_set(study.split)}, {variable}, mean over all times of each {kind(grid)}. Dots: "
-        f"the 95\u00a0% interval includes zero.{f' Ring: the median {kind(grid)}.' if cell is not None else ''}{other}"
+        f"{name} on {sentences.named_set(study.split)}, {variable}, mean over all times of each {kind(grid)}. {dots}"
+        f"{f' Ring: the median {kind(grid)}.' if cell is not None else ''}{other}"
     )
     return Figure(slug("maps", variable), tuple(pictures), caption)
 

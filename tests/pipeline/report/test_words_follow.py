@@ -308,3 +308,17 @@ def test_seasons_without_an_interval_are_not_said_to_have_one(make_run):
     assert all("with 95\u00a0% interval; same scale" in text for text in before)
     table.loc[table["group"].str.startswith("season="), ["low", "high"]] = NAN
     assert all("no interval is known of so few samples a season; same scale" in text for text in captions())
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_maps_without_an_interval_have_no_dots(make_run, known):
+    run = make_run(**PARTS)
+    path = run / "diagnostics/unet.nc"
+    data = xr.load_dataset(path)
+    if not known:
+        data["tas_bias_low"][:] = data["tas_bias_high"][:] = NAN
+    path.unlink()
+    data.to_netcdf(path)
+    captions = [block.caption for block in where.build(study(load_run(run))).blocks if hasattr(block, "caption")]
+    assert any("Dots: the 95" in text for text in captions) == known
+    assert any("No interval is known." in text for text in captions) != known
