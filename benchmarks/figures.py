@@ -152,7 +152,7 @@ def cordex(out: Path) -> list[str]:
     from flows.cordex_scores import diagnosed
     from pipeline.data.synthetic.cordex_tree import write_cordex_tree
 
-    days, folder = 730, out / FOLDER
+    days, folder = 400, out / FOLDER
     write_cordex_tree(folder, "NZ", days=days)
     name, *words = [shlex.split(word)[0] for word in trial(folder, "NZ", days)]
     run_ = run(name, out, *words)

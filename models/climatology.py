@@ -57,7 +57,7 @@ class Climatology(ArrayModel):
     ``empirical``: equally likely quantiles of the train values in twelfths of the year, each with the
     two beside it, as members; see :class:`pipeline.prepare.empirical.EmpiricalClimatology` for what
     they cost. Precipitation, often zero and skewed where not, wants it. One answer holds for all targets.
-    Members are independent from day to day and from cell to cell, as draws of the normal ones are.
+    A member is another quantile on each day and of each target, the same at all cells.
     """
 
     Config = ClimatologyConfig
@@ -108,7 +108,7 @@ class Climatology(ArrayModel):
         backend, arrays = self.table.backend, self.arrays
         if self.choices["distribution"] == "empirical":
             windows = YearWindows.of_arrays({name: backend.to_host(arrays[name]) for name in YearWindows.NAMES})
-            members = drawn_at(arrays["quantiles"], windows, inputs.day, inputs.time)
+            members = drawn_at(arrays["quantiles"], windows, inputs.day, inputs.time, len(self.table.layout.targets))
             return Prediction("members", {"members": self.table.field(members)})
         xp = backend.xp
         sd = xp.sqrt(xp.maximum(cycle_at(arrays["variance"], inputs.day, backend), arrays["floor"]))

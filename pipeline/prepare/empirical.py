@@ -119,12 +119,13 @@ def members_at(values: Array, windows: YearWindows, phase: np.ndarray) -> Array:
     return xp.permute_dims(chosen, (1, 0, *range(2, values.ndim)))
 
 
-def drawn_at(values: Array, windows: YearWindows, phase: np.ndarray, time: np.ndarray) -> Array:
-    """Return the members of :func:`members_at`, in another order at every date and column.
+def drawn_at(values: Array, windows: YearWindows, phase: np.ndarray, time: np.ndarray, groups: int = 1) -> Array:
+    """Return the members of :func:`members_at`, in another order at every date and for every group of columns.
 
-    In one order a first member would be dry on all days and a last one wet: as series and fields they are
-    none that the distribution could give. Here each member is a draw that is independent from date to date
-    and from column to column, and its order depends on date and column alone, not on what is asked for beside.
+    In one order a first member would be dry on all days and a last one wet, and be so of all variables at
+    once: no series that the distribution could give. Here the rank of a member is drawn anew for each date and
+    group, from these alone and not from what is asked for beside. At all cells of a date it is the same:
+    a member is a smooth field, of one quantile everywhere, and files of members stay small.
 
     Parameters
     ----------
@@ -136,30 +137,35 @@ def drawn_at(values: Array, windows: YearWindows, phase: np.ndarray, time: np.nd
         Phase of the year in [0, 1) of every date.
     time : ndarray, shape (time,)
         The dates, ``datetime64`` or cftime.
+    groups : int
+        Of as many columns each, such as the cells of a target.
 
     Returns
     -------
     array, shape (member, time, column)
     """
     xp = array_namespace(values)
-    _, count, width = values.shape
-    flat = xp.reshape(values, (-1,))
-    first = windows.at(phase).astype(np.int64)[:, None] * (count * width) + np.arange(width)
-    shift = _scattered(microseconds(time), width) % np.uint64(count)
-    members = []
-    for member in range(count):  # one at a time: positions take twice the memory of the values
-        rank = ((shift + np.uint64(member)) % np.uint64(count)).astype(np.int64)
-        chosen = xp.take(flat, beside((first + rank * width).reshape(-1), values))
-        members.append(xp.reshape(chosen, (len(phase), width)))
-    return xp.stack(members)
+    _, count, columns = values.shape
+    width, first = columns // groups, windows.at(phase).astype(np.int64) * count
+    shift = (_scattered(microseconds(time), groups) % np.uint64(count)).astype(np.int64)
+    fields = xp.reshape(values, (-1, columns))
+
+    def member(number: int) -> Array:
+        parts = []
+        for group in range(groups):
+            rank = beside(first + (shift[:, group] + number) % count, values)
+            parts.append(xp.take(fields[:, group * width : (group + 1) * width], rank, axis=0))
+        return parts[0] if groups == 1 else xp.concat(parts, axis=1)
+
+    return xp.stack([member(number) for number in range(count)])
 
 
-def _scattered(stamps: np.ndarray, width: int) -> np.ndarray:
-    """Return a number for every stamp and column, uint64 (time, column), that looks random: SplitMix64's last steps.
+def _scattered(stamps: np.ndarray, groups: int) -> np.ndarray:
+    """Return a number for every stamp and group, uint64 (time, group), that looks random: SplitMix64's last steps.
 
     Steele, Lea and Flood (2014), doi:10.1145/2714064.2660195.
     """
-    mixed: np.ndarray = _mixed(stamps.astype(np.int64).view(np.uint64))[:, None] + np.arange(width, dtype=np.uint64)
+    mixed: np.ndarray = _mixed(stamps.astype(np.int64).view(np.uint64))[:, None] + np.arange(groups, dtype=np.uint64)
     return _mixed(mixed)
 
 
