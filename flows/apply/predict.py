@@ -16,7 +16,8 @@ from pipeline.errors import ConfigError, DataError, SplitError
 from pipeline.files import write_atomic
 from pipeline.prediction import Prediction
 from pipeline.prediction.serial import Forecast, Variable, write_forecasts
-from pipeline.prepare.dates import calendar_of, iso, microseconds, parse
+from pipeline.prepare.dates import calendar_of, elapsed, iso, microseconds, parse
+from pipeline.prepare.windows import require_step
 from pipeline.samples import Samples
 from pipeline.seeding import derive_seed
 
@@ -93,6 +94,7 @@ def apply(bundle: Bundle, request: Request) -> Applied:
     space, schema = bundle.space, bundle.recipe.schema
     months = space.plan.experiment.data.months
     with Inputs.open(space, request.inputs) as opened:
+        require_step(elapsed(opened.time), int(schema.step / np.timedelta64(1, "us")), "--input", opened.step)
         inputs = opened.of_months(months)
         chosen = _within(inputs.time, request.span, months)
         asked = chosen[1] - chosen[0]

@@ -17,12 +17,12 @@ from pipeline.prepare.align import Predictors, shared_dates
 from pipeline.prepare.arrays import rows
 from pipeline.prepare.climatology import Climatology
 from pipeline.prepare.coverage import carriers_of, require_covered
-from pipeline.prepare.dates import elapsed, phase_of_year
+from pipeline.prepare.dates import as_times, elapsed, phase_of_year
 from pipeline.prepare.empirical import EmpiricalClimatology
 from pipeline.prepare.inputs import InputTransform, carry, channel_names, channel_units
 from pipeline.prepare.scalars import ScalarTransform, forcing_values
 from pipeline.prepare.transform import TargetTransform
-from pipeline.prepare.windows import Windows, windows
+from pipeline.prepare.windows import Windows, require_step, windows
 from pipeline.samples import Samples, Schema
 
 Array = Any
@@ -113,8 +113,8 @@ class Recipe:
         Raises
         ------
         DataError
-            If a channel is missing or has other units, the times cannot be matched, or the cells do not cover
-            what those of the training data did.
+            If a channel is missing or has other units, the times cannot be matched or are of another step, or the
+            cells do not cover what those of the training data did.
         SplitError
             If no step is complete.
         """
@@ -134,6 +134,9 @@ class Recipe:
             if units[channel] != wanted:
                 raise DataError(f"channel {channel!r}: expected units {wanted!r}, got {units[channel]!r}; convert it.")
         time, index = shared_dates(predictors, step)
+        if step is None:
+            for dataset, data in predictors:
+                require_step(elapsed(as_times(data["time"].values)), self._step, dataset)
         carriers = carriers_of(predictors, self.encoder.grid, self.encoder.method)
         require_covered(carriers, predictors, dict(zip(self.encoder.names, self.encoder.covered, strict=True)), names)
         raw = carry(predictors, index, carriers, self.backend)
@@ -147,8 +150,13 @@ class Recipe:
 
     def windows_of(self, steps: Steps, name: str, known: np.ndarray | None = None) -> Windows:
         """Return the samples of ``steps``; ``known`` says which have truth, where there is any."""
-        count, step = elapsed(steps.time), int(self.schema.step / np.timedelta64(1, "us"))
-        return windows(name, np.arange(len(count)), count, step, self.encoder.lags, steps.complete, known)
+        count = elapsed(steps.time)
+        return windows(name, np.arange(len(count)), count, self._step, self.encoder.lags, steps.complete, known)
+
+    @property
+    def _step(self) -> int:
+        """Step of the training data [us]."""
+        return int(self.schema.step / np.timedelta64(1, "us"))
 
     def _forcings(self, forcings: Sequence[xr.Dataset]) -> list[xr.Dataset]:
         """Return the series that were fitted, each as a dataset of its own, in their order."""

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.errors import DataError, SplitError
+from pipeline.prepare.dates import DAY
 
+_EVEN = 0.6  # share of gaps; monthly values of three months of the year have two thirds, picked days a third
 TOLERANCE = 1.5  # steps; months are 28 to 31 days long and still one step apart
 
 
@@ -54,6 +56,53 @@ def usual_step(count: np.ndarray, what: str = "time") -> int:
     if len(count) < 2:
         raise DataError(f"{what}: expected two steps or more, got {len(count)}.")
     return int(np.median(np.diff(count)))
+
+
+def require_step(count: np.ndarray, wanted: int, what: str, step: int | None = None) -> None:
+    """Refuse times that are not a model's: finer than it was trained on, or evenly coarser.
+
+    A day's model answers no hours and no months. Dates that were picked (the hottest, the wettest) are further
+    apart, unevenly; they are welcome, and lags still reach back by the model's own step.
+
+    Parameters
+    ----------
+    count : ndarray of int64
+        Ascending times [us].
+    wanted : int
+        Step of the training data [us].
+    step : int, optional
+        Usual time between two [us], where ``count`` is a few of a longer series; else it is worked out.
+
+    Raises
+    ------
+    DataError
+        If they are of another step.
+
+    Examples
+    --------
+    >>> require_step(np.arange(3) * DAY, DAY, "era5")
+    >>> require_step(np.arange(3) * DAY // 4, DAY, "era5")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    pipeline.errors.DataError: era5: expected a step of 1 day, which the models were trained on, got 6 hours; ...
+    """
+    gaps = np.diff(count)
+    step = step or usual_step(count, what)
+    finer = TOLERANCE * step < wanted
+    even = (gaps < TOLERANCE * step) & (gaps * TOLERANCE > step)  # some are not: the gaps between chosen months
+    coarser = step > TOLERANCE * wanted and len(gaps) > 0 and even.mean() > _EVEN
+    if finer or coarser:
+        do = "average the values over that step first" if finer else "give values of that step"
+        said = f"expected a step of {_length(wanted)}, which the models were trained on, got {_length(step)}"
+        raise DataError(f"{what}: {said}; {do}.")
+
+
+def _length(step: int) -> str:
+    """Return a step [us] in words."""
+    for unit, name in ((DAY, "day"), (DAY // 24, "hour"), (DAY // 86_400, "second")):
+        if step >= unit:
+            return f"{step / unit:.3g} {name}{'' if step == unit else 's'}"
+    return f"{step} us"
 
 
 def segments(count: np.ndarray, step: int) -> np.ndarray:

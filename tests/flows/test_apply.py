@@ -170,6 +170,10 @@ def test_what_does_not_fit_is_called_so(run, coarse, folder):
         data.drop_vars("psl").to_netcdf(folder / "lacks.nc")
     with pytest.raises(DataError, match=r"synthetic-coarse: expected the variable 'psl' in .*lacks.nc, which lacks it"):
         apply(bundle, Request((str(folder / "lacks.nc"),), folder / "x.nc"))
+    with xr.open_dataset(folder / "gcm_0.nc") as data:
+        data.isel(time=slice(None, None, 7)).to_netcdf(folder / "weeks.nc")
+    with pytest.raises(DataError, match=r"--input: expected a step of 1 day, which the models .* got 7 days; give"):
+        apply(bundle, Request((str(folder / "weeks.nc"),), folder / "x.nc"))
     assert not (folder / "x.nc").exists()
     with pytest.raises(
         DataError, match=r"expected two or more dates from 1990-01-01 to 1990-12-31 in the input, got 0"

@@ -15,6 +15,7 @@ from pipeline.report.figures.spectra import power_of_ten
 from pipeline.report.palette import LIGHT, STRONG
 
 WIDE = 1060
+_BESIDE = 16
 
 
 @dataclass(frozen=True)
@@ -46,31 +47,78 @@ class Series:
 
 
 def timeline(spans: Sequence[Span], alt: str) -> Picture:
-    """Draw the splits as bars on one axis of time."""
+    """Draw the splits as bars on one axis of time; those that would cover one another stand on rows of their own."""
     tones = {"train": LIGHT.muted, "validation": STRONG[4][0]}
+    edges = [(_day(span.first), _day(span.last) + 1) for span in spans]
+    start, end = min(first for first, _ in edges), max(last for _, last in edges)
+    labels = [_label(span, first, last, start, end) for span, (first, last) in zip(spans, edges, strict=True)]
+    rows = _rows([((first, last), (low, high)) for (first, last), (_, low, high) in zip(edges, labels, strict=True)])
+    count = max(rows) + 1
 
     def draw(figure: Any) -> None:
-        axes = add_axes(figure, 16, 26, 16, 26)
-        edges = [(pd.Timestamp(span.first), pd.Timestamp(span.last) + pd.Timedelta(days=1)) for span in spans]
-        start, end = min(edge[0] for edge in edges), max(edge[1] for edge in edges)
-        whole = end - start
-        for span, (first, last) in zip(spans, edges, strict=True):
+        axes = add_axes(figure, _BESIDE, 26, _BESIDE, 26)
+        for span, row, (first, last), (text, low, high) in zip(spans, rows, edges, labels, strict=True):
             colour = tones.get(span.name, STRONG[0][0])
-            axes.barh([0], [last - first], left=[first], height=0.6, color=colour, linewidth=0)
-            count = f", {span.count:,} samples" if span.count is not None else ""
-            share = (last - first) / whole
-            text = f"{span.name}{count}" if share > 0.2 else span.name
-            side = "right" if first + (last - first) / 2 > start + 0.9 * whole else "center"
-            at = last if side == "right" else first + (last - first) / 2
+            axes.barh([-row], [last - first], left=[first], height=0.6, color=colour, linewidth=0)
             axes.annotate(
-                text, (at, 0.36), ha=side, va="bottom", fontsize=SMALL + 0.5, color=LIGHT.text, annotation_clip=False
+                text,
+                ((low + high) / 2, 0.36 - row),
+                ha="center",
+                va="bottom",
+                fontsize=SMALL + 0.5,
+                color=LIGHT.text,
+                annotation_clip=False,
             )
+        axes.xaxis_date()
         axes.set_xlim(start, end)
-        axes.set_ylim(-0.4, 0.5)
+        axes.set_ylim(0.6 - count, 0.5)
         axes.set_yticks([])
         _dates(axes)
 
-    return picture(draw, WIDE, 92, alt)
+    return picture(draw, WIDE, 92 + 44 * (count - 1), alt)
+
+
+def _day(date: str) -> int:
+    """Return the days since 1970 of an ISO date; the 30 February of other calendars is the last of the month."""
+    month = np.datetime64(date[:7], "M")
+    first, after = (int(part.astype("datetime64[D]").astype(int)) for part in (month, month + 1))
+    return first + min(int(date[8:10]), after - first) - 1
+
+
+def _label(span: Span, first: int, last: int, start: int, end: int) -> tuple[str, float, float]:
+    """Return the name of a bar and from where to where it reaches, in days: over its middle, inside the picture."""
+    a_sign = 5.6 * (end - start) / (WIDE - 2 * _BESIDE)
+    count = f", {span.count:,} samples" if span.count is not None else ""
+    text = span.name + (count if last - first > 0.2 * (end - start) else "")
+    half = a_sign * len(text) / 2
+    middle = (first + last) / 2
+    if end - start > 2 * half:
+        middle = min(max(middle, start + half), end - half)
+    return text, middle - half, middle + half
+
+
+def _rows(bars: Sequence[tuple[tuple[float, float], ...]]) -> list[int]:
+    """Return the row of each bar: the first in which neither it nor its name covers another's.
+
+    Examples
+    --------
+    >>> _rows([((0, 5), (1, 4)), ((5, 8), (4, 9)), ((2, 4), (2, 4)), ((9, 12), (8, 13))])
+    [0, 0, 1, 1]
+    """
+    taken: list[list[tuple[tuple[float, float], ...]]] = []
+    found = []
+    for bar in bars:
+        free = (k for k, row in enumerate(taken) if not any(_covers(bar, other) for other in row))
+        row = next(free, len(taken))
+        if row == len(taken):
+            taken.append([])
+        taken[row].append(bar)
+        found.append(row)
+    return found
+
+
+def _covers(bar: tuple[tuple[float, float], ...], other: tuple[tuple[float, float], ...]) -> bool:
+    return any(a[0] < b[1] and b[0] < a[1] for a, b in zip(bar, other, strict=True))
 
 
 def series(data: Series, colour: str, unit: str, alt: str) -> Picture:

@@ -51,7 +51,8 @@ def median_cell(study: Study, data: xr.Dataset, variable: str) -> Cell | None:
 def series(study: Study, test: xr.Dataset, variable: str, cell: Cell) -> Figure | None:
     """Draw truth, prediction and bands of a cell; None for a single time."""
     grid = Grid.of(test)
-    times = calendar_free(test["time"].values)
+    dates = test["time"].values
+    times = calendar_free(dates)
     if len(times) < 2:
         return None
     data = test.isel({grid.dims[0]: cell.row, grid.dims[1]: cell.column})
@@ -63,7 +64,7 @@ def series(study: Study, test: xr.Dataset, variable: str, cell: Cell) -> Figure 
         if f"{variable}_{low}" in data and f"{variable}_{high}" in data
     )
     record = time.Series(times[part], truth[part], mean[part], bands)
-    first, last = str(record.time[0])[:10], str(record.time[-1])[:10]
+    first, last = (str(date)[:10] for date in dates[part][[0, -1]])
     where = f"{cell.words}, {first} to {last}{_inside(record)}"
     unit = numbers.units(study.field_units[variable])
     axis = f"{variable} [{unit}]" if unit else variable

@@ -17,6 +17,7 @@ from pipeline.report.tables import Cell, Column, Table
 
 _MOST_MAPS = 3
 _A_YEAR = 12  # months
+_FINEST = {"1": 2, "K": 2}  # decimals; more of a share of days or of a temperature is noise
 _TELLING = ("mean", "txx", "rx1day", "tnn", "r01", "p98_wet_of_year")
 
 
@@ -76,8 +77,10 @@ def _amount(value: float, units: str, decimals: int) -> str:
 
 
 def _decimals(rows: pd.DataFrame) -> int:
-    factor, _ = shown_as(str(rows["units"].iloc[0]))
-    return numbers.decimals_for(factor * rows[["value", "truth"]].to_numpy(float).ravel())
+    units = str(rows["units"].iloc[0])
+    factor, _ = shown_as(units)
+    decimals = numbers.decimals_for(factor * rows[["value", "truth"]].to_numpy(float).ravel())
+    return min(decimals, _FINEST.get(units, decimals))
 
 
 def _label(index: str) -> str:

@@ -51,6 +51,7 @@ def _spans(study: Study) -> list[time.Span]:
     tests = split.get("test") or {}
     wanted: dict[str, Any] = {"train": split.get("train"), "validation": split.get("validation")}
     wanted |= dict(tests) if isinstance(tests, Mapping) else {"test": tests}
+    wanted |= {name: facts.get("span") for name, facts in prepared.items() if facts.get("own_data")}
     spans = []
     for name, span in wanted.items():
         facts = prepared.get(name) or {}
@@ -85,6 +86,11 @@ def _timeline(study: Study, spans: list[time.Span]) -> Figure:
     gap = study.run.stage("prepare").get("gap") or (study.run.experiment.get("split") or {}).get("gap")
     words = f" Between two splits lie at least {gap}." if gap and str(gap) not in {"0D", "0 days", "0"} else ""
     alt = "; ".join(f"{span.name} {span.first} to {span.last}" for span in spans) + "."
+    prepared = study.run.stage("prepare").get("splits") or {}
+    own = [span.name for span in spans if (prepared.get(span.name) or {}).get("own_data")]
+    if own:
+        have, their = ("has", "its") if len(own) == 1 else ("have", "their")
+        words += f" {numbers.listing(own)} {have} data of {their} own."
     return Figure("split", (time.timeline(spans, alt),), f"The splits: {alt}{words}")
 
 

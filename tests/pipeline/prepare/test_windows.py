@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import DataError, SplitError
 from pipeline.prepare.dates import DAY, microseconds
-from pipeline.prepare.windows import lagged, segments, usual_step, windows
+from pipeline.prepare.windows import lagged, require_step, segments, usual_step, windows
 
 
 def test_months_of_different_length_are_one_step_apart():
@@ -26,6 +26,40 @@ def test_winters_are_segments_of_their_own(days):
 def test_one_step_has_no_length():
     with pytest.raises(DataError, match=r"^tas: expected two steps or more, got 1\.$"):
         usual_step(np.array([0]), "tas")
+
+
+MONTHS = microseconds(np.arange("1999-01", "2003-01", dtype="datetime64[M]"))
+YEAR_DAYS = microseconds(np.arange("1999-01-01", "2000-01-01", dtype="datetime64[D]"))
+
+
+@pytest.mark.parametrize(
+    ("count", "wanted", "words"),
+    [
+        (YEAR_DAYS // 4, DAY, r"^era5: expected a step of 1 day, which the models were trained on, got 6 hours; average"),
+        (MONTHS, DAY, r"^era5: expected a step of 1 day, which .* got 31 days; give values of that step\.$"),
+        (MONTHS.reshape(-1, 12)[:, [0, 1, 11]].ravel(), DAY, r"got 31 days; give"),
+        (YEAR_DAYS[::5], DAY, r"got 5 days; give"),
+        (YEAR_DAYS, 30 * DAY, r"expected a step of 30 days, .* got 1 day; average"),
+        (YEAR_DAYS // 24, DAY // 4, r"expected a step of 6 hours, .* got 1 hour; average"),
+    ],
+)  # fmt: skip
+def test_values_of_another_step_are_refused(count, wanted, words):
+    with pytest.raises(DataError, match=words):
+        require_step(count, wanted, "era5")
+
+
+def test_values_of_the_step_and_picked_days_are_welcome():
+    picked = np.sort(np.random.default_rng(1).choice(YEAR_DAYS, 40, replace=False))
+    winters = YEAR_DAYS[np.r_[0:59, 334:365]]
+    for count, wanted in (
+        (YEAR_DAYS, DAY),
+        (picked, DAY),
+        (winters, DAY),
+        (MONTHS, 30 * DAY),
+        (YEAR_DAYS[[0, 90]], DAY),
+    ):
+        require_step(count, wanted, "era5", step=None if len(count) > 2 else DAY)
+    require_step(YEAR_DAYS[:1], DAY, "era5", step=DAY)
 
 
 @st.composite

@@ -59,6 +59,15 @@ def _write_maps(run, model, number, first, second, judged):
     xr.Dataset(data, attrs=attrs).to_netcdf(folder / f"{model}.nc")
 
 
+def test_shares_and_degrees_have_two_decimals_at_most(make):
+    run = make([("now", "then", False)])
+    table = pd.read_csv(run / "changes.csv")
+    small = table["index"].isin(["fd", "txx"])
+    table.assign(value=table["value"].where(~small, 1e-4 * table["value"])).to_csv(run / "changes.csv", index=False)
+    (shown,) = _blocks(run, Table)
+    assert [cell.text for cell in shown.rows[-1][1:]] == ["0.00", "+2.00", "0.00"]
+
+
 def _blocks(run, kind):
     return [block for block in changes.blocks(study(load_run(run))) if isinstance(block, kind)]
 

@@ -9,7 +9,7 @@ import xarray as xr
 
 from pipeline.report.load import load_run
 from pipeline.report.prepare_facts import prepare_facts
-from pipeline.report.sections import Figure, Words, drivers, learned, origin
+from pipeline.report.sections import Figure, Words, cell, drivers, learned, origin
 from pipeline.report.study import study
 from pipeline.run_folder import STAGES
 
@@ -152,6 +152,31 @@ def test_notes_and_repairs_stand_under_data(make_run):
     assert kinds[place : place + 6] == [
         "Data", "data", SAID, "Repairs on reading", ("iberia-ncep: pr: kg m-2 s-1 to mm d-1",), "Learning curves",
     ]  # fmt: skip
+
+
+def test_test_sets_with_own_data_stand_on_rows_of_their_own(make_run):
+    run = make_run(models=("ridge", "unet"), years=1, attributions=False)
+    path = run / "stages" / "prepare.json"
+    record = json.loads(path.read_text())
+    own = {"span": ["1960-01-01", "2001-02-30"], "first": "1960-01-01", "last": "2001-02-30", "own_data": True}
+    splits = record["summary"].get("splits", {}) | {"warm": own | {"samples": 7200, "calendar": "360_day"}}
+    path.write_text(json.dumps({**record, "summary": {**record["summary"], "splits": splits}}))
+    section = learned.build(study(load_run(run)))
+    figure = section.blocks[0]
+    assert "warm 1960-01-01 to 2001-02-30." in figure.caption
+    assert figure.caption.endswith(" warm has data of its own.")
+    drawing = figure.pictures[0].light.decode()
+    assert "warm, 7,200 samples" in drawing
+    assert figure.pictures[0].height > 92  # a second row
+
+
+def test_a_series_is_of_the_dates_of_its_calendar(make_run):
+    run = make_run(models=("ridge", "unet"), years=1, attributions=False)
+    found = study(load_run(run))
+    test = xr.load_dataset(run / "predictions" / f"{found.headline}.nc").isel(time=slice(0, 60))
+    test["time"] = xr.date_range("2001-01-01", periods=60, calendar="360_day", use_cftime=True)
+    figure = cell.series(found, test, "tas", cell.Cell(9, 14, 40.0, -3.0, "a cell", "RMSE"))
+    assert ", 2001-01-01 to 2001-02-30;" in figure.caption
 
 
 def test_no_interval_is_printed_that_is_not_known(make_run):
