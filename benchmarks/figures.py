@@ -101,7 +101,8 @@ def iberia_stations(out: Path, data: Path) -> list[str]:
 
 def hadcm3(out: Path, data: Path) -> list[str]:
     """Return how well constrained fields keep the coarse field they were made from."""
-    from pipeline.prepare.coarsen import coarsen
+    from pipeline.grid import Grid
+    from pipeline.prepare.coarsen import block_means
 
     run_ = run("hadcm3-sr", out, "--data", str(data))
     fine = xr.load_dataset(run_ / "work/ingest/hadcm3-na.nc")
@@ -112,7 +113,7 @@ def hadcm3(out: Path, data: Path) -> list[str]:
     for name in ("unet", "unet_additive", "unet_multiplicative", "unet_softmax"):
         predicted = xr.load_dataset(run_ / f"predictions/{name}.nc")[["tas"]].drop_vars("split")
         known = fine.sel(time=predicted.time, lat=predicted.lat, lon=predicted.lon)
-        means = [coarsen(part, 4, name)[0]["tas"].values.astype(float) for part in (predicted, known[["tas"]])]
+        means = [block_means(part["tas"].values, Grid.of(part).area, 4) for part in (predicted, known[["tas"]])]
         gap = np.abs(means[0] - means[1])
         lines.append(f"| {name} | {gap.max():.1e} | {(gap / np.abs(means[1])).max():.1e} |")
     said = (

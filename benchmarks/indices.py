@@ -9,7 +9,6 @@ as a multiple of the field.
 from __future__ import annotations
 
 import argparse
-import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import numpy as np
 
 from pipeline.metrics.indices import INDICES, indices_of_years
 from pipeline.metrics.spectra import annuli, power
+from pipeline.stage import peak_memory
 
 SPACING = 12.5  # km
 FIELDS = 73  # days made or transformed at a time
@@ -54,7 +54,18 @@ def made(days: int, side: int, seed: int = 0) -> np.ndarray:
 
 def measure(days: int, side: int) -> Figures:
     """Work out all indices and the spectrum of a made field."""
-    field = made(days, side)
+    with peak_memory() as before:
+        pass
+    with peak_memory() as most:
+        field = made(days, side)
+        seconds = _timed(field)
+    copy = _seconds(lambda: np.array(field))
+    return Figures(seconds, copy, (most.mib - before.mib) * 2**20 / field.nbytes)
+
+
+def _timed(field: np.ndarray) -> dict[str, float]:
+    """Return the seconds of each part."""
+    days, side = field.shape[:2]
     dates = np.datetime64("1990-01-01", "D") + np.arange(days)
     rows = field.reshape(days, -1)
     rings, known = annuli((side, side), (SPACING, SPACING)), np.ones((FIELDS, side, side), bool)
@@ -68,22 +79,17 @@ def measure(days: int, side: int) -> Figures:
             part = field[start : start + FIELDS]
             power(part, known[: len(part)], rings)
 
-    seconds = {
+    return {
         "indices of precipitation": _seconds(lambda: indices("precipitation", "mm d-1")),
         "indices of temperature": _seconds(lambda: indices("temperature", "degC")),
         "power spectral density": _seconds(spectrum),
     }
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # before the copy, which is no part of it
-    return Figures(seconds, _seconds(lambda: np.array(field)), (peak - _IMPORTED) / field.nbytes)
 
 
 def _seconds(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
-
-
-_IMPORTED = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def main() -> None:

@@ -51,4 +51,4 @@ def test_ten_years_of_128_cells_a_side_are_quick_and_lean():
     printed = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=True).stdout
     seconds, memory = (float(re.search(f"{words} ([0-9.]+)", printed)[1]) for words in ("together:", "held:"))
     assert seconds < 20.0
-    assert memory < 3.0
+    assert 1.0 < memory < 3.0  # the field itself is part of it
