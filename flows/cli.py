@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import traceback
+import warnings
 from types import FrameType
 from typing import Annotated
 
@@ -68,9 +69,15 @@ def _stop(number: int, frame: FrameType | None) -> None:
     raise Stopped(number)
 
 
+def quiet() -> None:
+    """Silence what xarray says of dates that numpy's nanoseconds cannot hold: they are read as cftime, as meant."""
+    warnings.filterwarnings("ignore", message="Unable to decode time axis into full numpy.datetime64")
+
+
 def main() -> None:
     """Run the command line and exit: 0 success, 2 the user's input, 1 anything else, 130 and 143 signals."""
     os.environ.setdefault("DO_NOT_TRACK", "1")
+    quiet()
     signal.signal(signal.SIGTERM, _stop)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else the shell wants it ignored
         signal.signal(signal.SIGINT, _stop)
