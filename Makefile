@@ -9,8 +9,9 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 demo: $(VENV)/.run
 	$(BIN)/finescale run quickstart
 
-# Tests run side by side, one thread each: what they train is small.
-PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
+# Tests run side by side, one thread each: what they train is small. In the order of their names, for the files of
+# few tests are the long ones, and must not come last.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/.dev
 	$(PYTEST) -m "not slow and not gpu"
