@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline.grid import Grid
 from pipeline.prepare.arrays import rows
+from pipeline.units import step_word
 
 Array = Any  # NumPy or CuPy; functions follow the namespace of what they get.
 
@@ -80,6 +81,16 @@ class Schema:
     scalars: tuple[str, ...] = ()
     channel_affine: Affine | None = None
     target_affine: Affine | None = None
+
+    @property
+    def step_us(self) -> int:
+        """The step in whole microseconds."""
+        return int(self.step / np.timedelta64(1, "us"))
+
+    @property
+    def step_word(self) -> str:
+        """What one sample is: ``day``, ``month``."""
+        return step_word(self.step / np.timedelta64(1, "D"))
 
 
 @dataclass(frozen=True, eq=False)

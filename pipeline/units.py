@@ -14,6 +14,8 @@ _SLOW = frozenset({"day", "d", "hour", "h", "hr", "week", "month", "year", "yr"}
 # Their zero is a convention, which a difference of two values no longer holds.
 _DEGREES = {"degC": "K", "°C": "K", "celsius": "K", "Celsius": "K", "degree_Celsius": "K", "degrees_Celsius": "K"}
 
+_STEPS = ((1 / 24, "hour"), (1, "day"), (7, "week"), (30.4, "month"), (365.25, "year"))  # days
+
 
 def of_difference(units: str) -> str:
     """Return the units of a difference of two values in ``units``.
@@ -98,6 +100,17 @@ def converted(value: float, source: str, target: str) -> float:
     from pipeline.data.units import conversion
 
     return float(conversion(source, target)(value))
+
+
+def step_word(days: float) -> str:
+    """Return what one of many equal steps of that many days is called, ``sample`` where there is no word for it.
+
+    Examples
+    --------
+    >>> step_word(0.25), step_word(1), step_word(28), step_word(360)
+    ('sample', 'day', 'month', 'year')
+    """
+    return next((word for length, word in _STEPS if abs(days / length - 1) < 0.1), "sample")
 
 
 def headline_metric(units: str, there: Collection[str]) -> str:

@@ -94,7 +94,7 @@ def apply(bundle: Bundle, request: Request) -> Applied:
     space, schema = bundle.space, bundle.recipe.schema
     months = space.plan.experiment.data.months
     with Inputs.open(space, request.inputs) as opened:
-        require_step(elapsed(opened.time), int(schema.step / np.timedelta64(1, "us")), "--input", opened.step)
+        require_step(elapsed(opened.time), schema.step_us, "--input", opened.step)
         inputs = opened.of_months(months)
         chosen = _within(inputs.time, request.span, months)
         asked = chosen[1] - chosen[0]

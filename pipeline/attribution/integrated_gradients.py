@@ -101,14 +101,14 @@ class IntegratedGradients(AttributionMethod):
     ) -> Attribution:
         daily = np.abs(found.values).sum(axis=(2, 3), dtype=np.float64)
         low, high = _interval(daily, context.seed_for("integrated_gradients"))
-        scale = float(np.abs(found.difference).mean()) or 1.0
+        scale, step = float(np.abs(found.difference).mean()) or 1.0, samples.schema.step_word
         return Attribution(
             method="integrated_gradients",
             maps=found.values.mean(axis=0, dtype=np.float64),
             importance=daily.mean(axis=0),
             low=low,
             high=high,
-            measure=f"mean over days of the absolute attribution, summed over cells [{question.units}]",
+            measure=f"mean over {step}s of the absolute attribution, summed over cells [{question.units}]",
             checks={
                 "completeness_gap": found.gap,
                 "completeness_gap_worst_day": float(found.missing.max()) / scale,
@@ -116,9 +116,9 @@ class IntegratedGradients(AttributionMethod):
             },
             trusted=trusted,
             note=(
-                f"Integrated gradients of the {question.label} on {len(samples)} days of {samples.name}, from the "
+                f"Integrated gradients of the {question.label} on {len(samples)} {step}s of {samples.name}, from the "
                 f"baseline zero in standardised space (the train climatology), {found.steps} steps; the attributions "
-                f"of a day add up to its departure from the prediction at the baseline within {found.gap:.2%}."
+                f"of a {step} add up to its departure from the prediction at the baseline within {found.gap:.2%}."
             ),
         )
 

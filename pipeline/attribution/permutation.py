@@ -85,6 +85,11 @@ class Permutation(AttributionMethod):
     ) -> Attribution:
         mean, half = increases.mean(axis=1), _half_width(increases)
         works = bool(mean[-1] - half[-1] > 0) or not increases.any()
+        step = samples.schema.step_word
+        # A block holds one sample at least, however short it was asked for.
+        length = (
+            f"{self.config.block:g} days" if self.config.block * 86_400e6 > samples.schema.step_us else f"one {step}"
+        )
         lags = "a variable with all its lags" if self.config.lags == "together" else "each channel on its own"
         return Attribution(
             method="permutation",
@@ -96,10 +101,10 @@ class Permutation(AttributionMethod):
             checks={"rmse": plain, "all_channels_increase": float(mean[-1]), "blocks": float(blocks)},
             trusted=works and blocks >= _LEAST_BLOCKS,
             note=(
-                f"Increase of the RMSE against the truth over the cells of the {question.label} on {len(samples)} days "
-                f"of {samples.name} ({plain:.3g} {question.units} as it is), {lags} shuffled in {blocks} blocks of "
-                f"{self.config.block:g} days, {self.config.repeats} times; the interval is that of the shuffling, "
-                f"not of the choice of days. All channels shuffled together: {mean[-1]:+.3g} {question.units}."
+                f"Increase of the RMSE against the truth over the cells of the {question.label} on "
+                f"{len(samples)} {step}s of {samples.name} ({plain:.3g} {question.units} as it is), {lags} shuffled in "
+                f"{blocks} blocks of {length}, {self.config.repeats} times; the interval is that of the shuffling, "
+                f"not of the choice of {step}s. All channels shuffled together: {mean[-1]:+.3g} {question.units}."
             ),
         )
 

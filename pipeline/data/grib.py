@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Set
 from pathlib import Path
 from typing import ClassVar
 
@@ -69,7 +70,9 @@ def _open(path: Path, keys: dict[str, str | int]) -> xr.Dataset:
         raise DataError(
             f"{path}: expected whole GRIB messages, got {type(error).__name__}: {error}. Is it cut off?"
         ) from error
-    return _joined([_by_valid_time(_plain(part), path) for part in parts], path)
+    # The headers are read again only where starts and steps span a table that may have holes.
+    there = _starts_and_ends(path) if any({"time", "step"} <= set(part.dims) for part in parts) else set()
+    return _joined([_by_valid_time(_plain(part), there) for part in parts], path)
 
 
 def _plain(data: xr.Dataset) -> xr.Dataset:
@@ -77,13 +80,12 @@ def _plain(data: xr.Dataset) -> xr.Dataset:
     return data.drop_vars([name for name in _LEVELS if name in data.coords and data.coords[name].ndim == 0])
 
 
-def _by_valid_time(data: xr.Dataset, path: Path) -> xr.Dataset:
-    """Lay forecasts of several steps along the time at which they are valid, and drop steps there are none of."""
+def _by_valid_time(data: xr.Dataset, there: Set[tuple[int, int]]) -> xr.Dataset:
+    """Lay forecasts of several steps along the time at which they are valid, those alone that are ``there``."""
     if "step" in data.dims and "time" in data.dims:
         # Accumulations start twice a day and run for twelve steps: (time, step) is one row of hours. A file of
         # one day has only some steps of its first and last start; the others would be hours without a value.
         data = data.stack(valid=("time", "step"))
-        there = _starts_and_ends(path)
         pairs = zip(*(_minutes(data[name].values) for name in ("time", "valid_time")), strict=True)
         data = data.isel(valid=[row for row, pair in enumerate(pairs) if pair in there])
         valid = data["valid_time"].values

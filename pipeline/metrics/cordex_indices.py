@@ -46,7 +46,7 @@ from pipeline.metrics.spectra import Annuli, annuli, log_spectral_distance, powe
 from pipeline.metrics.wasserstein import wasserstein_distance
 from pipeline.registry import suggest
 
-HOT, WET = 300.0, wet_threshold("mm d-1")  # K; mm in a day
+HOT = 300.0  # K
 
 
 @dataclass(frozen=True)
@@ -91,15 +91,15 @@ def _extreme(series: Series, reduce: np.ufunc) -> np.ndarray:
 
 
 def _intensity(series: Series) -> np.ndarray:
-    return nanmean(np.where(series.values >= WET, series.values, np.nan))
+    return nanmean(np.where(series.values >= wet_threshold(UNITS["pr"]), series.values, np.nan))
 
 
 def _dry_spell(series: Series) -> np.ndarray:
-    return longest_spell(series, series.values < WET)
+    return longest_spell(series, series.values < wet_threshold(UNITS["pr"]))
 
 
 def _wet_spell(series: Series) -> np.ndarray:
-    return longest_spell(series, series.values >= WET)
+    return longest_spell(series, series.values >= wet_threshold(UNITS["pr"]))
 
 
 def _lag1(series: Series) -> np.ndarray:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from pandas.util import hash_array
 
 from pipeline.backend import array_namespace
 from pipeline.prediction import Prediction
@@ -161,17 +162,7 @@ def drawn_at(values: Array, windows: YearWindows, phase: np.ndarray, time: np.nd
 
 
 def _scattered(stamps: np.ndarray, groups: int) -> np.ndarray:
-    """Return a number for every stamp and group, uint64 (time, group), that looks random: SplitMix64's last steps.
-
-    Steele, Lea and Flood (2014), doi:10.1145/2714064.2660195.
-    """
-    mixed: np.ndarray = _mixed(stamps.astype(np.int64).view(np.uint64))[:, None] + np.arange(groups, dtype=np.uint64)
-    return _mixed(mixed)
-
-
-def _mixed(state: np.ndarray) -> np.ndarray:
-    state = state * np.uint64(0x9E3779B97F4A7C15)
-    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: np.ndarray = state ^ (state >> np.uint64(31))
-    return mixed
+    """Return a number for every stamp and group, uint64 (time, group), that looks random and never changes."""
+    mixed = hash_array(stamps)[:, None] + np.arange(groups, dtype=np.uint64)
+    found: np.ndarray = hash_array(mixed.ravel()).reshape(mixed.shape)
+    return found

@@ -136,7 +136,7 @@ class Recipe:
         time, index = shared_dates(predictors, step)
         if step is None:
             for dataset, data in predictors:
-                require_step(elapsed(as_times(data["time"].values)), self._step, dataset)
+                require_step(elapsed(as_times(data["time"].values)), self.schema.step_us, dataset)
         carriers = carriers_of(predictors, self.encoder.grid, self.encoder.method)
         require_covered(carriers, predictors, dict(zip(self.encoder.names, self.encoder.covered, strict=True)), names)
         raw = carry(predictors, index, carriers, self.backend)
@@ -151,12 +151,9 @@ class Recipe:
     def windows_of(self, steps: Steps, name: str, known: np.ndarray | None = None) -> Windows:
         """Return the samples of ``steps``; ``known`` says which have truth, where there is any."""
         count = elapsed(steps.time)
-        return windows(name, np.arange(len(count)), count, self._step, self.encoder.lags, steps.complete, known)
-
-    @property
-    def _step(self) -> int:
-        """Step of the training data [us]."""
-        return int(self.schema.step / np.timedelta64(1, "us"))
+        return windows(
+            name, np.arange(len(count)), count, self.schema.step_us, self.encoder.lags, steps.complete, known
+        )
 
     def _forcings(self, forcings: Sequence[xr.Dataset]) -> list[xr.Dataset]:
         """Return the series that were fitted, each as a dataset of its own, in their order."""

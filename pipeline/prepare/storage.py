@@ -77,7 +77,7 @@ def state(recipe: Recipe) -> tuple[Arrays, Facts]:
         arrays |= {} if affine is None else {f"{side}_scale": affine.scale, f"{side}_shift": affine.shift}
     texts = ("channels", "channel_units", "targets", "target_units", "statics", "scalars")
     facts = {
-        "step_us": int(schema.step / np.timedelta64(1, "us")),
+        "step_us": schema.step_us,
         "schema": {name: list(getattr(schema, name)) for name in texts},
         "scalars": {part: getattr(recipe.scalars, part) for part in ("forcings", "units", "calendar")},
         "stations": {"input": list(schema.input_grid.stations), "target": list(schema.target_grid.stations)},
@@ -183,6 +183,5 @@ def _encoder(facts: Facts, arrays: Arrays, grid: Grid, anomaly: Climatology | No
         anomaly=anomaly,
         scaler=Standardiser(mean, deviation, tuple(facts["input_constant"])),
         unseen=unseen,
-        # A recipe of an earlier version does not say: then new data must cover the whole grid.
-        covered=arrays.get("input_covered", np.ones(unseen.shape, bool)),
+        covered=arrays["input_covered"],
     )

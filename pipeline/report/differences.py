@@ -11,7 +11,7 @@ from pipeline.report.study import Study
 
 @dataclass(frozen=True)
 class Difference:
-    """RMSE of a model less that of a baseline, with its 95\u00a0% interval (NaN where unknown)."""
+    """Score of a model less that of a baseline, with its 95\u00a0% interval (NaN where unknown)."""
 
     value: float
     low: float
@@ -25,7 +25,7 @@ class Difference:
 
     @property
     def turned(self) -> Difference:
-        """The reference less the model, as a share of the model's RMSE."""
+        """The reference less the model, as a share of the model's score."""
         return Difference(-self.value, -self.high, -self.low, -self.relative / (1 + self.relative))
 
 

@@ -124,10 +124,12 @@ def _judged(study: Study, variable: str, said: str, words: str, signs: list[_Sig
     doubt = f"Whether t{said[1:]} are right cannot be told"
     if few is not None and few < FEW:
         return f"{doubt} from {number(few, 0)} independent samples: {words}."
+    held = signs[0]
+    if held.right != _LEVEL:
+        return f"{doubt} from their spread alone: {words}."
     if not all(sign.known for sign in signs):
         return f"{doubt}: no interval of these scores is known; {words}."
-    held = signs[0]
-    if held.right == _LEVEL and not held.inside:
+    if not held.inside:
         slight = f"slightly too {'narrow' if held.gap < 0 else 'wide'}"
         return f"{said} are {slight}{f' and {lie}' if lie else ''}: {words}."
     if lie:

@@ -15,7 +15,7 @@ import pandas as pd
 from pipeline.errors import RunFolderError
 from pipeline.report import numbers, palette
 from pipeline.report.load import Run
-from pipeline.units import headline_metric
+from pipeline.units import headline_metric, step_word
 
 METRIC = "rmse"
 """What models are chosen and compared by; precipitation by the CRPS, see :func:`headline_metric`."""
@@ -26,7 +26,6 @@ _MONTHS = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
-_STEPS = ((0.2, "hour"), (1.5, "day"), (10, "week"), (45, "month"), (400, "year"))
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class Sampling:
                 if isinstance(middle, np.timedelta64)
                 else middle.total_seconds() / 86400
             )
-            step = next((word for limit, word in _STEPS if days < limit), "sample")
+            step = step_word(days)
         else:
             step = "sample"
         present = frozenset(months.tolist())

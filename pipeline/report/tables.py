@@ -36,8 +36,8 @@ STRUCTURE = (
     "wasserstein",
 )  # fmt: skip
 WIDEST = 7
-MARKS = "Small print: 95\u00a0% interval. Bold: best; \u2248: the best value lies inside this model's interval."
-"""How captions explain what is marked; replaced where no interval is known."""
+_MARKS = "Small print: 95\u00a0% interval. Bold: best; \u2248: the best value lies inside this model's interval."
+_MARKS_ALONE = "No interval is known. Bold: best."
 TRUST = ("coverage_50", "coverage_90", "coverage_95", "width_50", "width_90", "width_95", "spread_skill")  # fmt: skip
 
 
@@ -156,6 +156,7 @@ def skill_table(
     name: str,
     caption: str,
     *,
+    note: str = "",
     unjudged: Collection[str] = (),
     exempt: Collection[str] = (),
 ) -> Table | None:
@@ -165,6 +166,8 @@ def skill_table(
 
     Parameters
     ----------
+    caption, note : str
+        What stands before and behind the sentence that explains the marks.
     unjudged : collection of str
         Scores of which none is the best.
     exempt : collection of str
@@ -192,9 +195,9 @@ def skill_table(
         for model, cell in zip(models, _score_cells(words, rows, models, exempt), strict=True):
             cells[model].append(cell)
     source = scores.sort_values(["metric", "value"])
-    if not scores["low"].notna().any():
-        caption = caption.replace(MARKS, "No interval is known. Bold: best.")
-    return Table(name, caption, tuple(columns), tuple(tuple(cells[model]) for model in models), source)
+    marks = _MARKS if scores["low"].notna().any() else _MARKS_ALONE
+    whole = " ".join(part for part in (caption, marks, note) if part)
+    return Table(name, whole, tuple(columns), tuple(tuple(cells[model]) for model in models), source)
 
 
 def others(study: Study, variable: str, split: str) -> list[str]:

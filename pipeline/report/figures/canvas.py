@@ -135,10 +135,15 @@ def wrapped(name: str, width: int = 20, lines: int = 2) -> str:
     return "\n".join(parts)
 
 
-def label_room(names: Sequence[str], width: int = 20) -> float:
+def text_width(text: str, size: float = NORMAL) -> float:
+    """Return about how many pixels wide a line of text is; the browser sets it, in a font of its own."""
+    return 0.56 * size * len(text)
+
+
+def label_room(names: Sequence[str], width: int = 20, lines: int = 2, size: float = NORMAL) -> float:
     """Return the pixels that the longest wrapped name needs."""
-    longest = max((len(line) for name in names for line in wrapped(name, width).split("\n")), default=1)
-    return 0.56 * NORMAL * longest + 14
+    shown = (line for name in names for line in wrapped(name, width, lines).split("\n"))
+    return max((text_width(line, size) for line in shown), default=text_width("x", size)) + 14
 
 
 def apart(positions: Sequence[float], gap: float) -> list[float]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.report import numbers
 from pipeline.report.figures import Picture
-from pipeline.report.figures.canvas import SMALL, add_axes, name_ends, picture, wrapped
+from pipeline.report.figures.canvas import SMALL, add_axes, label_room, name_ends, picture, wrapped
 
 WIDTH, HEIGHT = 720, 330
 _NAME = 36
@@ -54,8 +54,7 @@ def spectra(lines: Sequence[Spectrum], unit: str, alt: str) -> Picture:
     def draw(figure: Any) -> None:
         from matplotlib.ticker import LogLocator, NullLocator
 
-        longest = max(len(wrapped(line.name, _NAME, 1)) for line in lines)
-        axes = add_axes(figure, 62, 8, max(142.0, 0.58 * SMALL * longest + 12), 40)
+        axes = add_axes(figure, 62, 8, max(142.0, label_room([line.name for line in lines], _NAME, 1, SMALL)), 40)
         axes.set_xscale("log")
         axes.set_yscale("log")
         ends = []

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.report.figures import Picture
-from pipeline.report.figures.canvas import SMALL, add_axes, name_ends, picture
+from pipeline.report.figures.canvas import SMALL, add_axes, name_ends, picture, text_width
 from pipeline.report.figures.spectra import power_of_ten
 from pipeline.report.palette import LIGHT, STRONG
 
@@ -87,10 +87,9 @@ def _day(date: str) -> int:
 
 def _label(span: Span, first: int, last: int, start: int, end: int) -> tuple[str, float, float]:
     """Return the name of a bar and from where to where it reaches, in days: over its middle, inside the picture."""
-    a_sign = 5.6 * (end - start) / (WIDE - 2 * _BESIDE)
     count = f", {span.count:,} samples" if span.count is not None else ""
     text = span.name + (count if last - first > 0.2 * (end - start) else "")
-    half = a_sign * len(text) / 2
+    half = text_width(text, SMALL + 0.5) / 2 * (end - start) / (WIDE - 2 * _BESIDE)
     middle = (first + last) / 2
     if end - start > 2 * half:
         middle = min(max(middle, start + half), end - half)

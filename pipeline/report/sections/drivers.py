@@ -97,23 +97,10 @@ def _explanations(study: Study, model: str) -> list[Explanation]:
         return []
     channels = tuple(str(name) for name in data["channel"].values)
     methods = [str(name).removesuffix("_importance") for name in data.data_vars if str(name).endswith("_importance")]
-    return [_explanation(data, model, method, channels, study.step) for method in methods]
+    return [_explanation(data, model, method, channels) for method in methods]
 
 
-def in_steps(text: str, step: str) -> str:
-    """Return what a method says of days in the steps of the data; blocks are then of as many as fit.
-
-    Examples
-    --------
-    >>> in_steps("Shuffled in 10 blocks of 5 days on 10 days of test.", "year")
-    'Shuffled in 10 blocks on 10 years of test.'
-    """
-    if step in ("day", "sample"):
-        return text
-    return re.sub(r"\bday(s?)\b", rf"{step}\1", re.sub(r"\bblocks of [\d.]+ days", "blocks", text))
-
-
-def _explanation(data: xr.Dataset, model: str, method: str, channels: tuple[str, ...], step: str) -> Explanation:
+def _explanation(data: xr.Dataset, model: str, method: str, channels: tuple[str, ...]) -> Explanation:
     importance = np.asarray(data[f"{method}_importance"].values, float)
 
     def optional(end: str) -> np.ndarray:
@@ -122,11 +109,10 @@ def _explanation(data: xr.Dataset, model: str, method: str, channels: tuple[str,
 
     field = data.get(f"{method}_map")
     said = data[f"{method}_importance"].attrs
-    measure, unit = _measure(in_steps(said["measure"], step))
     return Explanation(
         model, method, channels, importance, optional("low"), optional("high"),
         None if field is None else np.asarray(field.values, float), None if field is None else Grid.of(field),
-        measure, unit, in_steps(said["note"], step), json.loads(said["checks"]), json.loads(said["trusted"]),
+        *_measure(said["measure"]), said["note"], json.loads(said["checks"]), json.loads(said["trusted"]),
     )  # fmt: skip
 
 
@@ -211,11 +197,9 @@ def _check(name: str, value: Any, unit: str, step: str) -> str:
     known = _CHECKS.get(name)
     if known is not None and isinstance(value, float):
         text, kind = known
-        shown = {
-            "units": lambda: numbers.with_units(numbers.number(value), unit),
-            "share": lambda: numbers.percent(value),
-            "count": lambda: tables.plain(value),
-        }[kind]()
+        shown = numbers.percent(value) if kind == "share" else tables.plain(value)
+        if kind == "units":
+            shown = numbers.with_units(numbers.number(value), unit)
         return text.format(value=shown, step=step)
     if isinstance(value, float) and ("gap" in name or name.endswith("share")):
         return f"{words} {numbers.percent(value)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -55,20 +56,20 @@ def _plain_lead(study: Study) -> str:
 def _tables(study: Study, variable: str, split: str, note: str) -> list[Block]:
     found: list[Block] = []
     late = persistent(study)
-    marks = f"{tables.MARKS}{_late_note(study, late)}"
+    judged: dict[str, Any] = {"note": _late_note(study, late), "exempt": late}
     present = set(study.scores(variable=variable, split=split).dropna(subset=["value"])["metric"])
     for number, (names, words) in enumerate(packed(present), 1):
-        caption = f"{_capital(words)}; {variable} on {split}. {marks}"
+        caption = f"{_capital(words)}; {variable} on {split}."
         name = slug("extremes", variable, split, *([] if number == 1 else [str(number)]))
-        table = tables.skill_table(study, variable, split, names, name, caption, exempt=late)
+        table = tables.skill_table(study, variable, split, names, name, caption, **judged)
         found += [table] if table else []
     step = study.step
     caption = (
         f"How fields and series of {variable} on {split} vary: a prediction that is right on average may still be too "
-        f"smooth or too rough, in space or from {step} to {step}.{note} {marks}"
+        f"smooth or too rough, in space or from {step} to {step}.{note}"
     )
     name = slug("structure", variable, split)
-    table = tables.skill_table(study, variable, split, tables.STRUCTURE, name, caption, exempt=late)
+    table = tables.skill_table(study, variable, split, tables.STRUCTURE, name, caption, **judged)
     return [*found, *([table] if table else [])]
 
 
@@ -84,7 +85,7 @@ def _late_note(study: Study, late: Collection[str]) -> str:
     if not there:
         return ""
     return (
-        f" Never marked: {numbers.listing(there)}, whose values are the truth of the {study.step} before and so vary "
+        f"Never marked: {numbers.listing(there)}, whose values are the truth of the {study.step} before and so vary "
         "as the truth does."
     )
 
@@ -118,8 +119,7 @@ def _pairs(study: Study, split: str) -> list[Block]:
         first, _, second = pair.partition("~")
         metrics = list(dict.fromkeys(study.scores(variable=pair, split=split)["metric"]))
         caption = (
-            f"Whether {first} and {second} go together on {split} as they do in truth, draw by draw and cell by cell. "
-            f"{tables.MARKS}"
+            f"Whether {first} and {second} go together on {split} as they do in truth, draw by draw and cell by cell."
         )
         table: Table | None = tables.skill_table(study, pair, split, metrics, slug("pair", pair, split), caption)
         found += [Heading(f"{first} and {second} together, {split}"), table] if table else []

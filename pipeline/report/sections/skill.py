@@ -33,16 +33,15 @@ def build(study: Study) -> Section:
 
 
 def _blocks(study: Study, variable: str, split: str) -> list[Block]:
-    marks = tables.MARKS
     shown = (
-        ("scores", tables.ACCURACY, f"Errors of the mean prediction, {variable} on {split}. {marks}"),
+        ("scores", tables.ACCURACY, f"Errors of the mean prediction, {variable} on {split}.", ""),
         ("distribution", (*tables.DISTRIBUTION, *tables.others(study, variable, split)),
-         f"The whole distribution, and whether values spread as the truth does, {variable} on {split}. {marks}"),
+         f"The whole distribution, and whether values spread as the truth does, {variable} on {split}.",
+         _of_points(study, variable, split)),
     )  # fmt: skip
     blocks: list[Block] = []
-    for name, metrics, caption in shown:
-        caption += _of_points(study, variable, split) if name == "distribution" else ""
-        table = tables.skill_table(study, variable, split, metrics, slug(name, variable, split), caption)
+    for name, metrics, caption, note in shown:
+        table = tables.skill_table(study, variable, split, metrics, slug(name, variable, split), caption, note=note)
         blocks += [table] if table else []
     if split == study.split and study.reference is not None:
         blocks += _differences(study, variable)
@@ -62,7 +61,7 @@ def _of_points(study: Study, variable: str, split: str) -> str:
         return ""
     verb = "gives" if len(points) == 1 else "give"
     return (
-        f" {numbers.listing(numbers.label(model) for model in points)} {verb} one value and no distribution: the CRPS "
+        f"{numbers.listing(numbers.label(model) for model in points)} {verb} one value and no distribution: the CRPS "
         "of a point forecast is its mean absolute error."
     )
 

@@ -19,7 +19,7 @@ _MOST_CURVES = 6
 _LEAN, _EVEN = 0.08, 0.2
 _COVERAGE = ("coverage_50", "coverage_90", "coverage_95")
 _DRY = (
-    " No coverage is marked: intervals that begin at zero hold every dry day, so that even a perfect forecast's hold "
+    "No coverage is marked: intervals that begin at zero hold every dry day, so that even a perfect forecast's hold "
     "more truths than they say; histogram and calibration, drawn at random over that mass, do not have this flaw."
 )
 
@@ -58,8 +58,8 @@ def _variable(study: Study, data: xr.Dataset | None, variable: str) -> list[Bloc
     table = tables.skill_table(
         study, variable, study.split, tables.TRUST, slug("trust", variable),
         f"Reliability and sharpness of {variable} on {study.split}. Narrow intervals (small widths) are good "
-        "only where coverage is right. "
-        f"{tables.MARKS}{dry}",
+        "only where coverage is right.",
+        note=dry,
         unjudged=frozenset(_COVERAGE) if dry else frozenset(),
     )  # fmt: skip
     blocks += [table] if table else []

@@ -79,6 +79,17 @@ def test_a_channel_that_is_not_used_has_exactly_none(formula, samples, question,
     assert found.measure == "increase of the RMSE when permuted [degC]"
 
 
+def test_the_note_is_of_the_steps_that_the_data_have(formula, perfect, question, context):
+    model, block = formula(Sum(*WEIGHTS)), PermutationConfig(block=5)
+    assert " on 60 days of test " in Permutation(block).explain(model, perfect, question, context).note
+    years = replace(perfect, schema=replace(perfect.schema, step=np.timedelta64(365, "D")))
+    years = replace(years, time=perfect.time[0] + 365 * (perfect.time - perfect.time[0]))
+    note = Permutation(block).explain(model, years, question, context).note
+    assert " on 60 years of test " in note
+    assert " shuffled in 60 blocks of one year, " in note
+    assert "day" not in note
+
+
 def test_lags_may_be_shuffled_together(formula, samples, with_truth, question, context):
     # The model takes a - a@-1, which are equal here: shuffled together nothing is lost.
     inputs = samples.inputs.copy()

@@ -115,7 +115,9 @@ def test_rain_without_a_curve_is_not_judged_by_its_coverage(make, make_run):
     data = xr.load_dataset(path)
     path.unlink()
     data.drop_vars([name for name in data.data_vars if "calibration" in name]).to_netcdf(path)
-    assert _said(found).startswith("The error bars of unet can be trusted: spread over error is 1.00 (1 is right).")
+    assert _said(found).startswith(
+        "Whether the error bars of unet are right cannot be told from their spread alone: spread over error is 1.00 (1 "
+    )
 
 
 def _table(section, start):
