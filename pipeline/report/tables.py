@@ -36,6 +36,7 @@ STRUCTURE = (
     "wasserstein",
 )  # fmt: skip
 WIDEST = 7
+_LONG = 40
 _MARKS = "Small print: 95\u00a0% interval. Bold: best; \u2248: the best value lies inside this model's interval."
 _MARKS_ALONE = "No interval is known. Bold: best."
 TRUST = ("coverage_50", "coverage_90", "coverage_95", "width_50", "width_90", "width_95", "spread_skill")  # fmt: skip
@@ -91,6 +92,11 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     source: pd.DataFrame | None = field(default=None, compare=False)
     sortable: bool = True
+
+    @property
+    def folded(self) -> bool:
+        """Whether the page shows it when asked for: it is longer than a reader looks through."""
+        return len(self.rows) > _LONG
 
     @property
     def csv(self) -> str:

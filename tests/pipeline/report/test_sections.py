@@ -9,6 +9,7 @@ import xarray as xr
 
 from pipeline.report.load import load_run
 from pipeline.report.prepare_facts import prepare_facts
+from pipeline.report.render import render
 from pipeline.report.sections import Figure, Words, cell, drivers, learned, origin
 from pipeline.report.study import study
 from pipeline.run_folder import STAGES
@@ -168,6 +169,18 @@ def test_test_sets_with_own_data_stand_on_rows_of_their_own(make_run):
     drawing = figure.pictures[0].light.decode()
     assert "warm, 7,200 samples" in drawing
     assert figure.pictures[0].height > 92  # a second row
+
+
+def test_a_long_table_is_folded(make_run):
+    run = make_run(models=("ridge", "unet"), years=1, attributions=False)
+    path = run / "work" / "ingest" / "summary.json"
+    name, facts = next(iter(json.loads(path.read_text())["datasets"].items()))
+    for count, folded in ((40, False), (41, True)):
+        many = {name: {**facts, "variables": [{**facts["variables"][0], "name": f"v{k}"} for k in range(count)]}}
+        path.write_text(json.dumps({"datasets": many}))
+        page = render(run).read_text(encoding="utf-8")
+        assert (f"<details><summary>{count} rows</summary>" in page) == folded
+        assert page.count("<details") == page.count("</details>")
 
 
 def test_a_series_is_of_the_dates_of_its_calendar(make_run):
