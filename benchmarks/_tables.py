@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from pipeline.metrics.tables import Comparison
 from pipeline.run_folder import STAGES, RunFolder
 from pipeline.stage import StageRecord
 
@@ -24,6 +25,8 @@ class Goal:
     metric: str
     low: float
     high: float
+    split: str = "test"
+    group: str = "all"
 
 
 def run(experiment: str, out: Path, *words: str) -> RunFolder:
@@ -45,8 +48,15 @@ def scores_of(run_: RunFolder, split: str, variable: str | None = None) -> pd.Da
     return scores
 
 
-def table(run_: RunFolder, columns: Sequence[tuple[str, str]], split: str = "test", by: str = "rmse") -> list[str]:
-    """Return scores as Markdown, the least ``by`` first.
+def table(
+    run_: RunFolder,
+    columns: Sequence[tuple[str, str]],
+    split: str = "test",
+    by: str = "rmse",
+    *,
+    ascending: bool = True,
+) -> list[str]:
+    """Return scores as Markdown, the least ``by`` first, or the highest.
 
     Parameters
     ----------
@@ -54,53 +64,67 @@ def table(run_: RunFolder, columns: Sequence[tuple[str, str]], split: str = "tes
         Metric and head; the first has its interval.
     """
     rows = {(row.model, row.metric): row for row in scores_of(run_, split).itertuples()}
-    order = sorted({model for model, _ in rows}, key=lambda model: rows[model, by].value)
+    order = sorted({model for model, _ in rows}, key=lambda model: rows[model, by].value, reverse=not ascending)
     lines = ["| model | " + " | ".join(head for _, head in columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for model in order:
         cells = []
         for place, (metric, _) in enumerate(columns):
             row = rows.get((model, metric))
-            text = "" if row is None or pd.isna(row.value) else f"{row.value:.3f}"
-            cells.append(f"{text} ({row.low:.3f} to {row.high:.3f})" if text and place == 0 else text)
+            if row is None or pd.isna(row.value):
+                cells.append("")
+            else:
+                bounds = f" ({row.low:.3f} to {row.high:.3f})" if place == 0 else ""
+                cells.append(f"{row.value:.3f}{bounds}")
         lines.append(f"| {model} | {' | '.join(cells)} |")
     return lines
 
 
-def goals(run_: RunFolder, wanted: Sequence[Goal], split: str = "test") -> list[str]:
+def goals(run_: RunFolder, wanted: Sequence[Goal]) -> list[str]:
     """Return whether each figure to be reached was."""
-    values = scores_of(run_, split).set_index(["model", "metric"])["value"]
+    values = pd.read_csv(run_ / "scores.csv").set_index(["split", "group", "model", "metric"])["value"]
     lines = ["| figure | to be reached | reached |", "|---|---|---|"]
     for goal in wanted:
-        value = values[goal.model, goal.metric]
-        low = f"{goal.low:g} to " if goal.low > float("-inf") else "at most "
+        value = values[goal.split, goal.group, goal.model, goal.metric]
+        bounds = f"{goal.low:.3g} to {goal.high:.3g}"
+        if goal.low == float("-inf"):
+            bounds = f"at most {goal.high:.3g}"
+        elif goal.high == float("inf"):
+            bounds = f"at least {goal.low:.3g}"
         verdict = "yes" if goal.low <= value <= goal.high else "NO"
-        lines.append(f"| {goal.metric} of {goal.model} | {low}{goal.high:g} | {value:.3f}: {verdict} |")
+        where = "" if goal.group == "all" else f", {goal.group.replace('=', ' ')}"
+        lines.append(f"| {goal.metric} of {goal.model}{where} | {bounds} | {value:.3f}: {verdict} |")
     return lines
 
 
 def margins(run_: RunFolder, model: str, others: Sequence[str], metric: str) -> list[str]:
     """Return by how much ``model`` is better than each of ``others``: paired differences with 95 % intervals."""
-    from flows.stages.score import cases_of
+    lines = [f"| {metric} of {model} less that of | difference | 95 % interval |", "|---|---|---|"]
+    for other in others:
+        row = difference(run_, model, other, metric)
+        lines.append(f"| {other} | {row.difference:.3f} | {row.low:.3f} to {row.high:.3f} |")
+    return lines
+
+
+def difference(run_: RunFolder, model: str, other: str, metric: str, lead: int = 0) -> Comparison:
+    """Return the paired difference of two models on the test set, at one of their leads."""
+    from flows.stages._cases import cases_of, weights_of
     from flows.workspace import Workspace
     from pipeline.metrics.evaluate import evaluate
 
     space = Workspace.open(run_.path)
-    schema, cases = space.prepared.schema, cases_of(space, "test")
-    lines = [f"| {metric} of {model} less that of | difference | 95 % interval |", "|---|---|---|"]
-    for other in others:
-        found = evaluate(
-            {name: cases[name] for name in (model, other)},
-            split="test",
-            time=space.prepared.samples("test").time,
-            weights=schema.target_grid.area[schema.mask],
-            units=dict(zip(schema.targets, schema.target_units, strict=True)),
-            seed=space.plan.experiment.seed,
-            metrics=(metric,),
-            reference=other,
-        )
-        row = next(row for row in found.comparisons if row.group == "all" and row.metric == metric)
-        lines.append(f"| {other} | {row.difference:.3f} | {row.low:.3f} to {row.high:.3f} |")
-    return lines
+    schema, samples = space.prepared.schema, space.prepared.samples("test")
+    found = evaluate(
+        cases_of(space, "test", (model, other), lead),
+        split="test",
+        time=samples.valid_time(lead),
+        weights=weights_of(space, 1),
+        units=dict(zip(schema.variables, schema.target_units, strict=False)),
+        seed=space.plan.experiment.seed,
+        metrics=(metric,),
+        reference=other,
+        task=space.plan.experiment.task,
+    )
+    return next(row for row in found.comparisons if row.group == "all" and row.metric == metric)
 
 
 def seconds(run_: RunFolder) -> str:

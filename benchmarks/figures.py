@@ -17,9 +17,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from benchmarks._classes import cloud_masks, storms
+from benchmarks._series import camels, nino34, salmon_flow, us_stations
 from benchmarks._tables import ROOT, Goal, goals, margins, run, scores_of, seconds, table
 from pipeline.run_folder import RunFolder
 
+NEEDED = ("iberia-downscaling", "hadcm3-na-annual", "pacific-sst-enso", "basin-salmon", "us-stations-daily",
+          "camels-us", "cloud-masks")  # fmt: skip
 TEMPERATURE = (("rmse", "RMSE [K] (95 %)"), ("crps", "CRPS [K]"), ("coverage_90", "coverage of 90 %"),
                ("spread_skill", "spread / skill"))  # fmt: skip
 PRECIPITATION = (
@@ -199,13 +203,15 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, help="folder that keeps the runs; by default they are thrown away")
     asked = parser.parse_args()
     data = asked.data.resolve()
-    for name in ("iberia-downscaling", "hadcm3-na-annual"):
+    for name in NEEDED:
         if not (data / name).is_dir():
             sys.exit(f"expected a mirror with the folder {name}, got {data}: the figures cannot be made.")
     with tempfile.TemporaryDirectory() as folder:
         out = (asked.runs or Path(folder)).resolve()
         parts = [*quickstart(out), *iberia_tas(out, data), *iberia_pr(out, data), *iberia_stations(out, data)]
-        parts += [*hadcm3(out, data), *imperfect(out), *cordex(out), *indices()]
+        parts += [*hadcm3(out, data), *imperfect(out), *cordex(out)]
+        parts += [*nino34(out, data), *salmon_flow(out, data), *us_stations(out, data), *camels(out, data)]
+        parts += [*cloud_masks(out, data), *storms(out), *indices()]
     head = [
         "# Results",
         "",

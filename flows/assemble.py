@@ -12,6 +12,7 @@ from pipeline.experiment import Experiment, Source
 from pipeline.prepare.align import Predictors
 from pipeline.prepare.coarsen import coarsen
 from pipeline.prepare.elsewhere import TestSource
+from pipeline.prepare.region_mean import area_mean
 
 ALTITUDE = "altitude"
 """The height that a station table gives its stations: a coordinate, which may be asked for as a static field."""
@@ -88,4 +89,7 @@ def pick(data: xr.Dataset, source: Source) -> tuple[xr.Dataset, tuple[str, ...]]
         height = data[ALTITUDE].drop_vars([name for name in data[ALTITUDE].coords if name == ALTITUDE])
         data = data.drop_vars(ALTITUDE).assign({ALTITUDE: (height.dims, height.values, data[ALTITUDE].attrs)})
     picked = data[source.variables] if source.variables else data
+    if source.mean_over is not None:
+        mean = area_mean(picked, source.mean_over.bounds(), source.dataset)
+        return (mean if source.name is None else mean.rename({name: source.name for name in mean.data_vars})), ()
     return (picked, ()) if source.coarsen is None else coarsen(picked, source.coarsen, source.dataset)

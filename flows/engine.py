@@ -151,7 +151,7 @@ def stage_digest(space: Workspace, name: str) -> str:
     parts: dict[str, tuple[str, ...]] = {
         "ingest": ("data",),
         "prepare": ("data", "split", "prepare"),
-        "fit": ("models", "training", "uncertainty", "seed"),
+        "fit": ("models", "training", "augment", "uncertainty", "seed"),
         "predict": ("uncertainty",),
         "score": ("scores", "changes", "seed"),
         "explain": ("explain", "seed"),

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from flows.assemble import assemble
 from flows.load import load_experiment
-from flows.plan import make_plan
+from flows.plan import make_plan, split_of
 from flows.sources import open_sources, used_entries, used_variables
 from pipeline.backend import get_backend
 from pipeline.data.load import load
+from pipeline.errors import ConfigError
 from pipeline.prepare.leakage import LeakageReport, check_leakage
 from pipeline.prepare.splits import TimeSplit
 from pipeline.progress import terminal
@@ -36,6 +37,12 @@ def check(name: str, overrides: Sequence[str], catalog: Path | None, data: Path 
         for key, entry in used_entries(experiment, sources.catalog).items()
     }
 
+    split = split_of(experiment)
+    if not isinstance(split, TimeSplit):
+        raise ConfigError(
+            f"check-leakage: expected a split by time, got split.by: {experiment.split.by}. What is fitted there is "
+            "fitted on the train basins alone; no date comes after them."
+        )
     parts = assemble(experiment, datasets.__getitem__)
     data_config = experiment.data
     return check_leakage(
@@ -44,7 +51,7 @@ def check(name: str, overrides: Sequence[str], catalog: Path | None, data: Path 
         parts.static,
         parts.forcings,
         config=experiment.prepare,
-        split=TimeSplit.from_config(experiment.split),
+        split=split,
         months=data_config.months,
         region=data_config.region.bounds() if data_config.region else None,
         backend=backend,

@@ -10,18 +10,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flows.augment import OWN, augment_options, check_own
 from models import MODELS
 from pipeline.attribution import ATTRIBUTIONS, AttributionMethod
-from pipeline.errors import TraitError
+from pipeline.errors import ConfigError, TraitError
 from pipeline.experiment import Experiment, ExplainConfig, UncertaintyConfig
 from pipeline.metrics import METRICS
 from pipeline.model import Model
 from pipeline.model_config import ModelConfig
+from pipeline.prepare.basin_split import BasinSplit
 from pipeline.prepare.splits import TimeSplit
 from pipeline.registry import load_plugins
 from pipeline.schema import validate
+from pipeline.split_config import BasinSplitConfig, BlockSplitConfig, SplitConfig
+from pipeline.training.augment import AugmentSpec
 from pipeline.training.config import TrainingConfig
+from pipeline.training.losses import check_task, make_loss
 from pipeline.uncertainty import UNCERTAINTY, UncertaintyMethod
+
+MAIN_SCORE = {"downscaling": "rmse", "series": "rmse", "segmentation": "iou"}
 
 
 @dataclass(frozen=True)
@@ -118,9 +125,11 @@ def make_plan(experiment: Experiment, *, where: str, base: Path | None = None) -
     UserError
         If a name is unknown, an option does not fit, or a method cannot serve a model.
     """
-    TimeSplit.from_config(experiment.split)
+    if not isinstance(experiment.split, BlockSplitConfig):
+        split_of(experiment)
     plugins = load_plugins(experiment.plugins, base=base)
-    models = {name: _model(experiment, name, where) for name in experiment.models}
+    augment = augment_options(experiment, where=where)
+    models = {name: _model(experiment, name, where, augment.get(name, [])) for name in experiment.models}
     methods = tuple(
         method
         for number, entry in enumerate(experiment.uncertainty)
@@ -131,22 +140,85 @@ def make_plan(experiment: Experiment, *, where: str, base: Path | None = None) -
         for number, entry in enumerate(experiment.explain)
         for explanation in _explanations(number, entry, models, where)
     )
-    # The verdict, the best baseline and the maps of skill rest on the RMSE, so it is always there.
-    metrics = tuple(dict.fromkeys(("rmse", *(METRICS.names() if experiment.scores is None else experiment.scores))))
-    for metric in metrics:
-        METRICS.get(metric)
+    metrics = _metrics(experiment)
     return Plan(experiment, models, methods, explanations, metrics, plugins)
 
 
-def _model(experiment: Experiment, name: str, where: str) -> PlannedModel:
+def _metrics(experiment: Experiment) -> tuple[str, ...]:
+    """Return the scores of the task; the one that the verdict and the best baseline rest on is always there."""
+    first = MAIN_SCORE[experiment.task]
+    known = [name for name in METRICS.names() if experiment.task in METRICS.get(name).tasks]
+    for name in experiment.scores or ():
+        if name not in known:
+            METRICS.get(name)  # an unknown name says what is near
+            raise ConfigError(
+                f"scores: {name!r} is none of the task {experiment.task}. Known for it: {', '.join(known)}."
+            )
+    return tuple(dict.fromkeys((first, *(known if experiment.scores is None else experiment.scores))))
+
+
+def _model(experiment: Experiment, name: str, where: str, augment: AugmentSpec) -> PlannedModel:
     entry = experiment.models[name]
     kind = MODELS.get(entry.kind)
+    _suits(kind, name, entry.kind, experiment)
     options: dict[str, Any] = entry.options
     if issubclass(kind.Config, TrainingConfig):
         # The experiment's `training` section fills in what a deep model does not say itself.
         options = {**experiment.training.model_dump(exclude_unset=True), **options}
+    if augment:
+        options = {OWN: augment, **options}
     config = validate(kind.Config, options, where=where, prefix=f"models.{name}")
+    check_own(options, kind, name, entry.kind)
+    _suits_loss(config, name, where, experiment)
     return PlannedModel(name, entry.kind, kind, config)
+
+
+def split_of(experiment: Experiment) -> TimeSplit | BasinSplit:
+    """Return the split that ``experiment`` asks for, by dates or by basins.
+
+    Raises
+    ------
+    SplitError
+        If its spans do not fit together.
+    ConfigError
+        If it is one of images, which are cut by :func:`pipeline.prepare.tiles.cut`.
+    """
+    split = experiment.split
+    if isinstance(split, SplitConfig):
+        return TimeSplit.from_config(split)
+    if isinstance(split, BasinSplitConfig):
+        return BasinSplit.from_config(split)
+    raise ConfigError(f"expected a split by time or by basin, got split.by: {split.by}.")
+
+
+def _suits(kind: type[Model], name: str, called: str, experiment: Experiment) -> None:
+    """Refuse a model of another task, or one that knows its own series alone where others are asked for."""
+    if experiment.task not in kind.tasks:
+        able = [other for other in MODELS.names() if experiment.task in MODELS.get(other).tasks]
+        raise TraitError(
+            f"models.{name}: {called} is for {' and '.join(sorted(kind.tasks))}, and the task is {experiment.task}. "
+            f"Known for it: {', '.join(able)}."
+        )
+    if experiment.split.by == "basin" and "shared" not in kind.traits:
+        able = [
+            other
+            for other in MODELS.names()
+            if experiment.task in MODELS.get(other).tasks and "shared" in MODELS.get(other).traits
+        ]
+        raise TraitError(
+            f"models.{name}: {called} answers only for the basins that it was fitted on, and split.by is basin. Take a "
+            f"model that is shared by all: {', '.join(able)}."
+        )
+
+
+def _suits_loss(config: ModelConfig, name: str, where: str, experiment: Experiment) -> None:
+    """Refuse a loss of numbers in a segmentation, and one of classes elsewhere."""
+    loss = getattr(config, "loss", None)
+    if loss is not None:
+        try:
+            check_task(make_loss(loss), 2 if experiment.task == "segmentation" else ())
+        except ConfigError as error:
+            raise ConfigError(f"{where}: models.{name}.loss: {error}") from error
 
 
 def _methods(

@@ -16,6 +16,7 @@ from pipeline.data import READERS
 from pipeline.data.catalog import Entry
 from pipeline.experiment import Experiment
 from pipeline.metrics import METRICS
+from pipeline.training.augment import AUGMENTATIONS
 from pipeline.training.config import TrainingConfig
 from pipeline.training.losses import LOSSES
 from pipeline.uncertainty import UNCERTAINTY
@@ -39,6 +40,7 @@ def reference() -> str:
     for name in LOSSES.names():
         loss = LOSSES.get(name)
         lines += [f"### Loss `{name}`", "", (loss.__doc__ or "").strip().splitlines()[0], "", *_own(loss.Config, None)]
+    lines += _augmentations()
     for title, registry, form in (
         ("Uncertainty", UNCERTAINTY, "uncertainty: [{{method: {}}}]"),
         ("Explanation", ATTRIBUTIONS, "explain: [{{method: {}}}]"),
@@ -50,6 +52,24 @@ def reference() -> str:
     for name in READERS.names():
         lines += [f"## Reader `{name}`", "", "Its `options`:", "", *_own(READERS.get(name).Options, None)]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _augmentations() -> list[str]:
+    """Return what can be done to the train split, and what each keeps."""
+    lines = [
+        "## Augmentation",
+        "",
+        "`augment: [{kind: name, ...}]` with the keys below, done to every batch of the train split in this order,",
+        "never to the validation split; for all deep models that can, or those named under `models`. A deep model's",
+        "own `augment` takes its place. See [augmentation.md](augmentation.md).",
+        "",
+    ]
+    for name in AUGMENTATIONS.names():
+        kind = AUGMENTATIONS.get(name)
+        lines += [f"### Augmentation `{name}`", "", (kind.__doc__ or "").strip().splitlines()[0], ""]
+        needs = f" Needs a model with the trait {', '.join(sorted(kind.needs))}." if kind.needs else ""
+        lines += [f"Keeps: {kind.keeps}{needs}", "", *_own(kind.Config, None)]
+    return lines
 
 
 def _own(config: type[BaseModel], shared: type[BaseModel] | None) -> list[str]:

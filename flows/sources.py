@@ -9,7 +9,7 @@ from flows.assemble import ALTITUDE
 from pipeline.data.catalog import Catalog, Entry, open_catalog
 from pipeline.data.files import Places
 from pipeline.errors import ConfigError
-from pipeline.experiment import Experiment, Source
+from pipeline.experiment import IMAGES, Experiment, Source
 from pipeline.registry import suggest
 
 
@@ -44,6 +44,9 @@ def open_sources(catalog: Path | None = None, mirror: Path | None = None, below:
 def used_sources(experiment: Experiment) -> list[Source]:
     """Return every source that ``experiment`` names."""
     data = experiment.data
+    variables = [name for source in (*data.predictors, data.target) for name in source.variables or ()]
+    if data.images:  # every image has the variables of all sources
+        return [Source(dataset=name, variables=variables or None) for name in data.images]
     sources = [*data.predictors, data.target, *data.static, *data.forcings]
     for test in data.tests.values():
         sources += [*test.predictors, *([test.target] if test.target else []), *(test.forcings or [])]
@@ -67,26 +70,33 @@ def used_entries(experiment: Experiment, catalog: Catalog) -> dict[str, Entry]:
                     f"data: dataset {source.dataset!r} has no variable {name!r} in {catalog.origin(source.dataset)}."
                     f"{suggest(name, entry.variables)} Known: {', '.join(entry.variables)}."
                 )
+    if experiment.data.images:
+        used |= {IMAGES: used[experiment.data.images[0]]}
     _refuse_the_answer(experiment, used)
     experiment.prepare.target.require(_names(experiment.data.target, used))
     _check_regridding(experiment, used)
+    used.pop(IMAGES, None)
     return used
 
 
 def _names(source: Source, used: dict[str, Entry]) -> list[str]:
+    if source.name is not None:  # the mean over a region of one variable
+        return [source.name]
     return list(used[source.dataset].variables) if source.variables is None else source.variables
 
 
 def _refuse_the_answer(experiment: Experiment, used: dict[str, Entry]) -> None:
     """Refuse a predictor that is the target of the same day: every score would be perfect and mean nothing."""
     data = experiment.data
-    if 0 not in experiment.prepare.inputs.lags:
+    if 0 not in experiment.prepare.inputs.steps_back or min(experiment.prepare.target.leads) > 0:
         return
     asked = [("data", data.predictors, data.target)]
     asked += [(f"data.tests.{name}", test.predictors, test.target) for name, test in data.tests.items() if test.target]
     for where, predictors, target in asked:
         for source in predictors:
             if (source.coarsen or 1) > (target.coarsen or 1):  # a super-resolution: its block means are what is known
+                continue
+            if source.mean_over is not None and target.mean_over is None:  # one number for a whole region
                 continue
             same = set(_names(source, used)) & set(_names(target, used)) if source.dataset == target.dataset else set()
             if same:

@@ -16,7 +16,7 @@ from pipeline.backend import Backend, get_backend
 from pipeline.errors import RunFolderError
 from pipeline.model import Context, Model
 from pipeline.prediction import Prediction
-from pipeline.prediction.serial import Variable
+from pipeline.prediction.serial import Leads, Variable
 from pipeline.prepare.prepared import Prepared
 from pipeline.progress import Progress, silent
 from pipeline.run_folder import RunFolder
@@ -156,5 +156,13 @@ class Workspace:
 
 
 def target_variables(schema: Schema) -> list[Variable]:
-    """Return name and units of every target, for files that others read."""
-    return [Variable(name, units) for name, units in zip(schema.targets, schema.target_units, strict=True)]
+    """Return name and units of every target variable, for files that others read."""
+    return [
+        Variable(name, units, classes=schema.classes)
+        for name, units in zip(schema.variables, schema.target_units, strict=False)
+    ]
+
+
+def leads_of(schema: Schema) -> Leads | None:
+    """Return the steps ahead that are answered; None where the answers are for the samples' own time."""
+    return None if schema.leads == (0,) else Leads(schema.leads, schema.step_us)

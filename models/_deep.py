@@ -25,20 +25,26 @@ from pipeline.prediction import Prediction
 from pipeline.samples import Samples
 from pipeline.seeding import derive_seed
 from pipeline.training import loop
+from pipeline.training.augment import Augmenter, AugmentSpec, make_augmentations, make_augmenter
 from pipeline.training.config import TrainingConfig
+from pipeline.training.lagged import LaggedInputs
 from pipeline.training.loop import Epoch, Tensors, Trained
-from pipeline.training.losses import Loss, LossSpec, Place, describe, make_loss
+from pipeline.training.losses import Loss, LossSpec, Place, check_labels, check_task, describe, make_loss
 from pipeline.training.randomness import seeded
 
 WEIGHTS, HISTORY = "weights.safetensors", "history.csv"
+OF_NUMBERS = "normal_nll"
+OF_CLASSES: dict[str, Any] = {"kind": "cross_entropy", "weights": "inverse_sqrt"}
+"""Losses where an experiment names none."""
 
 
 class DeepConfig(TrainingConfig):
     """Options of every deep model: those of the training loop, flat, and the loss."""
 
-    loss: LossSpec = Field(
-        default="normal_nll",
-        description="A loss by name, {kind: name, ...options}, or a list of such with a weight each; decides the head.",
+    loss: LossSpec | None = Field(
+        default=None,
+        description="A loss by name, {kind: name, ...options}, or a list of such with a weight each; decides the head. "
+        "Left out: normal_nll, or of classes cross_entropy with weights inverse_sqrt.",
     )
     constraint: ConstraintConfig | None = Field(
         default=None,
@@ -46,11 +52,27 @@ class DeepConfig(TrainingConfig):
         "that channel, the same variable on the coarse grid.",
     )
 
+    augment: AugmentSpec = Field(
+        default_factory=list,
+        description="Augmentations of the train split by name, [{kind: name, ...options}], done in this order; the "
+        "experiment's own by default, and [] for none.",
+    )
+
+    @field_validator("augment", mode="before")
+    @classmethod
+    def _known_augmentations(cls, augment: Any) -> Any:
+        try:
+            make_augmentations(augment)
+        except ConfigError as error:
+            raise ValueError(str(error).removesuffix(".")) from error
+        return augment
+
     @field_validator("loss", mode="before")
     @classmethod
     def _known_loss(cls, loss: Any) -> Any:
         try:
-            make_loss(loss)
+            if loss is not None:
+                make_loss(loss)
         except ConfigError as error:
             raise ValueError(str(error)) from error
         return loss
@@ -59,7 +81,7 @@ class DeepConfig(TrainingConfig):
     def _suits_the_constraint(self) -> DeepConfig:
         if self.constraint is not None:
             try:
-                check_family(self.constraint, make_loss(self.loss))
+                check_family(self.constraint, make_loss(self.loss or OF_NUMBERS))
             except ConfigError as error:
                 raise ValueError(str(error)) from error
         return self
@@ -99,27 +121,42 @@ class DeepModel(Model):
 
     @property
     def _loss(self) -> Loss:
-        return make_loss(self.config.loss)
+        loss = make_loss(self._spec, self._classes)
+        check_task(loss, self._classes)
+        return loss
 
-    def _built(self, loss: Loss, learned: Tensor | None = None) -> nn.Module:
+    @property
+    def _spec(self) -> LossSpec:
+        """What the loss is made of, of the options or by the task."""
+        spec: LossSpec | None = self.config.loss
+        return spec or (OF_CLASSES if self._classes else OF_NUMBERS)
+
+    @property
+    def _classes(self) -> tuple[str, ...]:
+        """Names of the classes of a segmentation; none before it is fitted or loaded."""
+        return self._layout.classes if hasattr(self, "_layout") else ()
+
+    def _built(self, loss: Loss, learned: Tensor | LaggedInputs | None = None) -> nn.Module:
         """Return the network before training, held to the constraint, if there is one and ``learned`` suits it."""
         network = self.build(self._layout, len(loss.parameters))
         if self.config.constraint is not None:
             constraint = constrain(network, self._layout, loss, self.config.constraint)
             if learned is not None:
-                constraint.to(learned.device).check_inputs(learned)
+                constraint.to(learned.device).check_inputs(learned[:])
         return network
 
     def fit(self, train: Samples, validation: Samples, context: Context) -> Self:
         """Train on ``train``; the epoch with the least validation loss is kept."""
-        self._layout, loss = Layout.of(train.schema), self._loss
-        learned = self._tensors(train, context)
+        self._layout = Layout.of(train.schema)
+        self.config = self.config.model_copy(update={"loss": self._spec})
+        loss, learned = self._loss, self._tensors(train, context)
         if loss.family == "normal" and any(amounts(train.schema)):
             context.warn(
                 f"{context.name}: its loss makes a normal distribution, which gives amounts such as rain values "
                 "below zero. Take a loss such as bernoulli_gamma_nll, or fair_crps with noise_unet."
             )
         if self.config.constraint is not None:
+            check_family(self.config.constraint, loss)
             check_units(self.config.constraint, train.schema)
         # Drawn on the host, so that every device starts from the same weights.
         with seeded(context.seed_for("weights")):
@@ -135,8 +172,12 @@ class DeepModel(Model):
             title=f"fit {context.name}, member {context.member}",
             folder=context.folder,
             progress=context.progress,
+            augment=self._augmenter(context.name),
         )
         return self
+
+    def _augmenter(self, name: str = "the model") -> Augmenter | None:
+        return make_augmenter(self.config.augment, self._layout, self.traits, name)
 
     def predict(self, inputs: Samples, context: Context) -> Prediction:
         """Return the distribution that the loss defines; NaN outside of the mask."""
@@ -152,13 +193,13 @@ class DeepModel(Model):
     def _answers(self, samples: Samples, context: Context) -> Iterator[Tensor]:
         inputs = self._inputs(samples, context)
         if not self._draws:
-            for batch in torch.split(inputs, self.config.batch_size):
-                yield self.answer(batch, context)
+            for start in range(0, len(inputs), self.config.batch_size):
+                yield self.answer(inputs[start : start + self.config.batch_size], context)
             return
         seed = context.seed_for("draws")
-        for one, date in zip(torch.split(inputs, 1), samples.time, strict=True):
+        for place, date in enumerate(samples.time):
             with seeded(derive_seed(seed, str(date)), str(inputs.device)):
-                output = self.answer(one, context)
+                output = self.answer(inputs[place : place + 1], context)
             yield output
 
     @property
@@ -167,17 +208,19 @@ class DeepModel(Model):
         return type(self).answer is not DeepModel.answer
 
     def network(self, samples: Samples, context: Context) -> nn.Module:
-        """Return the mean as a module for inputs with the channels of ``samples``; zero outside of the mask."""
+        """Return the mean, or the probabilities of classes, as a module; zero outside of the mask."""
         order = self._layout.order(samples)
         seed = context.seed_for("draws") if self._draws else None
-        return _Mean(self.steady(), self._loss, self._layout, order, seed).to(context.backend.torch_device).eval()
+        return _Explained(self.steady(), self._loss, self._layout, order, seed).to(context.backend.torch_device).eval()
 
     def steady(self) -> nn.Module:
         """Return the network for explanations; one that draws noise gives all samples of a call the same."""
         return self._network
 
-    def _inputs(self, samples: Samples, context: Context) -> Tensor:
+    def _inputs(self, samples: Samples, context: Context) -> Tensor | LaggedInputs:
         order = self._layout.order(samples)
+        if samples.lagged is not None:
+            return LaggedInputs.of(samples.lagged, order, context.backend)
         inputs: Tensor = context.backend.to_torch(samples.inputs)
         return inputs if order is None else inputs[:, order]
 
@@ -185,8 +228,10 @@ class DeepModel(Model):
         if samples.target is None:
             raise DataError(f"{samples.name}: expected a target to learn from, got a split without truth.")
         cells = torch.as_tensor(self._layout.mask, device=context.backend.torch_device)
-        target: Tensor = context.backend.to_torch(samples.target)
-        return Tensors(self._inputs(samples, context), target[..., cells], self._place(cells))
+        target: Tensor = context.backend.to_torch(samples.target)[..., cells]
+        if self._classes:
+            check_labels(target, self._classes, samples.name)
+        return Tensors(self._inputs(samples, context), target, self._place(cells))
 
     def _place(self, cells: Tensor) -> Place:
         layout = self._layout
@@ -236,6 +281,7 @@ class DeepModel(Model):
     def summary(self) -> dict[str, Any]:
         """Return size, epochs and losses."""
         history, best = self._trained.history, self._trained.best_epoch
+        augment = self._augmenter()
         return {
             "parameters": sum(p.numel() for p in self._network.parameters()),
             "epochs": len(history),
@@ -244,12 +290,13 @@ class DeepModel(Model):
             "resumed_from": self._trained.resumed_from,
             "train_loss": history[best - 1].train_loss,
             "validation_loss": history[best - 1].validation_loss,
-            "loss": describe(self.config.loss),
+            "loss": describe(self._spec),
+            **({} if augment is None else {"augment": augment.describe()}),
         }
 
 
-class _Mean(nn.Module):
-    """The mean on the target grid; out-of-place operations only, so that gradients reach the inputs.
+class _Explained(nn.Module):
+    """The mean on the target grid, or the probabilities; out of place, so that gradients reach the inputs.
 
     A network that draws noise draws the same from ``seed`` at every call, so that two calls compare.
     """
@@ -265,13 +312,13 @@ class _Mean(nn.Module):
         self.register_buffer("cells", torch.as_tensor(layout.mask).flatten().nonzero()[:, 0])
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Map (time, channel, lat, lon) to (time, target, lat, lon)."""
+        """Map (time, channel, lat, lon) to (time, target, lat, lon), with classes to (time, class, lat, lon)."""
         ordered = inputs if self._order is None else inputs[:, self._order]
         with nullcontext() if self._seed is None else seeded(self._seed, str(inputs.device)):
             output = self._network(ordered)
-        mean = self._loss.mean(output)
-        empty = mean.new_zeros(*mean.shape[:2], self._shape[0] * self._shape[1])
-        return empty.index_copy(2, self.cells, mean).reshape(*mean.shape[:2], *self._shape)
+        asked = self._loss.explained(output)
+        empty = asked.new_zeros(*asked.shape[:2], self._shape[0] * self._shape[1])
+        return empty.index_copy(2, self.cells, asked).reshape(*asked.shape[:2], *self._shape)
 
 
 def _epoch(row: dict[str, str]) -> Epoch:

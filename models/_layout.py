@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
@@ -34,6 +35,12 @@ class Layout:
         Those of ``channels`` that are the same number at every cell.
     channel_affine, target_affine : Affine or None
         From a sample's numbers to units, see :class:`~pipeline.samples.Schema`.
+    leads : tuple of int
+        Steps ahead that are answered.
+    classes : tuple of str
+        Of a segmentation.
+    class_shares : tuple of float
+        Their shares in the train split.
     """
 
     channels: tuple[str, ...]
@@ -45,6 +52,9 @@ class Layout:
     scalars: tuple[str, ...] = ()
     channel_affine: Affine | None = None
     target_affine: Affine | None = None
+    leads: tuple[int, ...] = (0,)
+    classes: tuple[str, ...] = ()
+    class_shares: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, schema: Schema) -> Layout:
@@ -60,6 +70,9 @@ class Layout:
             schema.scalars,
             schema.channel_affine,
             schema.target_affine,
+            schema.leads,
+            schema.classes,
+            schema.class_shares,
         )
 
     @property
@@ -100,7 +113,7 @@ class Layout:
 
     def save(self, folder: Path) -> None:
         """Write the layout into ``folder``."""
-        names = {
+        names: dict[str, Any] = {
             "channels": self.channels,
             "targets": self.targets,
             "input_dims": self.input_grid.dims,
@@ -109,6 +122,9 @@ class Layout:
             "target_stations": self.target_grid.stations,
             "scalars": self.scalars,
             "transforms": () if self.channel_affine is None else self.channel_affine.transforms,
+            "leads": self.leads,
+            "classes": self.classes,
+            "class_shares": self.class_shares,
         }
         (folder / NAMES).write_text(json.dumps(names, indent=1))
         arrays = {
@@ -137,6 +153,9 @@ class Layout:
             tuple(names["scalars"]),
             _affine(arrays, "channel", tuple(names["transforms"])),
             _affine(arrays, "target"),
+            tuple(names["leads"]),
+            tuple(names["classes"]),
+            tuple(names["class_shares"]),
         )
 
 

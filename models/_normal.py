@@ -16,6 +16,8 @@ from pipeline.units import quantity
 
 Array = Any
 
+NEVER_NEGATIVE = frozenset({"precipitation", "flow"})  # quantities whose least value is zero
+
 
 class NormalConfig(ModelConfig):
     """Options of every model with a mean and a normal error."""
@@ -32,8 +34,13 @@ def amounts(schema: Schema) -> tuple[bool, ...]:
     return tuple(quantity(units) == "precipitation" for units in schema.target_units)
 
 
+def bounded(schema: Schema) -> tuple[bool, ...]:
+    """Return which targets are never below zero by their units: precipitation and river flow."""
+    return tuple(quantity(units) in NEVER_NEGATIVE for units in schema.target_units)
+
+
 def least(table: Table, schema: Schema, truth: Array) -> Array:
-    """Return the number that stands for zero in every column of precipitation, minus infinity in the others.
+    """Return the number that stands for zero in every column of an amount, minus infinity in the others.
 
     Parameters
     ----------
@@ -42,7 +49,7 @@ def least(table: Table, schema: Schema, truth: Array) -> Array:
     schema : Schema
         Units of the targets, and the way from numbers to units. Where that is not known, as another
         target is an anomaly by day of the year, numbers of ``truth`` that are never negative say
-        that zero is dry; else there is no bound.
+        that zero is none of it; else there is no bound.
     truth : array, shape (time, column)
         Of the train split.
 
@@ -52,8 +59,8 @@ def least(table: Table, schema: Schema, truth: Array) -> Array:
     """
     xp, cells = table.backend.xp, table.layout.cells
     bounds = np.full((len(schema.targets), cells), -np.inf)
-    for place, wet in enumerate(amounts(schema)):
-        if not wet:
+    for place, bound in enumerate(bounded(schema)):
+        if not bound:
             continue
         if schema.target_affine is not None:
             shape = table.layout.mask.shape
@@ -75,13 +82,13 @@ def normal(table: Table, mean: Array, sd: Array) -> Prediction:
     return Prediction("normal", {"mean": table.field(mean), "sd": table.field(sd)})
 
 
-class NormalModel(ArrayModel):
-    """A mean for every column with a normal error whose standard deviation is the column's own.
+class NormalAnswer(ArrayModel):
+    """Answers a mean with a normal error, or the mean alone, for every cell of the mask.
 
-    The standard deviation is called ``sd`` among the arrays; ``least`` is the number that no mean
-    goes below: zero precipitation. Precipitation has no such error, many days are dry and a few
-    very wet: there, with ``distribution: auto``, the mean alone is answered, a point, whose CRPS is
-    its absolute error. One answer holds for all targets.
+    Among the arrays, ``least`` is the number that no mean goes below: zero precipitation, zero flow.
+    Precipitation has no normal error, many days are dry and a few very wet: there, with
+    ``distribution: auto``, the mean alone is answered, a point, whose CRPS is its absolute error.
+    One answer holds for all targets.
     """
 
     def bound(self, train: Samples, truth: Array) -> None:
@@ -92,14 +99,23 @@ class NormalModel(ArrayModel):
             ("point" if any(amounts(train.schema)) else "normal") if asked == "auto" else asked
         )
 
+    def answer(self, mean: Array, sd: Array) -> Prediction:
+        """Return what is answered of means, shape (time, column), and sds of that shape or (column,)."""
+        table = self.table
+        mean = table.backend.xp.maximum(mean, self.arrays["least"][None, :])
+        if self.choices["distribution"] == "point":
+            return Prediction("point", {"mean": table.field(mean)})
+        return normal(table, mean, sd)
+
+
+class NormalModel(NormalAnswer):
+    """A :class:`NormalAnswer` whose standard deviation is the column's own, called ``sd`` among the arrays."""
+
     @abstractmethod
     def mean(self, inputs: Samples) -> Array:
         """Return the mean, shape (time, column), whatever ``least`` is."""
 
     def predict(self, inputs: Samples, context: Context) -> Prediction:
         """Return a distribution, or the mean, for every cell of the mask."""
-        table = self.table
-        mean = table.backend.xp.maximum(self.mean(inputs), self.arrays["least"][None, :])
-        if self.choices["distribution"] == "point":
-            return Prediction("point", {"mean": table.field(mean)})
-        return normal(table, mean, self.arrays["sd"])
+        _ = self.table  # a model that was not fitted is refused before its mean is asked for
+        return self.answer(self.mean(inputs), self.arrays["sd"])

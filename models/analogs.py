@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, field_validator
 
@@ -55,6 +55,7 @@ class Analogs(ArrayModel):
     """
 
     Config = AnalogsConfig
+    tasks: ClassVar[frozenset[str]] = frozenset({"downscaling", "series"})
 
     def __init__(self, config: ModelConfig | None = None) -> None:
         super().__init__(config)

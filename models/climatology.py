@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -61,6 +61,7 @@ class Climatology(ArrayModel):
     """
 
     Config = ClimatologyConfig
+    tasks: ClassVar[frozenset[str]] = frozenset({"downscaling", "series"})
 
     def fit(self, train: Samples, validation: Samples, context: Context) -> Self:
         """Fit the distribution; the validation split is not looked at."""

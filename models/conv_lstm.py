@@ -69,7 +69,7 @@ class ConvLSTMNetwork(nn.Module):
 
     def __init__(self, layout: Layout, parameters: int, config: ConvLSTMConfig, loss: Loss) -> None:
         super().__init__()
-        self._sequence = Sequence.of(layout)
+        self._sequence = Sequence.of(layout, "conv_lstm")
         sizes = [len(self._sequence.steps[0]), *config.hidden]
         self.layers = nn.ModuleList(ConvLSTMCell(*pair) for pair in pairwise(sizes))
         self.inlet = Inlet(layout, config.hidden[-1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import Field, field_validator
 
@@ -47,6 +47,7 @@ class PcaRidge(LinearModel):
     """
 
     Config = PcaRidgeConfig
+    tasks: ClassVar[frozenset[str]] = frozenset({"downscaling", "series"})
 
     def fit(self, train: Samples, validation: Samples, context: Context) -> Self:
         """Fit every number of components with every penalty, and keep the best."""

@@ -33,6 +33,7 @@ class Persistence(ArrayModel):
 
     Config = PersistenceConfig
     traits: ClassVar[frozenset[str]] = frozenset({"baseline"})
+    tasks: ClassVar[frozenset[str]] = frozenset({"downscaling", "series"})
 
     def fit(self, train: Samples, validation: Samples, context: Context) -> Self:
         """Fit the mean that stands in; the validation split is not looked at."""

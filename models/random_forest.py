@@ -43,6 +43,7 @@ class RandomForest(NormalModel):
 
     Config = RandomForestConfig
     traits: ClassVar[frozenset[str]] = frozenset({"baseline", "probabilistic", "seeded"})
+    tasks: ClassVar[frozenset[str]] = frozenset({"downscaling", "series"})
 
     def __init__(self, config: ModelConfig | None = None) -> None:
         super().__init__(config)

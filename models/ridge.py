@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, field_validator
 
@@ -48,6 +48,7 @@ class Ridge(LinearModel):
     """
 
     Config = RidgeConfig
+    tasks: ClassVar[frozenset[str]] = frozenset({"downscaling", "series"})
 
     def fit(self, train: Samples, validation: Samples, context: Context) -> Self:
         """Fit all penalties at once and keep the best."""

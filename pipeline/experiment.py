@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pipeline.backend.cluster import ComputeConfig
 from pipeline.prepare.config import PrepareConfig
+from pipeline.split_config import AnySplit, Span
 from pipeline.training.config import TrainingConfig
 
-Span = tuple[str, str]
 Bounds = tuple[float, float]
 
 
@@ -23,20 +22,6 @@ class Section(BaseModel):
     """A part of the tree: frozen, unknown keys refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Source(Section):
-    """Variables of one dataset of the catalog."""
-
-    dataset: str = Field(description="Name of an entry of the data catalog.")
-    variables: list[str] | None = Field(
-        default=None, description="Which of its variables, in this order; all by default."
-    )
-    coarsen: int | None = Field(
-        default=None,
-        ge=2,
-        description="Area-weighted means of n x n cells; rows and columns left over in the north and east are dropped.",
-    )
 
 
 class Region(Section):
@@ -57,6 +42,37 @@ class Region(Section):
         return {name: span for name, span in (("lat", self.lat), ("lon", self.lon)) if span is not None}
 
 
+class Source(Section):
+    """Variables of one dataset of the catalog."""
+
+    dataset: str = Field(description="Name of an entry of the data catalog.")
+    variables: list[str] | None = Field(
+        default=None, description="Which of its variables, in this order; all by default."
+    )
+    coarsen: int | None = Field(
+        default=None,
+        ge=2,
+        description="Area-weighted means of n x n cells; rows and columns left over in the north and east are dropped.",
+    )
+    mean_over: Region | None = Field(
+        default=None, description="Area-weighted mean over the cells of this region: a series without a place."
+    )
+    name: str | None = Field(
+        default=None,
+        description="What the mean over a region is called, where there is one variable; its own by default.",
+    )
+
+    @model_validator(mode="after")
+    def _named(self) -> Source:
+        if self.name is not None and (
+            self.mean_over is None or (self.variables is not None and len(self.variables) != 1)
+        ):
+            raise ValueError(f"expected a name for the mean over a region of one variable, got name: {self.name!r}")
+        if self.name is not None and not self.name.isidentifier():
+            raise ValueError(f"expected a name of letters, digits and _, got {self.name!r}")
+        return self
+
+
 class TestData(Section):
     """A test set with data of its own: another model run, another period."""
 
@@ -68,8 +84,18 @@ class TestData(Section):
     span: Span | None = Field(default=None, description="First and last date; all dates of the predictors by default.")
 
 
+IMAGES = "images"
+"""Name under which predictors and target find the variables of ``data.images``."""
+
+
 class DataConfig(Section):
     """Which data go in."""
+
+    images: list[str] = Field(
+        default_factory=list,
+        description="Of a split by block: datasets of one image each, with the same variables. `predictors` and "
+        "`target` name them together as the dataset `images`.",
+    )
 
     predictors: list[Source] = Field(min_length=1, description="What is known: coarse fields.")
     target: Source = Field(description="What is asked for: fields, or a table of stations.")
@@ -97,32 +123,6 @@ class DataConfig(Section):
         return months
 
 
-class SplitConfig(Section):
-    """Train, validation and test by dates (both ends included), in this order, with a gap."""
-
-    by: Literal["time"] = Field(default="time", description="What the data are split by.")
-    train: Span = Field(description="First and last date of the train split.")
-    validation: Span = Field(description="First and last date of the validation split.")
-    test: dict[str, Span] = Field(min_length=1, description="First and last date of each test set, by name.")
-    gap: str = Field(default="0D", description="Least time between two splits, such as 10D.")
-
-    @field_validator("test", mode="before")
-    @classmethod
-    def _one_test(cls, test: Any) -> Any:
-        return {"test": test} if isinstance(test, (list, tuple)) else test
-
-    @field_validator("gap")
-    @classmethod
-    def _gap(cls, gap: str) -> str:
-        try:
-            days = pd.Timedelta(gap)
-        except ValueError as error:
-            raise ValueError(f"expected a length of time such as '10D', got {gap!r}") from error
-        if days < pd.Timedelta(0):
-            raise ValueError(f"expected a gap of zero or more, got {gap!r}")
-        return gap
-
-
 class UncertaintyConfig(BaseModel):
     """One uncertainty method on some models; further keys are the method's own options."""
 
@@ -133,6 +133,22 @@ class UncertaintyConfig(BaseModel):
     @property
     def options(self) -> dict[str, Any]:
         """The method's own options."""
+        return dict(self.model_extra or {})
+
+
+class AugmentConfig(BaseModel):
+    """One augmentation of the train split, for some models; further keys are its own options."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    kind: str = Field(description="A name of the augmentation registry.")
+    models: list[str] | None = Field(
+        default=None,
+        description="Names of models; by default all deep ones that can and say no `augment` of their own.",
+    )
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The augmentation's own options."""
         return dict(self.model_extra or {})
 
 
@@ -181,10 +197,17 @@ class Experiment(Section):
         pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60, description="Name; starts the run folder's name."
     )
     question: str = Field(default="", description="The question in one line, for the report's first screen.")
-    task: Literal["downscaling"] = Field(default="downscaling", description="What kind of question.")
+    task: Literal["downscaling", "series", "segmentation"] = Field(
+        default="downscaling",
+        description="What kind of question: fields from coarser fields; series of stations, basins or an index, maybe "
+        "some steps ahead; or which class each cell is of.",
+    )
     data: DataConfig
-    split: SplitConfig
+    split: AnySplit = Field(description="What is learned from, chosen on and tested on.")
     prepare: PrepareConfig = Field(default_factory=PrepareConfig)
+    augment: list[AugmentConfig] = Field(
+        default_factory=list, description="What is done to every batch of the train split, in this order."
+    )
     models: dict[str, ModelEntry] = Field(min_length=1)
     training: TrainingConfig = Field(default_factory=TrainingConfig, description="Defaults of every deep model.")
     uncertainty: list[UncertaintyConfig] = Field(default_factory=list)
@@ -204,6 +227,8 @@ class Experiment(Section):
 
     @model_validator(mode="after")
     def _known_tests(self) -> Experiment:
+        if not self.tests:
+            raise ValueError("split.test: expected a test set or more, there or under data.tests, got none")
         twice = sorted({"train", "validation", *self.split.test} & set(self.data.tests))
         if twice:
             raise ValueError(f"data.tests: expected names of their own, got {', '.join(twice)}, taken by the split")
@@ -221,6 +246,55 @@ class Experiment(Section):
                 raise ValueError(f"changes: expected two test sets, got {change.first!r} twice")
         return self
 
+    @model_validator(mode="after")
+    def _leads_of_a_series(self) -> Experiment:
+        leads = self.prepare.target.leads
+        if leads != [0] and self.task != "series":
+            raise ValueError(
+                f"prepare.target.leads: expected [0] for task {self.task!r}, got {leads!r}; take task: series"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _images_in_blocks(self) -> Experiment:
+        """Hold images to a split by block, and the other way round."""
+        data, block = self.data, self.split.by == "block"
+        if block != bool(data.images):
+            raise ValueError(
+                f"data.images: expected images with a split by block and with no other, got {data.images!r} and "
+                f"split.by {self.split.by!r}"
+            )
+        sources = [*data.predictors, data.target]
+        for source in sources if block else ():
+            if source.dataset != IMAGES or source.coarsen or source.mean_over:
+                raise ValueError(f"data: expected the dataset 'images' and its variables, got {source.dataset!r}")
+        rest = [name for name in ("static", "forcings", "tests", "months", "region") if getattr(data, name)]
+        if block and rest:
+            raise ValueError(f"data.{rest[0]}: expected none with images, which have neither place nor time")
+        return self
+
+    @model_validator(mode="after")
+    def _new_basins(self) -> Experiment:
+        """Refuse what a basin that was never trained on cannot have: a climatology of its own."""
+        if self.split.by != "basin":
+            return self
+        inputs, target = self.prepare.inputs, self.prepare.target
+        got = {
+            "prepare.inputs.anomaly": (inputs.anomaly, "none"),
+            "prepare.inputs.scale": (inputs.scale, "per_field"),
+            "prepare.target.anomaly": (target.anomaly, "none"),
+            "prepare.target.scale": (target.scale, "per_field"),
+        }
+        for key, (value, wanted) in got.items():
+            if value != wanted:
+                raise ValueError(
+                    f"{key}: expected {wanted} where split.by is basin, got {value!r}: a basin that was never trained "
+                    "on has no mean and no deviation of its own"
+                )
+        if self.task != "series":
+            raise ValueError(f"split.by: expected task series for a split by basin, got {self.task!r}")
+        return self
+
     @field_validator("models")
     @classmethod
     def _model_names(cls, models: dict[str, ModelEntry]) -> dict[str, ModelEntry]:
@@ -231,10 +305,11 @@ class Experiment(Section):
 
     @model_validator(mode="after")
     def _known_models(self) -> Experiment:
-        for part in ("uncertainty", "explain"):
+        for part in ("augment", "uncertainty", "explain"):
             for entry in getattr(self, part):
+                called = entry.kind if isinstance(entry, AugmentConfig) else entry.method
                 for name in entry.models or ():
                     if name not in self.models:
                         known = ", ".join(self.models)
-                        raise ValueError(f"{part}: {entry.method} names the model {name!r}. Known: {known}")
+                        raise ValueError(f"{part}: {called} names the model {name!r}. Known: {known}")
         return self

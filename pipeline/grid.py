@@ -11,11 +11,12 @@ from pipeline.errors import DataError
 
 _LAT = {"units": "degrees_north", "standard_name": "latitude"}
 _LON = {"units": "degrees_east", "standard_name": "longitude"}
+_PIXEL = {"y": {"long_name": "row of pixels"}, "x": {"long_name": "column of pixels"}}
 
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """Cell centres of a horizontal grid, or the places of stations.
+    """Cell centres of a horizontal grid, the places of stations, or the pixels of an image.
 
     Arrays always have two horizontal dims. Stations are one row of cells, shape (1, station); in files
     they have one dim, see :attr:`file_dims`.
@@ -24,11 +25,20 @@ class Grid:
     ----------
     lat, lon : ndarray
         Degrees north and east. 1-D on a regular grid (``dims == ("lat", "lon")``), both of shape
-        ``dims`` on a projected one (``("y", "x")``) and for stations (``("row", "station")``).
+        ``dims`` on a projected one (``("y", "x")``) and for stations (``("row", "station")``). NaN
+        for stations that are at no known place. Of an image the numbers of rows and columns, 1-D.
     dims : tuple of str
         Names of the two horizontal dims, in array order.
     stations : tuple of str
         Identifiers of stations; empty on a grid.
+    image : bool
+        Whether the cells are pixels without a place on the Earth; told from 1-D ``lat, lon`` with the
+        dims ``("y", "x")``, which nothing else has, so that it need not be stored.
+
+    Raises
+    ------
+    DataError
+        If ``image`` is set for other dims.
 
     Examples
     --------
@@ -41,10 +51,21 @@ class Grid:
     lon: np.ndarray
     dims: tuple[str, str] = ("lat", "lon")
     stations: tuple[str, ...] = ()
+    image: bool = False
+
+    def __post_init__(self) -> None:
+        """Tell an image."""
+        pixels = self.dims == ("y", "x") and self.lat.ndim == self.lon.ndim == 1
+        if self.image and not pixels:
+            raise DataError(f"an image: expected dims y and x with 1-D pixel numbers, got dims {self.dims}.")
+        object.__setattr__(self, "image", pixels)
 
     @classmethod
     def of(cls, data: xr.Dataset | xr.DataArray) -> Grid:
-        """Return the grid of ``data``: dims ``lat, lon``, ``y, x`` with 2-D ``lat, lon``, or ``station`` with 1-D ones.
+        """Return the grid of ``data``.
+
+        Its dims are ``lat, lon``, or ``y, x`` with 2-D ``lat, lon``, or ``station`` with 1-D ones, or, of an image,
+        ``y, x`` with their pixel numbers as coordinates and no ``lat, lon``.
 
         Raises
         ------
@@ -59,9 +80,11 @@ class Grid:
         if "station" in data.dims and "lat" in data.coords and "lon" in data.coords:
             lat, lon = (np.asarray(data[name], float)[None, :] for name in ("lat", "lon"))
             return cls(lat, lon, ("row", "station"), tuple(map(str, data["station"].values)))
+        if has_pixels(data):
+            return cls(np.asarray(data["y"], float), np.asarray(data["x"], float), ("y", "x"), image=True)
         raise DataError(
-            "expected dims lat and lon, y and x with 2-D lat and lon, or station with the coordinates lat and lon, "
-            f"got dims {tuple(data.dims)} and coordinates {tuple(data.coords)}."
+            "expected dims lat and lon, y and x with 2-D lat and lon (of an image with pixel numbers), or station with "
+            f"the coordinates lat and lon, got dims {tuple(data.dims)} and coordinates {tuple(data.coords)}."
         )
 
     @property
@@ -71,8 +94,8 @@ class Grid:
 
     @property
     def area(self) -> np.ndarray:
-        """Weight of each cell in a mean over the area, shape ``dims``: the cosine of latitude; one for a station."""
-        if self.stations:
+        """Weight of each cell in a mean over the area, shape ``dims``: the cosine of latitude; one without an area."""
+        if self.stations or self.image:
             return np.ones(self.shape)
         weight = np.cos(np.deg2rad(self.lat))
         return np.broadcast_to(weight[:, None], self.shape).copy() if self.lat.ndim == 1 else weight
@@ -99,13 +122,34 @@ class Grid:
                 "lat": xr.Variable("station", self.lat[0], _LAT),
                 "lon": xr.Variable("station", self.lon[0], _LON),
             }
+        if self.image:
+            return {name: xr.Variable(name, axis, _PIXEL[name]) for name, axis in (("y", self.lat), ("x", self.lon))}
         dims = ((self.dims[0],), (self.dims[1],)) if self.lat.ndim == 1 else (self.dims, self.dims)
         return {"lat": xr.Variable(dims[0], self.lat, _LAT), "lon": xr.Variable(dims[1], self.lon, _LON)}
 
     def same(self, other: Grid) -> bool:
-        """Whether both have the same cells, to a ten-thousandth of a degree, and the same stations."""
-        return (self.lat.shape, self.lon.shape, self.stations) == (
-            other.lat.shape,
-            other.lon.shape,
-            other.stations,
-        ) and all(np.allclose(a, b, rtol=0.0, atol=1e-4) for a, b in ((self.lat, other.lat), (self.lon, other.lon)))
+        """Whether both have the same cells, to a ten-thousandth of a degree, and the same stations.
+
+        A place that is not known is the same as another that is not.
+        """
+        mine, others = ((grid.lat.shape, grid.lon.shape, grid.stations, grid.image) for grid in (self, other))
+        return mine == others and all(
+            np.allclose(a, b, rtol=0.0, atol=1e-4, equal_nan=True)
+            for a, b in ((self.lat, other.lat), (self.lon, other.lon))
+        )
+
+
+def has_pixels(data: xr.Dataset | xr.DataArray) -> bool:
+    """Whether ``data`` is an image: dims ``y, x`` with whole numbers that rise by one, and no place.
+
+    Examples
+    --------
+    >>> has_pixels(xr.DataArray(np.zeros((2, 3)), {"y": [4, 5], "x": [0, 1, 2]}, ("y", "x")))
+    True
+    >>> has_pixels(xr.DataArray(np.zeros((2, 3)), {"y": [0.0, 12.5], "x": [0, 1, 2]}, ("y", "x")))
+    False
+    """
+    if not {"y", "x"} <= set(data.dims) & set(data.coords) or {"lat", "lon"} & set(data.coords):
+        return False
+    axes = [np.asarray(data[name]) for name in ("y", "x")]
+    return all(axis.dtype.kind in "iuf" and axis.size > 0 and bool((np.diff(axis) == 1).all()) for axis in axes)

@@ -88,7 +88,12 @@ class Model(ABC):
         What the model can do. ``baseline``: the report compares against it. ``seeded``: another
         seed gives another model, so ensembles make sense. ``differentiable``: has
         :meth:`network`. ``probabilistic``: answers a distribution, not a point, with its default options (a
-        network's loss may ask for a point); what a model answered says ``Prediction.family``.
+        network's loss may ask for a point); what a model answered says ``Prediction.family``. ``shared``:
+        has one set of weights for every cell or series, so that it can answer for one it was not fitted on.
+        ``patches``: its network answers all cells of fields of another size than the grid, so that it can be
+        trained on parts cut out of them.
+    tasks : frozenset of str
+        For which tasks of an experiment it is: ``downscaling``, ``series``, ``segmentation``.
 
     All arrays that go in and out live on the device of ``context.backend``, in the space of the
     samples (standardised, anomalies); the predict stage turns them back into units.
@@ -96,6 +101,7 @@ class Model(ABC):
 
     Config: ClassVar[type[ModelConfig]] = ModelConfig
     traits: ClassVar[frozenset[str]] = frozenset()
+    tasks: ClassVar[frozenset[str]] = frozenset({"downscaling"})
 
     def __init__(self, config: ModelConfig | None = None) -> None:
         self.config: Any = config if config is not None else self.Config()
@@ -121,7 +127,8 @@ class Model(ABC):
         """Return the mean as a ``torch.nn.Module``; only models with the trait ``differentiable``.
 
         It maps inputs of shape (time, channel, lat, lon) to the mean, (time, target, lat, lon),
-        both in the space of the samples, on the backend's torch device, in eval mode.
+        both in the space of the samples, on the backend's torch device, in eval mode. Of a segmentation it
+        answers the probabilities of the classes, (time, class, lat, lon), in place of the mean.
         """
         raise TypeError(f"{type(self).__name__} has no network: its traits are {sorted(self.traits)}.")
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.backend import array_namespace
 from pipeline.grid import Grid
 from pipeline.prepare.arrays import rows
+from pipeline.prepare.dates import ahead, phase_of_year
 from pipeline.units import step_word
 
 Array = Any  # NumPy or CuPy; functions follow the namespace of what they get.
@@ -48,7 +50,8 @@ class Schema:
     channel_units : tuple of str
         Units of the channels before standardisation.
     targets, target_units : tuple of str
-        Names and units of the target variables in array order.
+        Names and units of what is answered, in array order: the target variables, or with ``leads`` every
+        variable at every lead, all variables of the first lead before those of the second: ``"tmax@+1"``.
     input_grid, target_grid : Grid
         Where inputs and target live.
     mask : ndarray of bool, shape (lat, lon)
@@ -66,6 +69,12 @@ class Schema:
         From the inputs' numbers to ``channel_units``; None where an anomaly by day of the year was taken.
     target_affine : Affine or None
         The same for the targets.
+    leads : tuple of int
+        Steps ahead of a sample's time that are answered; 0 alone: the sample's own time.
+    classes : tuple of str
+        Of a segmentation: names of the classes, whose numbers 0, 1, ... the target holds; else empty.
+    class_shares : tuple of float
+        Share of each class in the train split, by area; zero for one that the train split never has.
     """
 
     channels: tuple[str, ...]
@@ -81,6 +90,18 @@ class Schema:
     scalars: tuple[str, ...] = ()
     channel_affine: Affine | None = None
     target_affine: Affine | None = None
+    leads: tuple[int, ...] = (0,)
+    classes: tuple[str, ...] = ()
+    class_shares: tuple[float, ...] = ()
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Names of the target variables, without leads."""
+        return tuple(variable_of(name) for name in self.targets[: len(self.targets) // len(self.leads)])
+
+    def column(self, variable: str, lead: int) -> int:
+        """Return where ``variable`` at ``lead`` stands among ``targets``."""
+        return self.leads.index(lead) * len(self.variables) + self.variables.index(variable)
 
     @property
     def step_us(self) -> int:
@@ -93,6 +114,102 @@ class Schema:
         return step_word(self.step / np.timedelta64(1, "D"))
 
 
+def lead_name(variable: str, lead: int) -> str:
+    """Return what a variable at a lead is called among targets.
+
+    Examples
+    --------
+    >>> lead_name("tmax", 3), lead_name("tmax", 0)
+    ('tmax@+3', 'tmax')
+    """
+    return f"{variable}@+{lead}" if lead else variable
+
+
+def variable_of(name: str) -> str:
+    """Return the variable of a target's or a channel's name.
+
+    Examples
+    --------
+    >>> variable_of("tmax@+3"), variable_of("rain@-2"), variable_of("tas")
+    ('tmax', 'rain', 'tas')
+    """
+    return name.partition("@")[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Lagged:
+    """Inputs of several steps in time, not laid out: a window of a year on daily data is 365 times the data.
+
+    Parameters
+    ----------
+    values : array of float32, shape (step, channel, lat, lon)
+        Every step once, channels without lags.
+    scalars : array of float32, shape (step, scalar)
+        Channels without a place.
+    index : ndarray of int64, shape (time, lag)
+        On the host: the steps that make each sample, in the order of the lags.
+    now : ndarray of int64, shape (time,)
+        On the host: the step of the sample itself, whose scalars it takes.
+    """
+
+    values: Array
+    scalars: Array
+    index: np.ndarray
+    now: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.now)
+
+    def take(self, chosen: np.ndarray) -> Lagged:
+        """Return the samples at the positions ``chosen``."""
+        return replace(self, index=self.index[chosen], now=self.now[chosen])
+
+    def array(self) -> Array:
+        """Return the inputs laid out, shape (time, channel, lat, lon): lag by lag, then scalars."""
+        xp = array_namespace(self.values)
+        parts = [rows(self.values, index) for index in self.index.T]
+        if self.scalars.shape[1]:
+            numbers = rows(self.scalars, self.now)[:, :, None, None]
+            parts.append(xp.broadcast_to(numbers, (*numbers.shape[:2], *self.values.shape[2:])))
+        return parts[0] if len(parts) == 1 else xp.concat(parts, axis=1)
+
+
+class _LaidOut:
+    """The field ``inputs``: an array, or :class:`Lagged` inputs that are laid out when they are first looked at."""
+
+    def __get__(self, instance: object, owner: type) -> Array:
+        own = vars(instance)
+        if isinstance(own["_inputs"], Lagged) and "_laid" not in own:
+            own["_laid"] = own["_inputs"].array()
+        return own.get("_laid", own["_inputs"])
+
+    def __set__(self, instance: object, value: Any) -> None:
+        vars(instance)["_inputs"] = value
+
+
+@dataclass(frozen=True, eq=False)
+class Past:
+    """What was known of the target when each sample was made, for models of a series' own past.
+
+    Parameters
+    ----------
+    values : array of float32, shape (step, variable, lat, lon)
+        The target at every step in the numbers of the samples, each less its own day's normal where an anomaly is
+        taken; NaN where the truth is missing.
+    first, last : ndarray of int64, shape (time,)
+        On the host, by sample: the first step of its run without a gap, and the last whose truth is known: the
+        sample's own step where leads are 1 or more, else the one before (then maybe less than ``first``).
+    """
+
+    values: Array
+    first: np.ndarray
+    last: np.ndarray
+
+    def take(self, chosen: np.ndarray) -> Past:
+        """Return what is known for the samples at the positions ``chosen``."""
+        return replace(self, first=self.first[chosen], last=self.last[chosen])
+
+
 @dataclass(frozen=True, eq=False)
 class Samples:
     """Model-ready samples of one split, on the device of one backend.
@@ -102,19 +219,22 @@ class Samples:
     name : str
         ``train``, ``validation`` or the name of a test set.
     inputs : array of float32, shape (time, channel, lat, lon)
-        Standardised predictors on ``schema.input_grid``; finite.
+        Standardised predictors on ``schema.input_grid``; finite. May be given as :class:`Lagged`.
     target : array of float32, shape (time, target, lat, lon), or None
         Transformed target (an anomaly, scaled); NaN where the truth is missing and outside the mask.
-        None where a test set has no truth.
+        None where a test set has no truth. Of a segmentation the number of the class.
     previous : array of float32, like ``target``, or None
-        The target one step earlier, an anomaly from that step's own day of the year where the target
-        is one; NaN where the step before lies across a gap or in another split.
+        The last target that was known: one step earlier, or with leads of 1 and more that of the sample's own
+        time, the same at every lead. An anomaly from that step's own day of the year where the target
+        is one; NaN where that step lies across a gap or in another split.
     time : ndarray, shape (time,)
         Host array of ``datetime64[ns]`` or of cftime objects.
     day : ndarray of float64, shape (time,)
         Phase of the year in [0, 1), from the calendar of ``time``.
     schema : Schema
         What all splits share.
+    past : Past or None
+        Of a series: the target's own past; None where there is none, as for new predictors.
     """
 
     name: str
@@ -124,6 +244,7 @@ class Samples:
     time: np.ndarray
     day: np.ndarray
     schema: Schema
+    past: Past | None = None
 
     def __len__(self) -> int:
         return len(self.time)
@@ -135,15 +256,37 @@ class Samples:
         def pick(array: Array | None) -> Array | None:
             return None if array is None else rows(array, chosen)
 
+        lagged = self.lagged
         return replace(
             self,
-            inputs=rows(self.inputs, chosen),
+            inputs=rows(self.inputs, chosen) if lagged is None else lagged.take(chosen),
             target=pick(self.target),
             previous=pick(self.previous),
             time=self.time[chosen],
             day=self.day[chosen],
+            past=None if self.past is None else self.past.take(chosen),
         )
+
+    def valid_time(self, lead: int) -> np.ndarray:
+        """Return what time each sample's answer at ``lead`` is for, shape (time,)."""
+        return ahead(self.time, lead, self.schema.step_us) if lead else self.time
+
+    @property
+    def valid_day(self) -> np.ndarray:
+        """Phase of the year that each answer is for, float64, shape (time, lead)."""
+        phases = [phase_of_year(self.valid_time(lead)) if lead else self.day for lead in self.schema.leads]
+        return np.stack(phases, axis=1)
+
+    @property
+    def lagged(self) -> Lagged | None:
+        """The inputs as they are before they are laid out; None where they are an array."""
+        kept = vars(self)["_inputs"]
+        return kept if isinstance(kept, Lagged) else None
 
     def with_inputs(self, inputs: Array) -> Samples:
         """Return the same samples with other inputs of the same shape."""
         return replace(self, inputs=inputs)
+
+
+# Set behind the class, where a dataclass would take it for a default.
+setattr(Samples, "inputs", _LaidOut())  # noqa: B010

@@ -11,7 +11,7 @@ import pytest
 from pipeline.backend import Backend, get_backend, why_no_gpu
 from pipeline.grid import Grid
 from pipeline.model import Context
-from pipeline.samples import Samples, Schema
+from pipeline.samples import Past, Samples, Schema, lead_name
 
 # Networks of tests are small: on two threads they take ten times as long as on one where cores are shared.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -45,6 +45,18 @@ def context(backend, tmp_path) -> Context:
 def make_samples():
     """Factory of samples of one made world; see `_samples`."""
     return _samples
+
+
+@pytest.fixture(scope="session")
+def make_series():
+    """Factory of series of several basins; see `_series`."""
+    return _series
+
+
+@pytest.fixture(scope="session")
+def make_classes():
+    """Factory of fields with classes; see `_classes`."""
+    return _classes
 
 
 def _samples(
@@ -147,3 +159,129 @@ def _field(grid: Grid, index: np.ndarray, part: int) -> np.ndarray:
     lat, lon = np.meshgrid(np.deg2rad(grid.lat) * 12, np.deg2rad(grid.lon) * 12, indexing="ij")
     waves = [np.ones_like(lat), np.sin(lat + part), np.cos(lon - part)]
     return sum(index[:, k, None, None] * wave for k, wave in enumerate(waves))
+
+
+LAGS, LEADS, BASINS = 8, (1, 2, 3), ("a01", "a02", "b07", "c10")
+
+
+def _series(
+    n: int = 300,
+    seed: int = 0,
+    *,
+    name: str = "train",
+    missing: float = 0.0,
+    leads: tuple[int, ...] = LEADS,
+    gridded: bool = False,
+    backend: Backend | None = None,
+) -> Samples:
+    """Return n days of four basins: rain and warmth of the last eight days, flow at some leads.
+
+    A store fills with rain, empties by a share that the basin's one static value sets, and the flow is what it
+    loses. `gridded`: the predictors are 3 x 4 fields, whose mean drives one index. There is one run without a gap.
+    """
+    backend = backend or get_backend("cpu")
+    rng = np.random.default_rng([13, seed])
+    basins = BASINS[:1] if gridded else BASINS
+    grid = Grid(np.full((1, len(basins)), 50.0), np.linspace(5.0, 8.0, len(basins))[None], ("row", "station"), basins)
+    coarse = Grid(np.linspace(-4.0, 4.0, 3), np.linspace(190.0, 220.0, 4)) if gridded else grid
+    slow = np.linspace(0.75, 0.9, len(basins))
+    total = n + LAGS + max(leads)
+    rain = _red_noise(total, int(np.prod(coarse.shape)), rng).reshape(total, *coarse.shape)
+    if gridded:  # fields that one pattern rules, as it rules a sea
+        rain = rain[:, :1, :1] + 0.3 * rain
+    warm = rng.normal(size=rain.shape)
+    drive = rain.mean(axis=(1, 2))[:, None] if gridded else (rain - 0.3 * warm)[:, 0]
+    store = np.zeros((total, len(basins)))
+    for day in range(1, total):
+        store[day] = slow * store[day - 1] + (1 - slow) * drive[day]
+    flow = store / store[:, :1].std() + 0.1 * rng.normal(size=store.shape)
+    now = np.arange(LAGS - 1, LAGS - 1 + n)
+    lagged = [np.stack([rain[now - lag], warm[now - lag]], axis=1) for lag in range(LAGS)]
+    channels = tuple(f"{part}@-{lag}" if lag else part for lag in range(LAGS) for part in ("rain", "warm"))
+    target = np.stack([flow[now + lead] for lead in leads], axis=1)[:, :, None, :]
+    target[rng.random(target.shape) < missing] = np.nan
+    last = now if min(leads) else now - 1
+    time = np.datetime64("1990-01-01", "ns") + np.arange(n) * np.timedelta64(1, "D")
+    schema = Schema(
+        channels=channels,
+        channel_units=("mm d-1", "degC") * LAGS,
+        targets=tuple(lead_name("flow", lead) for lead in leads),
+        target_units=("m3 s-1",) * len(leads),
+        input_grid=coarse,
+        target_grid=grid,
+        mask=np.ones(grid.shape, bool),
+        static=((slow - slow.mean()) / max(slow.std(), 1e-6)).astype(np.float32)[None, None],
+        statics=("slowness",),
+        step=np.timedelta64(1, "D"),
+        leads=leads,
+    )
+    known = backend.asarray(flow[:, None, None, :].astype(np.float32))
+    return Samples(
+        name=name,
+        inputs=backend.asarray(np.concatenate(lagged, axis=1).astype(np.float32)),
+        target=backend.asarray(target.astype(np.float32)),
+        previous=backend.asarray(np.repeat(flow[last][:, None, None, :], len(leads), axis=1).astype(np.float32)),
+        time=time,
+        day=(np.arange(n) % 365) / 365.0,
+        schema=schema,
+        past=Past(known, np.zeros(n, np.int64), last),
+    )
+
+
+CLASSES = ("background", "cyclone", "river")
+
+
+def _classes(
+    n: int = 40,
+    seed: int = 0,
+    *,
+    name: str = "train",
+    missing: float = 0.0,
+    shape: tuple[int, int] = (12, 20),
+    backend: Backend | None = None,
+) -> Samples:
+    """Return n fields round the globe with discs (class 1) and bands (class 2) in noise, and what class a cell is.
+
+    A disc is wet and windy, a band is wet alone; both may lie across the seam of the longitudes.
+    """
+    backend = backend or get_backend("cpu")
+    rng = np.random.default_rng([17, seed])
+    grid = Grid(np.linspace(-55.0, 55.0, shape[0]), np.arange(shape[1]) * 360.0 / shape[1])
+    rows, columns = np.meshgrid(np.arange(shape[0]), np.arange(shape[1]), indexing="ij")
+    label = np.zeros((n, *shape))
+    for k in range(n):
+        at = rng.uniform(0, shape[1])
+        across = np.abs((columns - at + 0.4 * rows + shape[1] / 2) % shape[1] - shape[1] / 2)
+        label[k][across < 1.6] = 2
+        row, column = rng.uniform(2, shape[0] - 2), rng.uniform(0, shape[1])
+        apart = np.abs((columns - column + shape[1] / 2) % shape[1] - shape[1] / 2)
+        label[k][(rows - row) ** 2 + apart**2 < 2.2**2] = 1
+    wet, wind = (label > 0) * 2.0, (label == 1) * 2.5
+    inputs = np.stack([wet, wind, 0 * wet], axis=1) + 0.5 * rng.normal(size=(n, 3, *shape))
+    target = label[:, None].copy()
+    target[rng.random(target.shape) < missing] = np.nan
+    area = np.broadcast_to(grid.area, label.shape)
+    shares = tuple(float(area[label == k].sum() / area.sum()) for k in range(3))
+    schema = Schema(
+        channels=("tmq", "wind", "t500"),
+        channel_units=("kg m-2", "m s-1", "K"),
+        targets=("event",),
+        target_units=("1",),
+        input_grid=grid,
+        target_grid=grid,
+        mask=np.ones(grid.shape, bool),
+        static=np.zeros((0, *grid.shape), np.float32),
+        statics=(),
+        step=np.timedelta64(1, "D"),
+        classes=CLASSES,
+        class_shares=shares,
+    )
+    return Samples(
+        name=name,
+        inputs=backend.asarray(inputs.astype(np.float32)),
+        target=backend.asarray(target.astype(np.float32)),
+        previous=None,
+        time=np.datetime64("1990-01-01", "ns") + np.arange(n) * np.timedelta64(1, "D"),
+        day=(np.arange(n) % 365) / 365.0,
+        schema=schema,
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from flows.apply.bundle import Bundle
 from flows.apply.inputs import Inputs, entries_of, spans
+from flows.workspace import leads_of, target_variables
 from pipeline import __version__
 from pipeline.errors import ConfigError, DataError, SplitError
 from pipeline.files import write_atomic
@@ -125,6 +126,7 @@ def apply(bundle: Bundle, request: Request) -> Applied:
                     grid=schema.target_grid,
                     splits=False,
                     attrs=_origin(bundle, inputs),
+                    leads=leads_of(schema),
                 )
     left_out = asked - counted.times
     kept = None if months is None else tuple(months)
@@ -134,11 +136,8 @@ def apply(bundle: Bundle, request: Request) -> Applied:
 def _variables(bundle: Bundle) -> list[Variable]:
     """Return the targets as the catalog entry of the run describes them."""
     schema, entry = bundle.recipe.schema, entries_of(bundle.space)[bundle.space.plan.experiment.data.target.dataset]
-    names = {name: entry.variables[name].standard_name or "" for name in schema.targets if name in entry.variables}
-    return [
-        Variable(name, units, names.get(name, ""))
-        for name, units in zip(schema.targets, schema.target_units, strict=True)
-    ]
+    names = {name: entry.variables[name].standard_name or "" for name in schema.variables if name in entry.variables}
+    return [replace(variable, standard_name=names.get(variable.name, "")) for variable in target_variables(schema)]
 
 
 def _origin(bundle: Bundle, inputs: Inputs) -> dict[str, str]:
@@ -185,6 +184,11 @@ def _block(
     samples = samples.take(own)
     prediction = recipe.to_units(predictor(samples), samples)
     if request.members is not None:
+        if prediction.is_categorical:
+            raise ConfigError(
+                f"--members: expected a model of numbers, got {bundle.name!r}, which answers classes: a class has no "
+                "members. Its file holds the probability of every class."
+            )
         prediction = _drawn(prediction, request.members, bundle.space.plan.experiment.seed, first)
     return Forecast(SPLIT, samples.time, prediction, None)
 

@@ -23,7 +23,7 @@ def explain(space: Workspace) -> StageOutput:
         for explanation in asked:
             samples = explained_days(space, explanation.entry.days)
             entry, prepared = explanation.entry, space.prepared
-            scale = space.backend.to_host(prepared.transform.scale)
+            scale = np.concatenate([space.backend.to_host(prepared.transform.scale)] * len(prepared.schema.leads))
             region = entry.region.bounds() if entry.region else None
             question = regional_mean(prepared.schema, scale, region, entry.target)
             method = explanation.type(explanation.config)

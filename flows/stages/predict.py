@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-from flows.workspace import Workspace, target_variables
+from flows.workspace import Workspace, leads_of, target_variables
 from pipeline.files import write_atomic
 from pipeline.prediction import Prediction
 from pipeline.prediction.serial import Forecast, write_forecasts
@@ -39,4 +39,12 @@ def _write(space: Workspace, name: str, folder: str, forecasts: Iterator[Forecas
     """Write the splits one by one: none is made before the one before it is on the disk."""
     schema = space.prepared.schema
     with write_atomic(space.run / f"{folder}/{name}.nc") as temporary:
-        write_forecasts(temporary, forecasts, model=name, variables=target_variables(schema), grid=schema.target_grid)
+        write_forecasts(
+            temporary,
+            forecasts,
+            model=name,
+            variables=target_variables(schema),
+            grid=schema.target_grid,
+            leads=leads_of(schema),
+            origins=space.prepared.origins,
+        )

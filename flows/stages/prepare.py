@@ -2,14 +2,54 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import xarray as xr
 
 from flows.assemble import assemble
+from flows.plan import split_of
 from flows.workspace import Workspace
 from pipeline.files import write_atomic
-from pipeline.prepare.prepared import prepare as make_samples
-from pipeline.prepare.splits import TimeSplit
+from pipeline.prepare.making import prepare as make_samples
+from pipeline.prepare.making import prepare_tiles
+from pipeline.prepare.prepared import Prepared
+from pipeline.prepare.tiles import cut
+from pipeline.split_config import BlockSplitConfig
 from pipeline.stage import StageOutput
+
+
+def _opened(space: Workspace, name: str) -> xr.Dataset:
+    return xr.load_dataset(space.run / f"work/ingest/{name}.nc")
+
+
+def _on_dates(space: Workspace) -> Prepared:
+    experiment = space.plan.experiment
+    data, parts = experiment.data, assemble(experiment, partial(_opened, space))
+    return make_samples(
+        parts.predictors,
+        parts.target,
+        parts.static,
+        parts.forcings,
+        tests=parts.tests,
+        config=experiment.prepare,
+        split=split_of(experiment),
+        months=data.months,
+        region=data.region.bounds() if data.region else None,
+        backend=space.backend,
+        classes=experiment.task == "segmentation",
+        notes=parts.notes,
+    )
+
+
+def _tiles(space: Workspace) -> Prepared:
+    experiment = space.plan.experiment
+    assert isinstance(experiment.split, BlockSplitConfig)  # the schema holds images to it
+    images = [(name, _opened(space, name)) for name in experiment.data.images]
+    labels = experiment.data.target.variables or []
+    every = [str(name) for name in images[0][1].data_vars]
+    asked = [name for source in experiment.data.predictors for name in source.variables or every]
+    tiles = cut(images, [name for name in asked if name not in labels], labels, experiment.split)
+    return prepare_tiles(tiles, config=experiment.prepare, backend=space.backend, classes=True)
 
 
 def prepare(space: Workspace) -> StageOutput:
@@ -17,20 +57,7 @@ def prepare(space: Workspace) -> StageOutput:
     experiment = space.plan.experiment
     data = experiment.data
     with space.progress("prepare"):
-        parts = assemble(experiment, lambda name: xr.load_dataset(space.run / f"work/ingest/{name}.nc"))
-        prepared = make_samples(
-            parts.predictors,
-            parts.target,
-            parts.static,
-            parts.forcings,
-            tests=parts.tests,
-            config=experiment.prepare,
-            split=TimeSplit.from_config(experiment.split),
-            months=data.months,
-            region=data.region.bounds() if data.region else None,
-            backend=space.backend,
-            notes=parts.notes,
-        )
+        prepared = _tiles(space) if data.images else _on_dates(space)
         folder = space.run / "work/prepare"
         with write_atomic(folder) as temporary:
             prepared.save(temporary)

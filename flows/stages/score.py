@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 
+from flows.stages import _classes
+from flows.stages._cases import Cases, cases_of, weights_of
 from flows.stages._changes import changes
 from flows.workspace import Workspace
 from pipeline.files import write_atomic
-from pipeline.metrics import Case, Place
+from pipeline.metrics import Case
+from pipeline.metrics.classes import HEADLINE
 from pipeline.metrics.diagnostics import diagnose
 from pipeline.metrics.evaluate import Evaluation, evaluate
 from pipeline.metrics.fields import to_dataset
 from pipeline.metrics.structure_fields import spectra
 from pipeline.metrics.tables import Comparison, write_comparisons, write_scores
-from pipeline.prediction.serial import Forecast, from_dataset, read
-from pipeline.seeding import derive_seed
 from pipeline.stage import StageOutput
 from pipeline.units import headline_metric
-
-Cases = Mapping[str, Mapping[str, Case]]
 
 
 def score(space: Workspace) -> StageOutput:
@@ -41,7 +40,7 @@ def score(space: Workspace) -> StageOutput:
             if split == "validation":
                 # The best baselines are chosen here, so that the test set cannot choose its own opponent.
                 best = _best_baselines(space, evaluations[split])
-                reference = best.pop(space.prepared.schema.targets[0], None)
+                reference = best.pop(space.prepared.schema.variables[0], None)
                 best = {variable: model for variable, model in best.items() if model != reference}
             elif split == known[1]:
                 _write_diagnostics(space, split, cases, evaluations[split], reference)
@@ -63,78 +62,60 @@ def score(space: Workspace) -> StageOutput:
     return StageOutput(tuple(outputs), summary)
 
 
-def cases_of(space: Workspace, split: str, models: Sequence[str] | None = None) -> dict[str, dict[str, Case]]:
-    """Return predictions of one split beside the truth, on the device, cells of the mask in one row.
-
-    Parameters
-    ----------
-    space : Workspace
-        The run.
-    split : str
-        ``validation`` or a test set; without truth all of it is NaN.
-    models : sequence of str, optional
-        All that were fitted by default.
-    """
-    schema, backend = space.prepared.schema, space.backend
-    climatology = space.prepared.climatology(space.prepared.samples(split)).map(backend.to_host)
-
-    def rows(field: np.ndarray, target: int) -> Any:
-        return backend.asarray(field[..., target, :, :][..., schema.mask])
-
-    truth = space.prepared.truth(split)
-    if truth is None:
-        truth = np.full(climatology.mean().shape, np.nan, np.float32)
-    place = Place(schema.target_grid, schema.mask)
-    # Once for all models: each is a copy to the device.
-    known = [
-        (rows(truth, target), climatology.map(partial(rows, target=target))) for target in range(len(schema.targets))
-    ]
-
-    cases = {}
-    for name in space.predictors() if models is None else models:
-        forecast = _forecast(space, name, split)
-        cases[name] = {
-            variable: Case(
-                forecast.prediction.map(partial(rows, target=target)),
-                *known[target],
-                units=schema.target_units[target],
-                time=forecast.time,
-                place=place,
-                # Those of the scores: a spectrum that is drawn is of the days that were scored.
-                seed=derive_seed(space.plan.experiment.seed, f"draws:{variable}"),
-            )
-            for target, variable in enumerate(schema.targets)
-        }
-    return cases
-
-
-def _forecast(space: Workspace, name: str, split: str) -> Forecast:
-    folder = "work/validation" if split == "validation" else "predictions"
-    with read(space.run / f"{folder}/{name}.nc", split) as dataset:
-        return from_dataset(dataset)[0]
-
-
 def _evaluate(
     space: Workspace, split: str, cases: Cases, reference: str | None, metrics: Sequence[str] | None = None
 ) -> Evaluation:
+    """Return the scores of a split: of classes, or of all leads together, then of every lead and its seasons."""
     schema = space.prepared.schema
-    return evaluate(
-        cases,
+    if schema.classes:
+        return _classes.evaluate(space, split, cases, reference, metrics)
+    samples, leads = space.prepared.samples(split), schema.leads
+    ask = partial(
+        evaluate,
         split=split,
-        time=space.prepared.samples(split).time,
-        weights=schema.target_grid.area[schema.mask],
-        units=dict(zip(schema.targets, schema.target_units, strict=True)),
+        units=dict(zip(schema.variables, schema.target_units, strict=False)),
         seed=space.plan.experiment.seed,
         metrics=space.plan.metrics if metrics is None else metrics,
         reference=reference,
+        task=space.plan.experiment.task,
     )
+    if len(leads) == 1:
+        return ask(cases, time=samples.valid_time(leads[0]), weights=weights_of(space, 1))
+    whole = ask(cases, time=samples.time, weights=weights_of(space, len(leads)), seasons=False)
+    parts = [
+        ask(
+            _at_lead(cases, number, len(leads), samples.valid_time(lead)),
+            time=samples.valid_time(lead),
+            weights=weights_of(space, 1),
+            prefix=f"lead={lead}",
+            months=schema.step_word == "month",
+        )
+        for number, lead in enumerate(leads)
+    ]
+    return replace(
+        whole,
+        scores=tuple(row for part in (whole, *parts) for row in part.scores),
+        comparisons=tuple(row for part in (whole, *parts) for row in part.comparisons),
+        samplings=tuple(row for part in (whole, *parts) for row in part.samplings),
+    )
+
+
+def _at_lead(cases: Cases, number: int, leads: int, time: np.ndarray) -> dict[str, dict[str, Case]]:
+    """Return the cells of one lead, with the times that it is valid for."""
+
+    def part(case: Case) -> Case:
+        cells = case.truth.shape[1] // leads
+        return replace(case.select(slice(number * cells, (number + 1) * cells), -1), time=time)
+
+    return {model: {name: part(case) for name, case in by.items()} for model, by in cases.items()}
 
 
 def _best_baselines(space: Workspace, validation: Evaluation) -> dict[str, str]:
     """Return the baseline that did best on validation by target; empty without baselines.
 
-    By its RMSE, or for precipitation by its CRPS, where that is scored.
+    By its RMSE, or for precipitation by its CRPS, where that is scored; of classes by its mean IoU.
     """
+    best = max if space.prepared.schema.classes else min
     baselines = {name for name, model in space.plan.models.items() if "baseline" in model.type.traits}
     found: dict[str, str] = {}
     for variable, metric in _headlines(space).items():
@@ -143,16 +124,18 @@ def _best_baselines(space: Workspace, validation: Evaluation) -> dict[str, str]:
             for row in validation.scores
             if (row.metric, row.group, row.variable) == (metric, "all", variable) and row.model in baselines
         }
-        found |= {variable: min(errors, key=errors.__getitem__)} if errors else {}
+        found |= {variable: best(errors, key=errors.__getitem__)} if errors else {}
     return found
 
 
 def _headlines(space: Workspace) -> dict[str, str]:
     """Return the score that models of each target are compared by."""
     schema = space.prepared.schema
+    if schema.classes:
+        return dict.fromkeys(schema.variables, HEADLINE)
     return {
         variable: headline_metric(units, space.plan.metrics)
-        for variable, units in zip(schema.targets, schema.target_units, strict=True)
+        for variable, units in zip(schema.variables, schema.target_units, strict=False)
     }
 
 
@@ -170,7 +153,10 @@ def _write_diagnostics(
 ) -> None:
     """Write the maps and curves of every model on one test set, which the report draws."""
     schema = space.prepared.schema
-    time, weights = space.prepared.samples(split).time, schema.target_grid.area[schema.mask]
+    if schema.classes:
+        _classes.write_diagnostics(space, split, cases, reference)
+        return
+    time, weights = space.prepared.samples(split).time, weights_of(space, len(schema.leads))
     seed = space.plan.experiment.seed
     for name, by_variable in cases.items():
         found = {
@@ -183,9 +169,10 @@ def _write_diagnostics(
             model=name,
             split=split,
             reference=reference,
-            units=dict(zip(schema.targets, schema.target_units, strict=True)),
+            units=dict(zip(schema.variables, schema.target_units, strict=False)),
             grid=schema.target_grid,
             mask=schema.mask,
+            leads=schema.leads,
             spectra={variable: spectra(case) for variable, case in by_variable.items()},
         )
         with write_atomic(space.run / f"diagnostics/{name}.nc") as temporary:

@@ -130,6 +130,10 @@ class Estimator:
         """Return what the estimator says of ``X``."""
         return self._outward(self.native.predict(self._inward(X)))
 
+    def predict_proba(self, X: Array) -> Array:
+        """Return the probability of each class of ``classes_``, in that order, shape (sample, class)."""
+        return self._outward(self.native.predict_proba(self._inward(X)))
+
     def transform(self, X: Array) -> Array:
         """Return ``X`` in the estimator's coordinates, such as principal components."""
         return self._outward(self.native.transform(self._inward(X)))

@@ -88,8 +88,28 @@ def _pca(options: Options) -> dict[str, Any]:
     }
 
 
-def _forest(options: Options) -> dict[str, Any]:
-    criteria = {"squared_error": "mse", "poisson": "poisson"}
+def _logistic(options: Options) -> dict[str, Any]:
+    penalty, share = options["penalty"], options["l1_ratio"]
+    if penalty == "deprecated":  # since scikit-learn 1.8 the share alone says which penalty it is
+        penalty, share = ("l2", None) if share in (None, 0) else ("elasticnet", share)
+    if options["solver"] == "liblinear":
+        raise UnsupportedOnGPU("solver='liblinear'", "cuML penalises no intercept, and liblinear does")
+    # All other solvers lead to the same minimum; cuML takes L-BFGS, or OWL-QN where absolute weights are penalised.
+    return {"penalty": penalty, "l1_ratio": share, "solver": "qn"}
+
+
+def _forest_of_numbers(options: Options) -> dict[str, Any]:
+    return _forest(options, {"squared_error": "mse", "poisson": "poisson"})
+
+
+def _forest_of_classes(options: Options) -> dict[str, Any]:
+    if options["class_weight"] == "balanced_subsample":
+        raise UnsupportedOnGPU("class_weight='balanced_subsample'", "cuML takes weights or 'balanced'")
+    forest = _forest(options, {"gini": "gini", "entropy": "entropy"})
+    return {**forest, "class_weight": options["class_weight"]}
+
+
+def _forest(options: Options, criteria: Mapping[str, str]) -> dict[str, Any]:
     if options["criterion"] not in criteria:
         raise UnsupportedOnGPU(f"criterion={options['criterion']!r}", f"cuML has {', '.join(criteria)}")
     if isinstance(options["max_samples"], int):
@@ -149,6 +169,14 @@ ESTIMATORS: dict[str, EstimatorSpec] = {
         to_gpu=_linear,
         ignored=("n_jobs", "tol"),  # tol: of sparse input
     ),
+    "LogisticRegression": EstimatorSpec(
+        "sklearn.linear_model:LogisticRegression",
+        "cuml.linear_model:LogisticRegression",
+        same=("C", "tol", "fit_intercept", "class_weight", "max_iter"),
+        to_gpu=_logistic,
+        handled=("penalty", "l1_ratio", "solver"),
+        ignored=("n_jobs", "verbose", "random_state", "dual"),  # dual: of liblinear alone
+    ),
     "PCA": EstimatorSpec(
         "sklearn.decomposition:PCA",
         "cuml.decomposition:PCA",
@@ -161,10 +189,18 @@ ESTIMATORS: dict[str, EstimatorSpec] = {
         "sklearn.ensemble:RandomForestRegressor",
         "cuml.ensemble:RandomForestRegressor",
         same=_FOREST_SAME,
-        to_gpu=_forest,
+        to_gpu=_forest_of_numbers,
         handled=("criterion", "max_samples", "oob_score", "max_leaf_nodes"),
         ignored=("n_jobs", "verbose"),
         per_output=True,
+    ),
+    "RandomForestClassifier": EstimatorSpec(
+        "sklearn.ensemble:RandomForestClassifier",
+        "cuml.ensemble:RandomForestClassifier",
+        same=_FOREST_SAME,
+        to_gpu=_forest_of_classes,
+        handled=("criterion", "max_samples", "oob_score", "max_leaf_nodes", "class_weight"),
+        ignored=("n_jobs", "verbose"),
     ),
     "NearestNeighbors": EstimatorSpec(
         "sklearn.neighbors:NearestNeighbors",

@@ -3,8 +3,8 @@
 A reader is one file in this folder and one registration of a name, which is what a catalog entry
 says under ``format``::
 
-    @READERS.register("npz")
-    class NpzReader(Reader):
+    @READERS.register("mat")
+    class MatReader(Reader):
         class Options(ReaderOptions):
             time: str = "time"
 

@@ -17,6 +17,7 @@ from pydantic import Field, model_validator
 from pipeline.backend import Backend
 from pipeline.data import Reader, ReaderOptions
 from pipeline.data._combine import combine
+from pipeline.data._months import MONTHS, by_month
 from pipeline.data.axes import LAT_NAMES, LON_NAMES
 from pipeline.data.catalog import Entry
 from pipeline.errors import DataError
@@ -64,6 +65,10 @@ class TableOptions(ReaderOptions):
     wide: dict[str, str] | None = Field(
         default=None, description="Variable by file name (or pattern), in tables of one column a station."
     )
+    months: dict[str, list[str]] | None = Field(
+        default=None,
+        description="Variable by its columns for January to December, in tables of a row a year; `time` is the year.",
+    )
     stations: StationPlaces | None = None
     missing: list[str] = Field(
         default_factory=list, description="Text that stands for none, beside empty cells and NA."
@@ -75,6 +80,12 @@ class TableOptions(ReaderOptions):
             raise ValueError(f"expected either start or a time column, got both (time: {self.time!r})")
         if self.wide and self.station:
             raise ValueError("expected either wide or station, got both: a wide table has a column a station")
+        if self.months is not None:
+            if self.wide or self.station or not isinstance(self.time, str) or self.start is not None:
+                raise ValueError("expected months with time, the year's column, and without wide, station or start")
+            for name, columns in self.months.items():
+                if len(columns) != MONTHS:
+                    raise ValueError(f"expected 12 columns under months for {name!r}, got {len(columns)}")
         return self
 
 
@@ -98,6 +109,9 @@ class TableReader(Reader):
         places, data_files = self._split(options, files, backend)
         if options.wide:
             return combine([self._wide(path, options, places, backend) for path in data_files], entry.name)
+        if options.months:
+            years = [(path, backend.to_host_frame(self.frame(path, options, [], backend))) for path in data_files]
+            return combine([(path, self._monthly(frame, options, path)) for path, frame in years], entry.name)
         frames: dict[tuple[str, ...], list[tuple[Path, Any]]] = {}
         text = [options.station] if options.station else []
         for path in data_files:
@@ -109,6 +123,16 @@ class TableReader(Reader):
             joined = group[0][1] if len(group) == 1 else backend.xdf.concat([f for _, f in group], ignore_index=True)
             parts.append((group[0][0], _long(backend.to_host_frame(joined), options, places, sources, group[0][0])))
         return combine(parts, entry.name)
+
+    def _monthly(self, frame: pd.DataFrame, options: TableOptions, path: Path) -> xr.Dataset:
+        months = options.months or {}
+        _need(frame, [str(options.time), *(column for columns in months.values() for column in columns)], path)
+        years = _numbers(frame[str(options.time)], path)
+        tables = {
+            name: np.column_stack([_numbers(frame[column], path) for column in columns])
+            for name, columns in months.items()
+        }
+        return by_month(years, tables, path)
 
     def _split(
         self, options: TableOptions, files: tuple[Path, ...], backend: Backend

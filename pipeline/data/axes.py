@@ -9,6 +9,7 @@ import xarray as xr
 
 from pipeline.data.records import Repair
 from pipeline.errors import DataError
+from pipeline.grid import has_pixels
 
 _TIME_NAMES = ("time", "valid_time", "times", "datetime", "date", "t", "day")
 LAT_NAMES = ("lat", "latitude", "lats", "nav_lat", "xlat", "gauge_lat")
@@ -57,6 +58,8 @@ class _Found:
 
 def name_axes(data: xr.Dataset) -> tuple[xr.Dataset, tuple[Repair, ...]]:
     """Return the dataset with dims and coordinates called ``time, lat, lon``, ``y, x`` or ``station``.
+
+    Images have ``y, x`` with pixel numbers and no latitudes.
 
     Dims of one value that are none of these are dropped, as are coordinates that no variable needs.
 
@@ -194,6 +197,8 @@ def _check_dims(data: xr.Dataset) -> None:
                 f"variable {name!r}: expected dims time and lat, lon (or y, x or station), got also {sizes}. Choose "
                 f"one value in the catalog, such as select: {{{next(iter(further))}: ...}}."
             )
+        if has_pixels(data) and not dims & {"lat", "lon", "station"}:
+            continue
         halves = any((one in dims) != (other in dims) for one, other in (("lat", "lon"), ("y", "x")))
         if halves or (dims & {"lat", "y"} and not {"lat", "lon"} <= set(data.coords)):
             raise DataError(

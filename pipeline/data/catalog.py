@@ -88,6 +88,21 @@ class Variable(_Part):
     select: dict[str, float | str] = Field(
         default_factory=dict, description="One value of a further dim, such as {plev: 85000}."
     )
+    classes: list[str] = Field(
+        default_factory=list, description="Names of classes 0, 1, ..., where the values are class numbers; units '1'."
+    )
+
+    @model_validator(mode="after")
+    def _of_classes(self) -> Variable:
+        if not self.classes:
+            return self
+        if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes):
+            raise ValueError(f"expected two classes or more, each with a name of its own, got {self.classes!r}")
+        if bad := [name for name in self.classes if not name.isidentifier()]:
+            raise ValueError(f"expected class names of letters, digits and _, got {bad[0]!r}")
+        if self.units != "1" or self.minimum is not None:
+            raise ValueError(f"expected units '1' and no minimum beside classes, got {self.units!r}, {self.minimum!r}")
+        return self
 
 
 class Entry(_Part):

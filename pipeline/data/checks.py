@@ -150,7 +150,7 @@ def faults(data: xr.Dataset) -> tuple[Fault, ...]:
     found += [
         Fault("coordinates", None, f"some values of {name} are not finite")
         for name in ("lat", "lon")
-        if name in data.coords and not bool(np.isfinite(data[name].values).all())
+        if name in data.coords and not _places_known(data[name])
     ]
     for name, array in data.data_vars.items():
         found += _value_faults(str(name), array)
@@ -195,6 +195,12 @@ def overlap_remarks(datasets: Sequence[tuple[str, xr.Dataset]]) -> tuple[str, ..
             f"calendar {calendar}: {spans}" + (f"; no time in common: {', '.join(apart[:3])}{more}" if apart else "")
         )
     return tuple(found)
+
+
+def _places_known(coord: xr.DataArray) -> bool:
+    """Whether all places are known; a table of stations may do without any."""
+    known = np.isfinite(coord.values)
+    return bool(known.all()) or (coord.dims == ("station",) and not known.any())
 
 
 def _value_faults(name: str, array: xr.DataArray) -> list[Fault]:

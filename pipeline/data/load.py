@@ -29,8 +29,9 @@ class Loaded:
         Its name in the catalog.
     data : Dataset
         float32 variables of dims ``(time, lat, lon)``, ``(time, y, x)`` with 2-D ``lat, lon``,
-        ``(time, station)`` or ``(time,)``, or the same without time; attributes ``units``,
-        ``long_name``, and ``standard_name`` where catalog or file say it.
+        ``(time, station)`` or ``(time,)``, or the same without time, or ``(y, x)`` with the pixel
+        numbers of an image; attributes ``units``, ``long_name``, ``standard_name`` where catalog or
+        file say it, and of class numbers ``flag_values`` and ``flag_meanings``.
     repairs : tuple of Repair
         What was mended.
     files : tuple of Found

@@ -1,7 +1,8 @@
-"""Reader of R data files that hold climate4R grids or stations.
+"""Reader of R data files that hold climate4R grids or stations, or a matrix of space and time.
 
 A climate4R object is a list of ``Variable``, ``Data``, ``xyCoords`` and ``Dates``, and of
-``Metadata`` for stations. Its units and the order of its dims are R attributes.
+``Metadata`` for stations. Its units and the order of its dims are R attributes. Matrices of space and time, with
+the places and a mask in objects of their own, are read by :mod:`pipeline.data._space_time`.
 
 References
 ----------
@@ -24,6 +25,7 @@ from pydantic import Field
 from pipeline.backend import Backend
 from pipeline.data import READERS, Reader, ReaderOptions
 from pipeline.data._combine import combine
+from pipeline.data._space_time import SpaceTime, space_time
 from pipeline.data.catalog import Entry
 from pipeline.errors import DataError
 from pipeline.registry import suggest
@@ -34,18 +36,24 @@ _DIMS = {"time": "time", "lat": "lat", "lon": "lon", "loc": "station", "member":
 
 @READERS.register("rda")
 class RdaReader(Reader):
-    """Reads climate4R grids and stations; a variable on a level is called ``ta@850``, as there."""
+    """Reads climate4R grids and stations, where a variable on a level is called ``ta@850``, and space-time matrices."""
 
     class Options(ReaderOptions):
         """Keys of an entry of format ``rda``."""
 
         object: str | None = Field(default=None, description="Which R object, where a file holds several.")
+        matrix: SpaceTime | None = Field(
+            default=None, description="Which objects, in all files together, are a matrix of space and time."
+        )
 
     suffixes: ClassVar[tuple[str, ...]] = (".rda", ".rdata")
 
     def read(self, entry: Entry, files: tuple[Path, ...], backend: Backend) -> xr.Dataset:
         """Return the files' variables; R data are never lazy."""
         options = self.Options.model_validate(entry.options)
+        if options.matrix is not None:
+            objects = {name: value.plain for path in files for name, value in _parse(path).items()}
+            return space_time(objects, options.matrix, entry.name)
         return combine([(path, _read_file(path, options.object)) for path in files], entry.name)
 
 
@@ -55,6 +63,11 @@ class _Value:
 
     data: Any
     attributes: dict[str, _Value]
+
+    @property
+    def plain(self) -> Any:
+        """An array, a list of strings, or a dict of them by name, such as the columns of a data frame."""
+        return {key: part.plain for key, part in self.data.items()} if isinstance(self.data, dict) else self.data
 
 
 def _read_file(path: Path, name: str | None) -> xr.Dataset:
@@ -68,7 +81,10 @@ def _read_file(path: Path, name: str | None) -> xr.Dataset:
         raise DataError(f"{path}: expected one climate4R object, got {', '.join(grids)}; name one in options: object.")
     if not grids:
         held = "; ".join(f"{key} with {_held(value)}" for key, value in wanted.items())
-        raise DataError(f"{path}: expected a climate4R object (a list of {', '.join(_PARTS)}), got {held}.")
+        raise DataError(
+            f"{path}: expected a climate4R object (a list of {', '.join(_PARTS)}), got {held}. If it is a matrix of "
+            "space and time, say so under options: matrix."
+        )
     return _to_dataset(next(iter(grids.values())).data, path)
 
 

@@ -1,13 +1,15 @@
 """What is odd about a file, mended: one layout, one unit, one calendar for all that follows.
 
 After :func:`regularise` a dataset has float32 variables of dims ``(time, lat, lon)``, ``(time, y, x)``
-or ``(time, station)`` in the catalog's units, times that rise, latitudes and longitudes that rise and
-run on across the date line. Everything that was changed is in the list of repairs.
+or ``(time, station)``, of an image ``(y, x)`` with pixel numbers, in the catalog's units, times that
+rise, latitudes and longitudes that rise and run on across the date line. Class numbers carry the names
+of their classes. Everything that was changed is in the list of repairs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -15,6 +17,7 @@ import xarray as xr
 from pipeline.data.axes import drop_bounds, name_axes
 from pipeline.data.calendars import date_text, decode_times
 from pipeline.data.catalog import Entry, Variable
+from pipeline.data.classes import check_classes, flags
 from pipeline.data.longitudes import contiguous
 from pipeline.data.records import Repair
 from pipeline.data.units import Conversion, conversion, is_unit
@@ -160,7 +163,10 @@ def _values(array: xr.DataArray, entry: Entry, name: str) -> tuple[xr.DataArray,
         repairs.append(Repair("units", name, count, f"{name} is converted from {units!r} to {spec.units!r}"))
     if spec.minimum is not None:
         repairs += _clip(values, spec.minimum, where, name)
-    attrs = {"units": spec.units, "long_name": str(array.attrs.get("long_name", name))}
+    if spec.classes:
+        check_classes(values, spec.classes, where)
+    attrs: dict[str, Any] = {"units": spec.units, "long_name": str(array.attrs.get("long_name", name))}
+    attrs |= flags(spec.classes) if spec.classes else {}
     standard_name = spec.standard_name or array.attrs.get("standard_name")
     # "unknown" is what GRIB readers say where there is none.
     attrs |= {"standard_name": str(standard_name)} if standard_name and standard_name != "unknown" else {}
@@ -170,6 +176,8 @@ def _values(array: xr.DataArray, entry: Entry, name: str) -> tuple[xr.DataArray,
 
 def _file_units(said: object, spec: Variable, name: str, count: int, where: str) -> tuple[str, list[Repair]]:
     """Return the units of the values in the file, which the catalog may know better."""
+    if spec.classes:
+        return spec.units, []  # class numbers have none, whatever the file says
     if spec.source_units is None:
         if said is None:
             raise DataError(

@@ -18,7 +18,7 @@ bootstrap, which adds up the same sums block by block::
 A score of the whole series of a cell, such as a quantile over time, is a :class:`SeriesMetric`: it
 gets every resample as how often each time is drawn. An index of every year, such as its wettest day,
 is a :class:`YearMetric`; a score of fields, such as their spectrum, a :class:`FieldMetric`; a score of two
-variables together a :class:`PairMetric`.
+variables together a :class:`PairMetric`; a score of classes, such as their overlap, a :class:`ClassMetric`.
 
 Scores of days that a forecast would give (indices, spectra, patterns) are taken of draws of its
 distribution, never of its mean, which is smoother than any day: the members, where it has some, else
@@ -31,13 +31,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
+import numpy as np
+
 from pipeline.metrics.case import DRAWS, Case, Place
 from pipeline.registry import Registry
 from pipeline.units import has_true_zero, quantity
 
 __all__ = [
-    "DRAWS", "METRICS", "Array", "Case", "FieldMetric", "Metric", "MetricBase", "PairMetric", "Place",
-    "SeriesMetric", "YearMetric",
+    "DRAWS", "METRICS", "Array", "Case", "ClassMetric", "FieldMetric", "Metric", "MetricBase", "PairMetric",
+    "Place", "SeriesMetric", "YearMetric",
 ]  # fmt: skip
 
 Array = Any
@@ -52,7 +54,7 @@ class MetricBase:
         Value of a perfect forecast; None where there is no best value.
     better : {"lower", "higher", "closer"}
         Which direction is better; ``closer`` to ``perfect``.
-    units : {"target", "1", "d", "%"}
+    units : {"target", "1", "d", "%", "km", "nat"}
         Units of the value; ``target``: those of a difference of two values of the target.
     probabilistic : bool
         Whether it needs a distribution; point forecasts have no such score then.
@@ -60,7 +62,7 @@ class MetricBase:
         Whether it divides by the truth's mean, and so needs units with a true zero.
     least_members : int
         How many members the prediction must have; 0: none.
-    quantity : {"any", "precipitation", "temperature"}
+    quantity : {"any", "precipitation", "temperature", "flow"}
         Of which kind of variable it is a score, told from the units.
     daily : bool
         Whether it is of days, and so needs daily values.
@@ -72,6 +74,11 @@ class MetricBase:
     upward : bool
         Whether resampling makes it larger, as it does sizes of differences: days drawn twice lie further
         from the truth's than all days do. Its bootstrap values are then moved to have the score as mean.
+    tasks : frozenset of str
+        For which tasks of an experiment it is.
+    over_series : {"mean", "median"}
+        How the values of cells become one where cells are the series of the task ``series``: their area mean,
+        or the median, in which a basin counts as a basin and one that no model can do pulls nothing down.
     resamples : int
         Of the bootstrap, at most.
     label : str
@@ -89,6 +96,8 @@ class MetricBase:
     uses_draws: ClassVar[bool] = False
     absolute: ClassVar[bool] = False
     upward: ClassVar[bool] = False
+    tasks: ClassVar[frozenset[str]] = frozenset({"downscaling", "series"})
+    over_series: ClassVar[str] = "mean"
     resamples: ClassVar[int] = 1000
     label: ClassVar[str] = ""
 
@@ -219,6 +228,47 @@ class PairMetric(MetricBase, ABC):
     @abstractmethod
     def value(self, count: Array, sums: tuple[Array, ...], weights: Array | None) -> Array:
         """Return the score from sums over time, as that of a :class:`Metric`."""
+
+
+class ClassMetric(MetricBase, ABC):
+    """A score of classes, made of sums over time; see :mod:`pipeline.metrics.classes`.
+
+    Class attributes
+    ----------------
+    needs_place : bool
+        Whether it looks at neighbouring cells, and so needs a grid.
+    of_background : bool
+        Whether class 0 has a value of its own; objects and what is made of them have none.
+    """
+
+    perfect = 1.0
+    better = "higher"
+    units = "1"
+    tasks = frozenset({"segmentation"})
+    needs_place: ClassVar[bool] = False
+    of_background: ClassVar[bool] = True
+
+    def applies(self, case: Case, units: str) -> bool:
+        """Whether the prediction is one of classes, on a grid if the score needs one."""
+        grid = None if case.place is None else case.place.grid
+        on_grid = grid is not None and not grid.stations and min(grid.shape) >= 2
+        return case.prediction.family == "categorical" and (on_grid or not self.needs_place)
+
+    def units_of(self, case: Case) -> str:
+        """Return the units of the value: distances in an image are in cells."""
+        return self.units
+
+    @abstractmethod
+    def counts(self, case: Case) -> np.ndarray:
+        """Return what the score is made of, float64 of shape (time, k), on the host; zero where there is no truth."""
+
+    @abstractmethod
+    def value(self, sums: np.ndarray) -> np.ndarray:
+        """Return the score from counts added up over times, shape (..., k) to (...); NaN where there is none."""
+
+    def by_class(self, sums: np.ndarray) -> np.ndarray | None:
+        """Return the score of every class, shape (..., class), NaN where a class has none; None if no class has."""
+        return None
 
 
 METRICS: Registry[type[MetricBase]] = Registry("metric", "pipeline.metrics")

@@ -109,6 +109,7 @@ class Nse(Metric):
     perfect = 1.0
     better = "higher"
     units = "1"
+    over_series = "median"
     label = "NSE"
 
     def terms(self, case: Case) -> tuple[Array, ...]:
@@ -133,6 +134,7 @@ class Kge(Metric):
     better = "higher"
     units = "1"
     needs_true_zero = True
+    over_series = "median"
     label = "KGE"
 
     def terms(self, case: Case) -> tuple[Array, ...]:

@@ -16,6 +16,7 @@ SEASONS = ("DJF", "MAM", "JJA", "SON")
 ENOUGH_BLOCKS = 8  # fewer whole years or seasons than this make a poor bootstrap
 ENOUGH_SAMPLES = 30
 BLOCK_LENGTH = 3.0  # in decorrelation times: 2 leave the interval of an AR(1) process short, 4 leave few blocks
+_SURE = 1.96  # deviations
 _WINDOW = 5.0  # Sokal's: the sum of autocorrelations stops at this many decorrelation times
 
 
@@ -25,9 +26,9 @@ class Blocks:
 
     Parameters
     ----------
-    kind : {"years", "seasons", "runs"}
-        Meteorological years (December to November), seasons of a year, or runs of about equal length
-        that never cross a gap longer than themselves.
+    kind : {"years", "seasons", "runs", "samples"}
+        Meteorological years (December to November), seasons of a year, runs of about equal length
+        that never cross a gap longer than themselves, or single samples that have no dates.
     edges : ndarray of int, shape (block, 2)
         First time of each block and the one behind its last.
     decorrelation : float
@@ -50,6 +51,11 @@ class Blocks:
 
     def __len__(self) -> int:
         return len(self.edges)
+
+
+def has_dates(time: np.ndarray) -> bool:
+    """Whether times are dates, not numbers of samples."""
+    return not np.issubdtype(time.dtype, np.integer)
 
 
 def months(time: np.ndarray) -> np.ndarray:
@@ -95,7 +101,7 @@ def seasons(time: np.ndarray) -> np.ndarray:
     return np.asarray(np.asarray(SEASONS)[months(time) % 12 // 3])
 
 
-def make_blocks(time: np.ndarray, series: np.ndarray) -> Blocks:
+def make_blocks(time: np.ndarray, series: np.ndarray, *, one_month: bool = False) -> Blocks:
     """Return the blocks of a split.
 
     Whole years where there are eight or more and each is longer than a block must be, else whole
@@ -105,16 +111,24 @@ def make_blocks(time: np.ndarray, series: np.ndarray) -> Blocks:
     Parameters
     ----------
     time : ndarray, shape (time,)
-        Increasing ``datetime64`` or cftime objects.
+        Increasing ``datetime64`` or cftime objects, or whole numbers of samples without dates, such as the
+        tiles of an image: each is a block of its own then.
     series : ndarray, shape (time,)
         One number a time that stands for the split, such as the area mean of the truth's anomaly;
         NaN where there is none.
+    one_month : bool
+        Whether the times are of one month of every year. If each year has then a single value, as of monthly
+        data, single years are the blocks unless neighbouring years are surely alike: decorrelation times
+        estimated from so few values are mostly noise, and three of them a block would leave hardly any.
 
     Raises
     ------
     DataError
         If times do not increase.
     """
+    if not has_dates(time):
+        each = np.arange(len(time))
+        return Blocks("samples", np.stack([each, each + 1], axis=1), 1.0, float(np.isfinite(series).sum()))
     steps = _steps(time)
     if np.any(steps <= 0.0):
         first = int(np.flatnonzero(steps <= 0.0)[0])
@@ -124,6 +138,8 @@ def make_blocks(time: np.ndarray, series: np.ndarray) -> Blocks:
     length = math.ceil(BLOCK_LENGTH * decorrelation)
     month, year = months(time), _part(time, "year")
     year = year + (month == 12)
+    if one_month and len(np.unique(year)) == len(time) and not _neighbours_alike(_evenly(series, steps)):
+        return Blocks("years", _edges(year), decorrelation, independent)
     for kind, label in (("years", year), ("seasons", year * 4 + month % 12 // 3)):
         edges = _edges(label)
         if len(edges) >= ENOUGH_BLOCKS and np.median(np.diff(edges, axis=1)) >= length:
@@ -163,6 +179,19 @@ def decorrelation_time(series: np.ndarray) -> float:
             break
         total += 2.0 * correlation
     return total
+
+
+def _neighbours_alike(series: np.ndarray) -> bool:
+    """Whether neighbouring values are correlated, and more so than independent ones are 97.5 times in a hundred.
+
+    The correlation of n independent values with their neighbours has a deviation of 1 / sqrt(n) (Bartlett 1946,
+    doi:10.2307/2983611).
+    """
+    x = series - np.nanmean(series)
+    pairs = x[1:] * x[:-1]
+    known = int(np.isfinite(pairs).sum())
+    square = float(np.nansum(x * x)) / max(1, int(np.isfinite(x).sum()))
+    return known > 0 and float(np.nansum(pairs)) / known > _SURE / math.sqrt(known) * square
 
 
 def _part(time: np.ndarray, name: str) -> np.ndarray:

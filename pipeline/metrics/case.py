@@ -60,6 +60,8 @@ class Case:
         For draws.
     drawn : array, shape (draw, time, cell), or None
         The draws, once they are made; a part of the cells has its part of them.
+    weights : ndarray, shape (cell,), or None
+        Area weights, for scores of classes.
     """
 
     prediction: Prediction
@@ -70,6 +72,7 @@ class Case:
     place: Place | None = None
     seed: int = 0
     drawn: Array | None = None
+    weights: np.ndarray | None = None
 
     @cached_property
     def mean(self) -> Array:
@@ -184,9 +187,10 @@ class Case:
 
         part: dict[str, Any] = {"drawn": None if self.drawn is None else pick(self.drawn)}
         if axis == -2 and self.time is not None:
-            part["time"] = self.time[index if isinstance(index, slice) else np.asarray(to_host(index))]
+            part["time"] = self.time[_on_host(index)]
         if axis == -1:
             part["place"] = None  # a part of the cells makes no field
+            part["weights"] = None if self.weights is None else self.weights[_on_host(index)]
         return replace(
             self,
             prediction=self.prediction.map(pick),
@@ -198,3 +202,7 @@ class Case:
     @cached_property
     def _known(self) -> dict[tuple[Any, ...], Any]:
         return {}
+
+
+def _on_host(index: Any) -> Any:
+    return index if isinstance(index, slice) else np.asarray(to_host(index))

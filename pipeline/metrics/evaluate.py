@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -13,11 +13,12 @@ from pipeline.backend import array_namespace
 from pipeline.backend.special import to_host
 from pipeline.errors import ConfigError, DataError
 from pipeline.metrics import METRICS, Array, Case, PairMetric
-from pipeline.metrics.bootstrap import RESAMPLES, percentile_interval
-from pipeline.metrics.groups import Group, Sampling, area_series, make_groups
+from pipeline.metrics.bootstrap import RESAMPLES
+from pipeline.metrics.groups import Group, Sampling, area_series, is_month, make_groups
 from pipeline.metrics.index_maps import index_maps
 from pipeline.metrics.kinds import YearScore, field_sums, pair_sums, score_fields, score_years
 from pipeline.metrics.maps import NEEDED, Maps, make_maps
+from pipeline.metrics.rows import Part, comparison_rows, sampling_rows, score_rows
 from pipeline.metrics.sums import BlockSums, Resampled, block_sums, centred, score_series, score_sums
 from pipeline.metrics.tables import Comparison, Score
 from pipeline.registry import suggest
@@ -48,8 +49,9 @@ class Evaluation:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Sentences for the report's first screen: groups with few independent samples."""
-        return tuple(sampling.warning for sampling in self.samplings if sampling.warning is not None)
+        """Sentences for the report's first screen: groups with few independent samples; months always have few."""
+        rows = (sampling for sampling in self.samplings if not is_month(sampling.group))
+        return tuple(sampling.warning for sampling in rows if sampling.warning is not None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +65,20 @@ class _Setup:
     reference: str | None
     seed: int
     resamples: int
+    task: str
+    months: bool
+    seasons: bool
+    prefix: str
+    month_metrics: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Scored:
+    """Scores of some groups of times by name, and what maps are made of."""
+
+    scores: list[dict[str, Resampled]]
+    sums: list[BlockSums]
+    years: list[dict[str, YearScore]]
 
 
 def evaluate(
@@ -76,8 +92,13 @@ def evaluate(
     metrics: Sequence[str] | None = None,
     reference: str | None = None,
     resamples: int = RESAMPLES,
+    task: str = "downscaling",
+    months: bool = False,
+    seasons: bool = True,
+    prefix: str = "",
+    month_metrics: Sequence[str] = ("rmse", "pearson_r", "acc"),
 ) -> Evaluation:
-    """Score all models on one split, over all times and over every season that is there.
+    """Score all models on one split, over all times and over every season, and if asked every month, that is there.
 
     Parameters
     ----------
@@ -94,11 +115,19 @@ def evaluate(
     seed : int
         The experiment's seed. Models share their resamples, so their differences are paired.
     metrics : sequence of str, optional
-        Names of ``METRICS``, all by default; a model gets those that apply to its predictions.
+        Names of ``METRICS``, all of the task by default; a model gets those that apply to its predictions.
     reference : str, optional
         Model that the others are compared with, in ``comparisons`` and in the maps of skill.
     resamples : int
         Number of bootstrap resamples.
+    task : str
+        Of the experiment. The cells of ``series`` are series, such as basins: over them some scores are a median.
+    months, seasons : bool
+        Whether calendar months (``month=04``), whether seasons are groups too.
+    prefix : str
+        What all cases have in common, such as ``lead=3``: see :func:`~pipeline.metrics.groups.make_groups`.
+    month_metrics : sequence of str
+        Which of the scores months have: those of all models for all months would be many.
 
     Raises
     ------
@@ -106,13 +135,29 @@ def evaluate(
         If truths differ between models, there is none, or a prediction is not finite where the
         truth is.
     ConfigError
-        If the reference is none of the models.
+        If the reference is none of the models, or the prefix is no name of a group.
+    UnknownNameError
+        If a score is not known.
     """
-    if reference is not None and reference not in cases:
-        near, known = suggest(reference, cases), ", ".join(cases)
-        raise ConfigError(f"expected one of the models as reference, got {reference!r}.{near} Known: {known}.")
-    names = METRICS.names() if metrics is None else tuple(metrics)
-    setup = _Setup(split, np.asarray(time), np.asarray(weights, float), names, reference, seed, resamples)
+    check_reference(reference, cases)
+    of_task = (name for name in METRICS.names() if task in METRICS.get(name).tasks)
+    names = tuple(of_task if metrics is None else metrics)
+    for name in month_metrics:
+        METRICS.get(name)
+    setup = _Setup(
+        split=split,
+        time=np.asarray(time),
+        weights=np.asarray(weights, float),
+        names=names,
+        reference=reference,
+        seed=seed,
+        resamples=resamples,
+        task=task,
+        months=months,
+        seasons=seasons,
+        prefix=prefix,
+        month_metrics=tuple(month_metrics),
+    )
     parts = {
         variable: _Variable(setup, variable, units[variable], {model: by[variable] for model, by in cases.items()})
         for variable in next(iter(cases.values()), {})
@@ -134,13 +179,17 @@ class _Variable:
         self.setup, self.name, self.units = setup, name, units
         some = next(iter(cases.values()))
         self.valid = to_host(some.valid)
-        _check_shapes(cases, setup, name, self.valid)
+        shape = (len(setup.time), len(setup.weights))
+        check_truth(cases, shape=shape, split=setup.split, variable=name, valid=self.valid)
         self.groups = make_groups(
             setup.time,
             area_series(some, setup.weights),
             seed=setup.seed,
             purpose=f"{setup.split}:{name}",
             resamples=setup.resamples,
+            months=setup.months,
+            seasons=setup.seasons,
+            prefix=setup.prefix,
         )
         self.found: dict[str, list[dict[str, Resampled]]] = {}
         # Each variable has draws of its own: on the same random numbers two would go together by themselves.
@@ -151,7 +200,7 @@ class _Variable:
         self.reference: BlockSums | None = None
         # The reference comes first: the others' maps of skill need its sums.
         for model in sorted(cases, key=lambda model: model != setup.reference):
-            _check_finite(cases[model], model, name, setup.split)
+            check_finite(cases[model], model, name, setup.split)
             self._score(model, cases[model])
 
     def _score(self, model: str, case: Case) -> None:
@@ -159,86 +208,64 @@ class _Variable:
         wanted = [name for name in setup.names if _scores_alone(name, case, self.units)]
         if any(METRICS.get(name).uses_draws for name in wanted):
             case = case.with_draws()  # parts of the cells share them
-        sums = block_sums(case, tuple(dict.fromkeys((*wanted, *NEEDED))), self.groups)
-        fields = field_sums(case, wanted, self.groups)
-        years: list[dict[str, YearScore]] = []
-        self.found[model] = []
-        for group, part, field in zip(self.groups, sums, fields, strict=True):
+        months = [group for group in self.groups if group.of_month]
+        scored = self._of_groups(case, wanted, self.groups[: len(self.groups) - len(months)], NEEDED)
+        of_months = self._of_groups(case, [name for name in wanted if name in setup.month_metrics], months)
+        self.found[model] = scored.scores + of_months.scores
+        sums = scored.sums[0]
+        maps = make_maps(case, sums, self.groups[0], self.reference)
+        self.maps[model] = replace(maps, indices=index_maps(case, wanted, sums, scored.years[0]))
+        if model == setup.reference:
+            self.reference = sums
+
+    def _of_groups(
+        self, case: Case, wanted: Sequence[str], groups: Sequence[Group], more: Sequence[str] = ()
+    ) -> _Scored:
+        """Return the scores of some groups; the sums hold those of ``more`` too."""
+        setup, done = self.setup, _Scored([], [], [])
+        if not groups:
+            return done
+        sums = block_sums(case, tuple(dict.fromkeys((*wanted, *more))), groups)
+        fields = field_sums(case, wanted, groups)
+        for group, part, field in zip(groups, sums, fields, strict=True):
             of_years = score_years(wanted, case, group, setup.weights, setup.seed, f"{setup.split}:{self.name}")
             scores = {name: found.score for name, found in of_years.items()}
-            scores |= score_series(wanted, case, group, setup.weights)
+            scores |= score_series(wanted, case, group, setup.weights, task=setup.task)
             for name in wanted:
                 if name in part.terms:
-                    scores[name] = score_sums(name, part, group, setup.weights, setup.resamples)
+                    scores[name] = score_sums(name, part, group, setup.weights, setup.resamples, task=setup.task)
                 elif name in field.terms:
                     scores[name] = score_fields(name, field, group, setup.resamples)
             moved = {name: centred(score) for name, score in scores.items() if METRICS.get(name).upward}
-            self.found[model].append({name: (scores | moved)[name] for name in wanted})
-            years.append(of_years)
-        maps = make_maps(case, sums[0], self.groups[0], self.reference)
-        self.maps[model] = replace(maps, indices=index_maps(case, wanted, sums[0], years[0]))
-        if model == setup.reference:
-            self.reference = sums[0]
+            done.scores.append({name: (scores | moved)[name] for name in wanted})
+            done.sums.append(part)
+            done.years.append(of_years)
+        return done
 
     def scores(self, model: str) -> Iterator[Score]:
         """Yield the rows of a model."""
-        units = {"target": of_difference(self.units)}
-        for group, found in zip(self.groups, self.found[model], strict=True):
-            intervals = {name: percentile_interval(score.draws, len(group.blocks)) for name, score in found.items()}
-            for label in group.names:
-                for name, score in found.items():
-                    yield Score(
-                        model=model,
-                        split=self.setup.split,
-                        variable=self.name,
-                        group=label,
-                        metric=name,
-                        value=float(score.value),
-                        units=units.get(METRICS.get(name).units, METRICS.get(name).units),
-                        low=float(intervals[name].low),
-                        high=float(intervals[name].high),
-                        n=self._times(group),
-                    )
+        named = {"target": of_difference(self.units)}
+        units = {name: METRICS.get(name).units for found in self.found[model] for name in found}
+        units = {name: named.get(unit, unit) for name, unit in units.items()}
+        return score_rows(model, self._parts(), split=self.setup.split, variable=self.name, units=units)
 
     def comparisons(self, model: str) -> Iterator[Comparison]:
         """Yield the differences of a model to the reference, for the scores that both have."""
         reference = self.setup.reference
-        if reference is None or model == reference:
-            return
-        for group, found, other in zip(self.groups, self.found[model], self.found[reference], strict=True):
-            for label in group.names:
-                for name in (name for name in found if name in other):
-                    interval = percentile_interval(found[name].draws - other[name].draws, len(group.blocks))
-                    base, difference = float(other[name].value), float(found[name].value - other[name].value)
-                    yield Comparison(
-                        model=model,
-                        reference=reference,
-                        split=self.setup.split,
-                        variable=self.name,
-                        group=label,
-                        metric=name,
-                        difference=difference,
-                        low=float(interval.low),
-                        high=float(interval.high),
-                        relative=difference / base if _is_error(name) and base > 0.0 else math.nan,
-                        n=self._times(group),
-                    )
+        return comparison_rows(model, reference, self._parts(), split=self.setup.split, variable=self.name)
 
     def samplings(self) -> Iterator[Sampling]:
         """Yield how much every group of times can tell."""
-        for group in self.groups:
-            blocks = group.blocks
-            for label in group.names:
-                yield Sampling(
-                    split=self.setup.split,
-                    variable=self.name,
-                    group=label,
-                    times=self._times(group),
-                    blocks=len(blocks),
-                    kind=blocks.kind,
-                    decorrelation=blocks.decorrelation,
-                    independent=blocks.independent,
-                )
+        times = [self._times(group) for group in self.groups]
+        return sampling_rows(self.groups, times, split=self.setup.split, variable=self.name)
+
+    def _parts(self) -> list[Part]:
+        return [
+            Part(
+                group.names, len(group.blocks), self._times(group), {model: by[at] for model, by in self.found.items()}
+            )
+            for at, group in enumerate(self.groups)
+        ]
 
     def _times(self, group: Group) -> int:
         return int(self.valid[group.index].any(axis=1).sum())
@@ -250,7 +277,7 @@ class _Pair(_Variable):
     def __init__(self, setup: _Setup, first: _Variable, second: _Variable) -> None:
         self.setup, self.name, self.units = setup, f"{first.name}~{second.name}", "1"
         self.valid = first.valid & second.valid
-        self.groups = first.groups
+        self.groups = tuple(group for group in first.groups if not group.of_month)
         self.found, self.maps, self.reference = {}, {}, None
         names = [name for name in setup.names if issubclass(METRICS.get(name), PairMetric)]
         for model in first.cases:
@@ -269,33 +296,36 @@ def _scores_alone(name: str, case: Case, units: str) -> bool:
     return not issubclass(metric, PairMetric) and metric().applies(case, units)
 
 
-def _is_error(name: str) -> bool:
-    """Whether a score is a size of errors, zero at best: a share of it can be said."""
-    metric = METRICS.get(name)
-    return metric.better == "lower" and metric.perfect == 0.0
+def check_reference(reference: str | None, cases: Mapping[str, Any]) -> None:
+    """Refuse a reference that is none of the models."""
+    if reference is not None and reference not in cases:
+        near, known = suggest(reference, cases), ", ".join(cases)
+        raise ConfigError(f"expected one of the models as reference, got {reference!r}.{near} Known: {known}.")
 
 
-def _check_shapes(cases: Mapping[str, Case], setup: _Setup, variable: str, valid: np.ndarray) -> None:
-    shape = (len(setup.time), len(setup.weights))
+def check_truth(
+    cases: Mapping[str, Case], *, shape: tuple[int, int], split: str, variable: str, valid: np.ndarray
+) -> None:
+    """Refuse cases of another shape than (time, cell), without truth, or whose truth stands elsewhere than others'."""
     for model, case in cases.items():
         if tuple(case.truth.shape) != shape:
             raise DataError(
-                f"expected the truth of {variable} for {model!r} on {setup.split!r} in shape (time, cell) = {shape}, "
+                f"expected the truth of {variable} for {model!r} on {split!r} in shape (time, cell) = {shape}, "
                 f"got {tuple(case.truth.shape)}."
             )
         if not np.array_equal(to_host(case.valid), valid):
             raise DataError(
-                f"expected all models to be scored on the same truth of {variable} on {setup.split!r}, got other "
+                f"expected all models to be scored on the same truth of {variable} on {split!r}, got other "
                 f"missing values for {model!r}: their differences would not be paired."
             )
     if not valid.any():
         raise DataError(
-            f"expected truth of {variable} on {setup.split!r}, got none that is finite. "
+            f"expected truth of {variable} on {split!r}, got none that is finite. "
             f"A split without truth is predicted and not scored."
         )
 
 
-def _check_finite(case: Case, model: str, variable: str, split: str) -> None:
+def check_finite(case: Case, model: str, variable: str, split: str) -> None:
     """Refuse a prediction that is not finite where the truth is: left out, it would pass for a good one."""
     for name, array in case.prediction.parameters.items():
         xp = array_namespace(array)

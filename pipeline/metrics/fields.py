@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
@@ -52,6 +52,7 @@ def to_dataset(
     grid: Grid,
     mask: np.ndarray,
     spectra: Mapping[str, Spectra | None] | None = None,
+    leads: Sequence[int] = (0,),
 ) -> xr.Dataset:
     """Return curves and maps as one CF dataset, ready to be written compressed.
 
@@ -72,23 +73,32 @@ def to_dataset(
         Cells that were scored, in the order of the maps.
     spectra : mapping of str to Spectra or None, optional
         By variable; None for one without fields.
+    leads : sequence of int
+        Where there are several, maps hold the cells of all leads behind one another, and have a dim ``lead``.
     """
     parts: dict[str, xr.Variable] = {}
+    several = len(leads) > 1
+    dims = ("lead", *grid.file_dims) if several else grid.file_dims
+
+    def field(values: np.ndarray) -> np.ndarray:
+        return grid.to_file(on_grid(values.reshape(len(leads), -1) if several else values, mask))
+
     for variable, fields in maps.items():
         for name, words in _MAPS.items():
             values = getattr(fields, name)
             if values is not None:
                 attrs = {"long_name": words.format(variable), "units": _units(name, units[variable])}
-                parts[f"{variable}_{name}"] = _compressed(grid.file_dims, grid.to_file(on_grid(values, mask)), attrs)
+                parts[f"{variable}_{name}"] = _compressed(dims, field(values), attrs)
         for name, (values, attrs) in _indices(fields, variable, units[variable]).items():
-            parts[name] = _compressed(grid.file_dims, grid.to_file(on_grid(values, mask)), attrs)
+            parts[name] = _compressed(dims, field(values), attrs)
         found = diagnostics[variable]
         if found is not None:
             parts |= _curves(found, variable, units[variable])
     parts |= to_variables(spectra or {}, units)
     attrs = {"Conventions": "CF-1.11", "title": f"Diagnostics of {model} on {split}", "model": model, "split": split}
     attrs |= {} if reference is None else {"reference": reference}
-    return xr.Dataset(parts, grid.coords(), attrs)
+    ahead = {"lead": xr.Variable("lead", np.asarray(leads), {"long_name": "steps ahead"})} if several else {}
+    return xr.Dataset(parts, {**grid.coords(), **ahead}, attrs)
 
 
 def on_grid(values: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -9,11 +9,16 @@ import numpy as np
 
 from pipeline.backend import array_namespace
 from pipeline.backend.special import to_host
+from pipeline.errors import ConfigError
 from pipeline.metrics import Case
-from pipeline.metrics.blocks import ENOUGH_SAMPLES, SEASONS, Blocks, make_blocks, seasons
+from pipeline.metrics.blocks import ENOUGH_SAMPLES, SEASONS, Blocks, has_dates, make_blocks
+from pipeline.metrics.blocks import months as month_of
+from pipeline.metrics.blocks import seasons as season_of
 from pipeline.metrics.bootstrap import resample
 from pipeline.metrics.pooling import pooled
 from pipeline.prediction._arrays import wide
+
+_MONTHS = tuple(f"{month:02d}" for month in range(1, 13))
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +28,7 @@ class Group:
     Parameters
     ----------
     names : tuple of str
-        ``all``, ``season=DJF``; several where they hold the same times.
+        ``all``, ``season=DJF``, ``lead=3;month=04``; several where they hold the same times.
     index : ndarray of int, shape (chosen,)
         The chosen times.
     blocks : Blocks
@@ -37,6 +42,33 @@ class Group:
     blocks: Blocks
     counts: np.ndarray
 
+    @property
+    def of_month(self) -> bool:
+        """Whether it is a month of the year."""
+        return is_month(self.names[0])
+
+
+def is_month(group: str) -> bool:
+    """Return whether a group's name is that of a month of the year.
+
+    Examples
+    --------
+    >>> is_month("lead=3;month=04"), is_month("lead=3")
+    (True, False)
+    """
+    return any(pair.startswith("month=") for pair in group.split(";"))
+
+
+def group_name(*pairs: str) -> str:
+    """Return the name of a group from its ``key=value`` pairs, sorted; ``all`` for none.
+
+    Examples
+    --------
+    >>> group_name("season=DJF", "lead=3"), group_name("lead=3", ""), group_name("")
+    ('lead=3;season=DJF', 'lead=3', 'all')
+    """
+    return ";".join(sorted(pair for part in pairs for pair in part.split(";") if pair)) or "all"
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -49,7 +81,7 @@ class Sampling:
     times, blocks : int
         Number of times with truth, and of bootstrap blocks.
     kind : str
-        What the blocks are: ``years``, ``seasons`` or ``runs``.
+        What the blocks are: ``years``, ``seasons``, ``runs`` or ``samples``.
     decorrelation : float
         Decorrelation time of the area-mean anomaly of the truth, in time steps.
     independent : float
@@ -66,6 +98,12 @@ class Sampling:
     independent: float
 
     @property
+    def _counted(self) -> str:
+        if self.kind == "samples":
+            return f"{self.times} that have no dates, each taken as one"
+        return f"{self.times} time steps, decorrelation time {self.decorrelation:.1f} steps"
+
+    @property
     def warning(self) -> str | None:
         """A sentence for the report where fewer than 30 samples are independent, else None."""
         if self.independent >= ENOUGH_SAMPLES:
@@ -73,8 +111,7 @@ class Sampling:
         part = "" if self.group == "all" else f" ({self.group})"
         return (
             f"The split {self.split!r}{part} holds about {self.independent:.0f} independent samples of {self.variable} "
-            f"({self.times} time steps, decorrelation time {self.decorrelation:.1f} steps), fewer than "
-            f"{ENOUGH_SAMPLES}: read its scores as an indication, not as a claim."
+            f"({self._counted}), fewer than {ENOUGH_SAMPLES}: read its scores as an indication, not as a claim."
         )
 
 
@@ -91,24 +128,44 @@ def area_series(case: Case, weights: np.ndarray) -> np.ndarray:
     return to_host(pooled(xp.astype(case.valid, xp.float64), anomaly, area))
 
 
-def make_groups(time: np.ndarray, series: np.ndarray, *, seed: int, purpose: str, resamples: int) -> tuple[Group, ...]:
-    """Return the group of all times and those of the seasons that have truth.
+def make_groups(
+    time: np.ndarray,
+    series: np.ndarray,
+    *,
+    seed: int,
+    purpose: str,
+    resamples: int,
+    months: bool = False,
+    seasons: bool = True,
+    prefix: str = "",
+) -> tuple[Group, ...]:
+    """Return the group of all times, those of the seasons and those of the months that have truth.
 
-    Every group has blocks and resamples of its own; groups of the same times are one record with
-    both names.
+    Every group has blocks and resamples of its own; seasons of the same times as all are one record with
+    both names. Months come last.
 
     Parameters
     ----------
     time : ndarray, shape (time,)
-        Increasing ``datetime64`` or cftime objects.
+        Increasing ``datetime64`` or cftime objects, or whole numbers, which have no seasons and months.
     series : ndarray, shape (time,)
         See :func:`area_series`.
     seed : int
         The experiment's seed.
     purpose : str
-        Split and variable, for the seed.
+        Split and variable, for the seed. The prefix is no part of it: leads with the same blocks share their
+        resamples.
     resamples : int
         Number of resamples.
+    months, seasons : bool
+        Whether calendar months, whether seasons are groups too.
+    prefix : str
+        What all times have in common, ``key=value`` pairs joined by ``;`` such as ``lead=3``: part of every name.
+
+    Raises
+    ------
+    ConfigError
+        If the prefix is not made of such pairs, or one of them is a season or month.
 
     Examples
     --------
@@ -117,17 +174,38 @@ def make_groups(time: np.ndarray, series: np.ndarray, *, seed: int, purpose: str
     >>> [group.names for group in groups]
     [('all', 'season=DJF')]
     """
+    _check_prefix(prefix)
     every = np.arange(len(time))
-    season = seasons(time)
-    chosen: dict[str, np.ndarray] = {"all": every}
-    for name in SEASONS:
-        index = np.flatnonzero(season == name)
-        if np.isfinite(series[index]).any():
-            chosen[f"season={name}"] = index
+    parts: list[tuple[tuple[str, ...], np.ndarray]] = []
+    same: tuple[str, ...] = ("",)
+    for name, index in _chosen(time, series, months=months, seasons=seasons).items():
+        if len(index) == len(every) and not is_month(name):
+            same += (name,)
+        else:
+            parts.append(((name,), index))
     groups = []
-    same = [name for name, index in chosen.items() if len(index) == len(every)]
-    for names, index in [(tuple(same), every)] + [((name,), chosen[name]) for name in chosen if name not in same]:
-        blocks = make_blocks(time[index], series[index])
-        counts = resample(len(blocks), seed, f"{purpose}:{names[0]}", count=resamples)
-        groups.append(Group(names, index, blocks, counts))
+    for names, index in [(same, every), *parts]:
+        blocks = make_blocks(time[index], series[index], one_month=is_month(names[0]))
+        counts = resample(len(blocks), seed, f"{purpose}:{group_name(names[0])}", count=resamples)
+        groups.append(Group(tuple(group_name(prefix, name) for name in names), index, blocks, counts))
     return tuple(groups)
+
+
+def _chosen(time: np.ndarray, series: np.ndarray, *, months: bool, seasons: bool) -> dict[str, np.ndarray]:
+    """Return the times of every season and month that has truth, by its pair of key and value."""
+    labels: list[tuple[str, tuple[str, ...], np.ndarray]] = []
+    if has_dates(time) and seasons:
+        labels.append(("season", SEASONS, season_of(time)))
+    if has_dates(time) and months:
+        labels.append(("month", _MONTHS, np.array(_MONTHS)[month_of(time) - 1]))
+    found = {f"{key}={value}": np.flatnonzero(label == value) for key, values, label in labels for value in values}
+    return {name: index for name, index in found.items() if np.isfinite(series[index]).any()}
+
+
+def _check_prefix(prefix: str) -> None:
+    pairs = [pair.partition("=") for pair in prefix.split(";")] if prefix else []
+    if not all(key and value and key not in ("season", "month") for key, _, value in pairs):
+        raise ConfigError(
+            f"expected as prefix of groups key=value pairs joined by ';' such as 'lead=3', none of them a season or "
+            f"month, got {prefix!r}."
+        )

@@ -1,4 +1,4 @@
-"""Means over time and area from sums over time."""
+"""Means over time and area from sums over time, and medians over series."""
 
 from __future__ import annotations
 
@@ -45,3 +45,23 @@ def area_mean(values: Array, weights: Array) -> Array:
     zero = xp.zeros_like(values)
     total = xp.sum(xp.where(known, values, zero) * weights, axis=-1)
     return ratio(total, xp.sum(xp.where(known, zero + weights, zero), axis=-1))
+
+
+def cell_median(values: Array) -> Array:
+    """Return the median over the cells whose value is not NaN, shape (...); NaN if none is.
+
+    Every cell counts once, whatever its area.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> cell_median(np.array([[3.0, np.nan, 1.0], [1.0, 4.0, 2.0]])).tolist()
+    [2.0, 2.0]
+    """
+    xp = array_namespace(values)
+    known = ~xp.isnan(values)
+    count = xp.sum(xp.astype(known, xp.int64), axis=-1, keepdims=True)
+    ordered = xp.sort(xp.where(known, values, xp.full_like(values, xp.inf)), axis=-1)
+    last = xp.where(count > 0, count - 1, xp.zeros_like(count))
+    low, high = (xp.take_along_axis(ordered, rank, axis=-1) for rank in (last // 2, (last + 1) // 2))
+    return xp.where(count > 0, 0.5 * (low + high), xp.full_like(low, xp.nan))[..., 0]

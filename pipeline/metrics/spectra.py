@@ -20,8 +20,8 @@ from pipeline.grid import Grid
 from pipeline.metrics import METRICS, Array, Case, FieldMetric
 from pipeline.metrics._parts import field_parts, zero_for_nan
 from pipeline.metrics.pooling import ratio
+from pipeline.sphere import EARTH_RADIUS
 
-EARTH_RADIUS = 6371.0  # km
 _VALUES = 2**17  # cells times fields transformed at a time: 1 MiB of float64, which stays in the cache
 _FLOOR = 1e-12  # of the truth's strongest annulus: weaker than that is rounding, not variation
 

@@ -13,7 +13,7 @@ from pipeline.backend import array_namespace
 from pipeline.backend.special import to_host
 from pipeline.metrics import METRICS, Array, Case, Metric, MetricBase, PairMetric, SeriesMetric
 from pipeline.metrics.groups import Group
-from pipeline.metrics.pooling import area_mean
+from pipeline.metrics.pooling import area_mean, cell_median
 
 _MEMORY = 2**28  # bytes of float64 that a chunk of cells may take
 _VALUES = 2**22  # resamples times cells in one call of a metric
@@ -123,23 +123,39 @@ def joined(found: list[tuple[Array, dict[str, tuple[Array, ...]]]], names: Mappi
     return BlockSums(xp.concat([count for count, _ in found], axis=1), terms)
 
 
-def score_sums(name: str, sums: BlockSums, group: Group, weights: np.ndarray | None, resamples: int) -> Resampled:
+def _takes_median(metric: MetricBase, task: str) -> bool:
+    return task == "series" and metric.over_series == "median"
+
+
+def score_sums(
+    name: str,
+    sums: BlockSums,
+    group: Group,
+    weights: np.ndarray | None,
+    resamples: int,
+    *,
+    task: str = "downscaling",
+) -> Resampled:
     """Return the score ``name`` of a group and its first ``resamples`` bootstrap values.
 
     Parameters
     ----------
     weights : ndarray of shape (cell,), or None
         Area weights for one score; None: a map, with a trailing axis of cells.
+    task : str
+        Of the experiment; over the cells of ``series`` some scores are a median, see ``over_series``.
     """
     metric = METRICS.get(name)()
     assert isinstance(metric, Metric | PairMetric)  # those that are made of sums of cells
     xp, device = array_namespace(sums.count), array_api_compat.device(sums.count)
     area = None if weights is None else xp.asarray(weights, dtype=xp.float64, device=device)
+    median = area is not None and _takes_median(metric, task)
 
     def value(counts: np.ndarray) -> np.ndarray:
         drawn = xp.asarray(counts, dtype=xp.float64, device=device)
         added = tuple(drawn @ term for term in sums.terms[name])
-        return to_host(metric.value(drawn @ sums.count, added, area))
+        found = metric.value(drawn @ sums.count, added, None if median else area)
+        return to_host(cell_median(found) if median else found)
 
     step = max(1, _VALUES // sums.count.shape[1])
     counts = group.counts[: min(resamples, metric.resamples)]
@@ -147,8 +163,10 @@ def score_sums(name: str, sums: BlockSums, group: Group, weights: np.ndarray | N
     return Resampled(value(np.ones((1, len(group.blocks))))[0], np.concatenate(draws, axis=0))
 
 
-def score_series(names: Sequence[str], case: Case, group: Group, weights: np.ndarray) -> dict[str, Resampled]:
-    """Return the area means of all :class:`SeriesMetric` among ``names`` over a group, and their bootstrap values.
+def score_series(
+    names: Sequence[str], case: Case, group: Group, weights: np.ndarray, *, task: str = "downscaling"
+) -> dict[str, Resampled]:
+    """Return all :class:`SeriesMetric` among ``names`` over a group and all cells, and their bootstrap values.
 
     A resample costs a pass over the sorted series of every cell where a sum costs a matrix product,
     so the first ones of the group's resamples serve, as many as the metric says; all models share them.
@@ -169,7 +187,10 @@ def score_series(names: Sequence[str], case: Case, group: Group, weights: np.nda
             values = metric.cells(part, counts[metric.resamples])
             found[name].append(xp.abs(values) if metric.absolute else values)
     area = xp.asarray(weights, dtype=xp.float64, device=device)
-    pooled = {name: to_host(area_mean(xp.concat(parts, axis=1), area)) for name, parts in found.items()}
+    pooled = {}
+    for name, parts in found.items():
+        values = xp.concat(parts, axis=1)
+        pooled[name] = to_host(cell_median(values) if _takes_median(metrics[name], task) else area_mean(values, area))
     return {name: Resampled(values[0], values[1:]) for name, values in pooled.items()}
 
 

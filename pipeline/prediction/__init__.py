@@ -3,7 +3,7 @@
 A family is one file in this package and one registration; it knows the formulas of its kind of
 distribution. A :class:`Prediction` is a family's name with its parameters. Known families:
 ``point``, ``normal``, ``members``, ``mixture`` (of normals, one a member), ``bernoulli_gamma`` (dry or a
-gamma distributed amount) and ``bernoulli_gamma_mixture``.
+gamma distributed amount), ``bernoulli_gamma_mixture`` and ``categorical`` (a probability for each class).
 """
 
 from __future__ import annotations
@@ -26,9 +26,11 @@ Parameters = Mapping[str, Array]
 class Family(Protocol):
     """Formulas of one kind of distribution over arrays of shape (..., time, target, lat, lon).
 
-    Parameters with a leading ``member`` axis are named in ``member_parameters``; the axes behind
-    are those of the field. NaN in a parameter or an argument gives NaN in the answer, and nothing
-    else does. Answers have the dtype of the parameters; inside, formulas are worked out in float64.
+    Parameters with a leading ``member`` axis are named in ``member_parameters``, those with a leading
+    ``class`` axis in ``class_parameters``; the axes behind are those of the field. A family of classes
+    refuses what has no meaning for them: quantiles, distribution function, exceedance and CRPS. NaN
+    in a parameter or an argument gives NaN in the answer, and nothing else does. Answers have the dtype of the
+    parameters; inside, formulas are worked out in float64.
 
     Class attributes
     ----------------
@@ -36,6 +38,8 @@ class Family(Protocol):
         Names of the parameters.
     member_parameters : tuple of str
         Those with a leading ``member`` axis.
+    class_parameters : tuple of str
+        Those with a leading ``class`` axis, over which they sum to 1.
     unitless : tuple of str
         Those without units; the others have the units of the field.
     mixture : str
@@ -44,11 +48,12 @@ class Family(Protocol):
 
     parameters: ClassVar[tuple[str, ...]]
     member_parameters: ClassVar[tuple[str, ...]]
+    class_parameters: ClassVar[tuple[str, ...]]
     unitless: ClassVar[tuple[str, ...]]
     mixture: ClassVar[str]
 
     def mean(self, p: Parameters) -> Array:
-        """Return the mean."""
+        """Return the mean; of classes the number of the most likely one."""
 
     def variances(self, p: Parameters) -> tuple[Array | None, Array | None]:
         """Return (aleatoric, epistemic) variance; their sum is the total; None where undefined."""
@@ -94,7 +99,8 @@ class Prediction:
         A name of ``FAMILIES``.
     parameters : mapping of str to array
         The family's parameters, each of shape (time, target, lat, lon), those in the family's
-        ``member_parameters`` with a leading ``member`` axis; float32.
+        ``member_parameters`` with a leading ``member`` axis, those in its ``class_parameters`` with a
+        leading ``class`` axis; float32.
 
     Raises
     ------
@@ -131,15 +137,27 @@ class Prediction:
     @property
     def member_count(self) -> int:
         """How many members there are; 0 if the family has none."""
-        names = self.formulas.member_parameters
+        return self._length(self.formulas.member_parameters)
+
+    @property
+    def is_categorical(self) -> bool:
+        """Whether it is one of classes, whose numbers have no order."""
+        return bool(self.formulas.class_parameters)
+
+    @property
+    def class_count(self) -> int:
+        """How many classes there are; 0 if it is a prediction of numbers."""
+        return self._length(self.formulas.class_parameters)
+
+    def _length(self, names: tuple[str, ...]) -> int:
         return int(self.parameters[names[0]].shape[0]) if names else 0
 
     def mean(self) -> Array:
-        """Return the mean, shape (time, target, lat, lon)."""
+        """Return the mean, shape (time, target, lat, lon); of classes the number of the most likely one."""
         return self.formulas.mean(self.parameters)
 
     def variance(self) -> Array | None:
-        """Return the total predictive variance; None for a point forecast."""
+        """Return the total predictive variance; None for a point forecast and for classes."""
         aleatoric, epistemic = self.variances()
         if aleatoric is None or epistemic is None:
             return aleatoric if epistemic is None else epistemic
@@ -156,6 +174,8 @@ class Prediction:
         ------
         ConfigError
             If ``level`` is not between 0 and 1.
+        DataError
+            If it is a prediction of classes; so do ``cdf``, ``exceedance`` and ``crps``.
         """
         if not 0.0 < level < 1.0:
             raise ConfigError(f"expected a quantile level between 0 and 1, both left out, got {level!r}.")
@@ -200,7 +220,7 @@ class Prediction:
         return self.formulas.crps(self.parameters, truth)
 
     def nll(self, truth: Array) -> Array:
-        """Return the negative log density at ``truth`` [nat]."""
+        """Return the negative log density at ``truth`` [nat]; of classes that of the probability."""
         return self.formulas.nll(self.parameters, truth)
 
     def affine(self, scale: Array, shift: Array) -> Prediction:

@@ -91,6 +91,11 @@ def normal_draws(shape: tuple[int, ...], seed: int, like: Array) -> Array:
     return _place(np.random.default_rng(seed).standard_normal(shape), like)
 
 
+def uniform_draws(shape: tuple[int, ...], seed: int, like: Array) -> Array:
+    """Return draws from [0, 1), where ``like`` lives."""
+    return _place(np.random.default_rng(seed).random(shape), like)
+
+
 def index_draws(shape: tuple[int, ...], below: int, seed: int, like: Array) -> Array:
     """Return draws of whole numbers in [0, below), where ``like`` lives."""
     return _place(np.random.default_rng(seed).integers(0, below, shape), like)

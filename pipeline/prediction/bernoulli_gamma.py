@@ -22,6 +22,7 @@ class BernoulliGamma:
 
     parameters: ClassVar[tuple[str, ...]] = ("wet", "shape", "scale")
     member_parameters: ClassVar[tuple[str, ...]] = ()
+    class_parameters: ClassVar[tuple[str, ...]] = ()
     unitless: ClassVar[tuple[str, ...]] = ("wet", "shape")
     mixture: ClassVar[str] = "bernoulli_gamma_mixture"
 

@@ -27,6 +27,7 @@ class BernoulliGammaMixture:
 
     parameters: ClassVar[tuple[str, ...]] = ("wet", "shape", "scale")
     member_parameters: ClassVar[tuple[str, ...]] = ("wet", "shape", "scale")
+    class_parameters: ClassVar[tuple[str, ...]] = ()
     unitless: ClassVar[tuple[str, ...]] = ("wet", "shape")
     mixture: ClassVar[str] = "bernoulli_gamma_mixture"
 

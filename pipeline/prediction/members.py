@@ -79,6 +79,7 @@ class Members:
 
     parameters: ClassVar[tuple[str, ...]] = ("members",)
     member_parameters: ClassVar[tuple[str, ...]] = ("members",)
+    class_parameters: ClassVar[tuple[str, ...]] = ()
     unitless: ClassVar[tuple[str, ...]] = ()
     mixture: ClassVar[str] = "members"
 

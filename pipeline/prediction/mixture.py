@@ -39,6 +39,7 @@ class Mixture:
 
     parameters: ClassVar[tuple[str, ...]] = ("mean", "sd")
     member_parameters: ClassVar[tuple[str, ...]] = ("mean", "sd")
+    class_parameters: ClassVar[tuple[str, ...]] = ()
     unitless: ClassVar[tuple[str, ...]] = ()
     mixture: ClassVar[str] = "mixture"
 

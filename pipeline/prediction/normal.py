@@ -29,6 +29,7 @@ class Normal:
 
     parameters: ClassVar[tuple[str, ...]] = ("mean", "sd")
     member_parameters: ClassVar[tuple[str, ...]] = ()
+    class_parameters: ClassVar[tuple[str, ...]] = ()
     unitless: ClassVar[tuple[str, ...]] = ()
     mixture: ClassVar[str] = "mixture"
 

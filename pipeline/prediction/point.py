@@ -16,6 +16,7 @@ class Point:
 
     parameters: ClassVar[tuple[str, ...]] = ("mean",)
     member_parameters: ClassVar[tuple[str, ...]] = ()
+    class_parameters: ClassVar[tuple[str, ...]] = ()
     unitless: ClassVar[tuple[str, ...]] = ()
     mixture: ClassVar[str] = "members"
 

@@ -28,10 +28,11 @@ def channel_affine(encoder: InputTransform, scalars: ScalarTransform, backend: B
     return Affine(parts[0], parts[1], kinds)
 
 
-def target_affine(transform: TargetTransform, backend: Backend) -> Affine | None:
-    """Return scale and shift of every target; None where one of them is an anomaly by day of the year."""
+def target_affine(transform: TargetTransform, backend: Backend, leads: int = 1) -> Affine | None:
+    """Return scale and shift of every target at ``leads`` leads; None where one is an anomaly by day of the year."""
     if transform.shift.used:
         return None
     scale = backend.to_host(transform.scale)
     shift = backend.to_host(transform.shift.mean_at(np.zeros(1)))[0]
-    return Affine(np.asarray(scale, np.float32), np.asarray(shift, np.float32))
+    scales, shifts = (np.concatenate([np.asarray(part, np.float32)] * leads) for part in (scale, shift))
+    return Affine(scales, shifts)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import xarray as xr
 
 from pipeline.errors import DataError, SplitError
 from pipeline.grid import Grid
+from pipeline.prepare.basin_split import BasinSplit
 from pipeline.prepare.dates import (
     DAY,
     as_times,
@@ -24,7 +25,11 @@ from pipeline.prepare.dates import (
 from pipeline.prepare.splits import TimeSplit
 from pipeline.prepare.windows import TOLERANCE, usual_step
 
+if TYPE_CHECKING:
+    from pipeline.prepare.tiles import TileSplit
+
 Predictors = Sequence[tuple[str, xr.Dataset]]
+Split = TimeSplit | BasinSplit
 Calendars = Literal["same", "match_dates"]
 
 _SAME = frozenset({"standard", "gregorian", "proleptic_gregorian"})
@@ -54,7 +59,7 @@ class Axis:
         For every predictor dataset, its step at each position.
     target : ndarray
         The target's step at each position, -1 where it has none.
-    split : TimeSplit
+    split : TimeSplit, BasinSplit or TileSplit
         The splits, in the calendar of ``time``.
     matched_by : str
         ``date`` for daily data, so that 00:00 meets 12:00; ``year``, ``month`` or ``time`` otherwise.
@@ -69,7 +74,7 @@ class Axis:
     positions: Mapping[str, np.ndarray]
     predictors: tuple[np.ndarray, ...]
     target: np.ndarray
-    split: TimeSplit
+    split: Split | TileSplit
     matched_by: str
     notes: tuple[str, ...]
 
@@ -77,7 +82,7 @@ class Axis:
 def align(
     predictors: Predictors,
     target: xr.Dataset,
-    split: TimeSplit,
+    split: Split,
     months: Sequence[int] | None,
     calendars: Calendars = "same",
 ) -> Axis:
@@ -102,7 +107,7 @@ def align(
     chosen = np.ones(len(time), bool) if months is None else np.isin(components(time)[:, 1], list(months))
     split = split.on(calendar_of(time))
     inside = _positions(split, time, chosen, months)
-    kept = np.sort(np.concatenate(list(inside.values())))
+    kept = np.unique(np.concatenate(list(inside.values())))
     time, common = time[kept], common[kept]
     return Axis(
         time=time,
@@ -271,7 +276,7 @@ def _where(key: np.ndarray, common: np.ndarray) -> np.ndarray:
 
 
 def _positions(
-    split: TimeSplit, time: np.ndarray, chosen: np.ndarray, months: Sequence[int] | None
+    split: Split, time: np.ndarray, chosen: np.ndarray, months: Sequence[int] | None
 ) -> dict[str, np.ndarray]:
     found = {}
     for name, span in split.spans.items():

@@ -130,6 +130,19 @@ class Climatology:
         """Return the same with a mean of zero wherever there is one."""
         return replace(self, mean=self.mean * 0)
 
+    def filled(self) -> Climatology:
+        """Return the same with the mean over cells where a cell has none of its own: a basin never trained on."""
+        xp = array_namespace(self.mean)
+
+        def fill(array: Array) -> Array:
+            known = xp.isfinite(array)
+            axes = tuple(range(array.ndim - 2, array.ndim))
+            total = xp.sum(xp.where(known, array, xp.zeros_like(array)), axis=axes, keepdims=True)
+            count = xp.sum(xp.astype(known, xp.float64), axis=axes, keepdims=True)
+            return xp.where(known, array, total / xp.maximum(count, xp.ones_like(count)))
+
+        return replace(self, mean=fill(self.mean), variance=fill(self.variance), constant=fill(self.constant))
+
     def mean_at(self, phase: np.ndarray) -> Array:
         """Return the mean at each phase of the year, float32, shape (time, ...)."""
         xp = array_namespace(self.mean)

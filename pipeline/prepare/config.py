@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pipeline.errors import ConfigError
+from pipeline.prepare.label_config import LabelConfig
 from pipeline.registry import suggest
 
 
@@ -41,6 +42,17 @@ class InputsConfig(_Section):
     lags: list[int] = Field(
         default_factory=lambda: [0], description="Steps back in time that are given, 0 for the same day."
     )
+    window: int | None = Field(
+        default=None,
+        ge=1,
+        description="Steps in a row that are given, the last for the same day: lags 0 to window - 1.",
+    )
+    missing: Literal["leave_out", "mean", "last"] = Field(
+        default="leave_out",
+        description="What a missing value is. leave_out: no sample is made of it; of tables, none of that station. "
+        "mean: the train split's mean (for that day of the year, of anomalies). last: the last value known in the same "
+        "run of steps, the mean where there is none.",
+    )
     transform: dict[str, Literal["sqrt", "log1p"]] = Field(
         default_factory=dict,
         description="Root or logarithm of (1 +) single predictors in their units before all else, such as {pr: sqrt}: "
@@ -53,7 +65,7 @@ class InputsConfig(_Section):
         default=0.1,
         ge=0,
         lt=1,
-        description="Largest share of a split's steps that may miss a predictor.",
+        description="Largest share of a split's steps that may miss a predictor; of tables, of a split's values.",
     )
 
     @field_validator("lags")
@@ -62,6 +74,17 @@ class InputsConfig(_Section):
         if not lags or min(lags) < 0 or len(set(lags)) != len(lags):
             raise ValueError(f"expected different lags of 0 or more, got {lags!r}")
         return sorted(lags)
+
+    @model_validator(mode="after")
+    def _lags_or_window(self) -> InputsConfig:
+        if self.window is not None and self.lags != [0]:
+            raise ValueError(f"expected lags or a window, got lags {self.lags!r} and window {self.window!r}")
+        return self
+
+    @property
+    def steps_back(self) -> tuple[int, ...]:
+        """Steps back in time that are given, as ``lags`` or ``window`` say."""
+        return tuple(self.lags) if self.window is None else tuple(range(self.window))
 
 
 Anomaly = Literal["none", "mean", "day_of_year"]
@@ -96,6 +119,22 @@ class TargetConfig(_Section):
     min_share: float = Field(
         default=0.5, gt=0, le=1, description="Least share of train days with truth for a cell to count."
     )
+    label: LabelConfig | None = Field(
+        default=None,
+        description="Of a segmentation: what makes classes of the target's values, such as {kind: marine_heatwave}; "
+        "without it the values are numbers of classes. Classes have no anomaly and no scale, whatever stands there.",
+    )
+    leads: list[int] = Field(
+        default_factory=lambda: [0],
+        description="Steps ahead that are answered, such as [1, 3, 6]: a forecast; 0 for the same day.",
+    )
+
+    @field_validator("leads")
+    @classmethod
+    def _leads(cls, leads: list[int]) -> list[int]:
+        if not leads or min(leads) < 0 or len(set(leads)) != len(leads):
+            raise ValueError(f"expected different leads of 0 or more, got {leads!r}")
+        return sorted(leads)
 
     def require(self, names: Sequence[str]) -> None:
         """Refuse options of a variable that the target has not.

@@ -108,6 +108,37 @@ def elapsed(time: np.ndarray) -> np.ndarray:
     return closed
 
 
+def ahead(time: np.ndarray, lead: int, step: int) -> np.ndarray:
+    """Return the times ``lead`` steps of ``step`` microseconds later; months and years are stepped by the calendar.
+
+    Examples
+    --------
+    >>> ahead(np.array(["1999-01-31", "1999-12-15"], "datetime64[ns]"), 1, 30 * DAY).astype("M8[D]").tolist()
+    [datetime.date(1999, 2, 28), datetime.date(2000, 1, 15)]
+    """
+    months = 12 * lead if step >= 300 * DAY else lead if step >= 27 * DAY else 0
+    if not lead or not months:
+        return from_microseconds(microseconds(time) + lead * step, calendar_of(time), native=time.dtype.kind == "M")
+    return np.array([_months_on(stamp, months) for stamp in time], dtype=time.dtype)
+
+
+def _months_on(stamp: Any, months: int) -> Any:
+    """Return the same day and hour ``months`` later, or the last day of that month."""
+    if isinstance(stamp, np.datetime64):
+        month = stamp.astype("datetime64[M]")
+        into = stamp - month.astype(stamp.dtype)
+        longest = (month + months + 1).astype("datetime64[D]") - np.timedelta64(1, "D")
+        day = (month + months).astype("datetime64[D]") + (into // np.timedelta64(1, "D")).astype("timedelta64[D]")
+        return min(day, longest).astype(stamp.dtype) + into % np.timedelta64(1, "D")
+    years, month = divmod(stamp.month - 1 + months, 12)
+    day = stamp.day
+    while True:
+        try:
+            return stamp.replace(year=stamp.year + years, month=month + 1, day=day)
+        except ValueError:  # the month is shorter
+            day -= 1
+
+
 def phase_of_year(time: np.ndarray) -> np.ndarray:
     """Return the share of its year that has passed at each time, in [0, 1), float64.
 

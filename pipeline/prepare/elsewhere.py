@@ -12,9 +12,9 @@ import xarray as xr
 from pipeline.errors import DataError, SplitError
 from pipeline.grid import Grid
 from pipeline.prepare.align import Predictors, crop, steps_at
-from pipeline.prepare.arrays import rows
 from pipeline.prepare.dates import calendar_of, components, iso, microseconds, parse
 from pipeline.prepare.inputs import field
+from pipeline.prepare.places import of_same_stations, placed
 from pipeline.prepare.recipe import Recipe, Steps
 from pipeline.prepare.windows import Windows
 
@@ -110,33 +110,40 @@ def _within(steps: Steps, span: tuple[str, str] | None, months: Sequence[int] | 
             f"expected dates in {span or 'its span'} and data.months {months!r}, got none; the predictors span "
             f"{iso(steps.time[0])} to {iso(steps.time[-1])}."
         )
-    inputs = rows(steps.inputs, index)
-    return Steps(steps.time[index], steps.phase[index], inputs, steps.scalars[index], steps.complete[index])
+    return steps.take(index)
 
 
 def _truth(recipe: Recipe, target: xr.Dataset, time: np.ndarray) -> Array:
     schema, backend = recipe.schema, recipe.backend
+    label = recipe.label
+    names, units_of = schema.variables, schema.target_units
+    if label is not None:  # classes are made of the one variable, whatever they are called
+        names, units_of = tuple(map(str, target.data_vars))[:1], (label.facts()["units"],)
+    target = placed(target, names[0])
+    if schema.target_grid.stations and "station" in target.dims:
+        (_, target), *_ = of_same_stations([("the target", target)], schema.target_grid.stations, "the models")
     grid = Grid.of(target)
     if not grid.same(schema.target_grid):
         raise DataError(
             f"expected the truth on the {schema.target_grid.shape} cells that the models were fitted on, got "
             f"{grid.shape} cells elsewhere."
         )
-    missing = [name for name in schema.targets if name not in target]
+    missing = [name for name in names if name not in target]
     if missing:
-        raise DataError(
-            f"expected the targets {', '.join(schema.targets)}, got {', '.join(map(str, target.data_vars))}."
-        )
+        raise DataError(f"expected the targets {', '.join(names)}, got {', '.join(map(str, target.data_vars))}.")
     where = steps_at(time, target, "the target")
     there = where >= 0
-    host = np.full((len(time), len(schema.targets), *grid.shape), np.nan, np.float32)
-    for position, (name, units) in enumerate(zip(schema.targets, schema.target_units, strict=True)):
+    host = np.full((len(time), len(names), *grid.shape), np.nan, np.float32)
+    for position, (name, units) in enumerate(zip(names, units_of[: len(names)], strict=True)):
         got = str(target[name].attrs.get("units", ""))
         if got != units:
             raise DataError(f"target {name!r}: expected units {units!r}, got {got!r}; convert it in the catalog.")
         host[there, position] = field(target, name, grid, "time")[where[there]]
-    host[..., ~schema.mask] = np.nan
     host[~np.isfinite(host)] = np.nan
+    if label is not None:
+        found = label.label(backend.asarray(host[:, 0]), time, grid)
+        host = np.array(backend.to_host(found))[:, None]
+    host[..., ~schema.mask] = np.nan
     if not np.isfinite(host).any():
         raise SplitError(
             "expected truth on some date of the predictors, got none; leave `target` out, and it is not scored."

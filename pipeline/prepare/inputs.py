@@ -14,10 +14,12 @@ from pipeline.backend import Backend, array_namespace
 from pipeline.errors import ConfigError, DataError
 from pipeline.grid import Grid
 from pipeline.prepare.align import Axis, Predictors
-from pipeline.prepare.arrays import blocks
+from pipeline.prepare.arrays import beside, blocks
 from pipeline.prepare.climatology import Climatology
 from pipeline.prepare.config import PrepareConfig, RegridConfig
 from pipeline.prepare.coverage import Carrier, carriers_of, covered_by, require_mostly_inside
+from pipeline.prepare.missing import Missing, deal_with, refuse_many, runs_of_splits
+from pipeline.prepare.places import is_nowhere
 from pipeline.prepare.powers import forward
 from pipeline.prepare.regrid import Method
 from pipeline.prepare.scaling import Standardiser
@@ -51,6 +53,8 @@ class InputTransform:
         Cells without any value in the train split (the land of an ocean field), which are always 0.
     covered : ndarray of bool, shape (channel, lat, lon)
         Cells of ``grid`` among the cells of the channel's own dataset; new data must cover them too.
+    missing : {"leave_out", "mean", "last"}
+        What becomes of missing values, see :mod:`pipeline.prepare.missing`.
     """
 
     names: tuple[str, ...]
@@ -63,6 +67,7 @@ class InputTransform:
     scaler: Standardiser
     unseen: Array
     covered: np.ndarray
+    missing: Missing = "leave_out"
 
     @classmethod
     def fit(
@@ -96,8 +101,10 @@ class InputTransform:
         scaler = Standardiser.fit(seen, train.alone(), per=config.inputs.scale, names=names)
         xp = array_namespace(raw)
         unseen = ~xp.any(xp.isfinite(train.take(raw)), axis=0)
-        lags, method = tuple(config.inputs.lags), config.regrid.method
-        return cls(tuple(names), tuple(units), lags, grid, method, transforms, anomaly, scaler, unseen, covered)
+        lags, method, missing = config.inputs.steps_back, config.regrid.method, config.inputs.missing
+        return cls(
+            tuple(names), tuple(units), lags, grid, method, transforms, anomaly, scaler, unseen, covered, missing
+        )
 
     def forward(self, raw: Array, phase: np.ndarray) -> tuple[Array, Array]:
         """Return standardised channels, and which channel misses a value at which step.
@@ -125,7 +132,11 @@ class Inputs:
     values : array of float32, shape (time, channel, lat, lon)
         Finite where ``complete``.
     complete : ndarray of bool, shape (time,)
-        Steps without a missing value.
+        Steps that a sample can be made of.
+    usable : ndarray of bool, shape (time, lat, lon), or None
+        Of a table with missing values: stations of each step that have all of them.
+    filled : float
+        Share of the values that were missing and filled.
     transform : InputTransform
         What was fitted to make them.
     regridding : tuple of dict
@@ -134,17 +145,26 @@ class Inputs:
 
     values: Array
     complete: np.ndarray
+    usable: np.ndarray | None
+    filled: float
     transform: InputTransform
     regridding: tuple[dict[str, Any], ...]
 
 
 def build_inputs(
-    predictors: Predictors, target: Grid, axis: Axis, config: PrepareConfig, train: TrainSplit, backend: Backend
+    predictors: Predictors,
+    target: Grid,
+    axis: Axis,
+    config: PrepareConfig,
+    train: TrainSplit,
+    backend: Backend,
+    cells: np.ndarray | None = None,
 ) -> Inputs:
     """Return the predictors as channels on the device of ``backend``.
 
     A step with a missing value in a cell that has some on other train days is marked incomplete,
-    and makes no sample.
+    and makes no sample. ``cells``, bool (lat, lon), are those of the target that may be fitted on, where they are
+    not all.
 
     Raises
     ------
@@ -159,12 +179,28 @@ def build_inputs(
     carriers = carriers_of(predictors, grid, config.regrid.method)
     require_mostly_inside(carriers)
     raw = carry(predictors, axis.predictors, carriers, backend)
-    transform = InputTransform.fit(raw, train, config, grid, names, units, covered_by(predictors, carriers))
+    fitted = only(raw, cells if grid.stations == target.stations else None)
+    transform = InputTransform.fit(fitted, train, config, grid, names, units, covered_by(predictors, carriers))
     values, missing = transform.forward(raw, axis.phase)
-    missed = backend.to_host(missing)
-    _check_missing(missed, names, axis.positions, config.inputs.max_missing)
-    complete = np.logical_not(missed).all(axis=1)
-    return Inputs(values, complete, transform, tuple(carrier.told() for carrier in carriers))
+    missed, how = backend.to_host(missing), config.inputs.missing
+    run = runs_of_splits(axis.positions, axis.count, axis.step)
+    filled = deal_with(values, missed, how, run, table=is_table(grid, target), backend=backend)
+    refuse_many(missed, filled.usable, names, axis.positions, config.inputs.max_missing)
+    told = tuple(carrier.told() for carrier in carriers)
+    return Inputs(filled.values, filled.complete, filled.usable, filled.filled, transform, told)
+
+
+def only(values: Array, cells: np.ndarray | None) -> Array:
+    """Return ``values`` of shape (..., lat, lon) with NaN outside of ``cells``; None: as they are."""
+    if cells is None:
+        return values
+    xp = array_namespace(values)
+    return xp.where(beside(cells, values), values, xp.full_like(values, float("nan")))
+
+
+def is_table(grid: Grid, target: Grid) -> bool:
+    """Whether inputs are series of the target's own stations, several of them: samples of their own."""
+    return len(grid.stations) > 1 and grid.stations == target.stations
 
 
 def carry(predictors: Predictors, steps: Sequence[np.ndarray], carriers: Sequence[Carrier], backend: Backend) -> Array:
@@ -186,7 +222,8 @@ def common_grid(predictors: Predictors, target: Grid, config: RegridConfig) -> G
         If ``config.to`` is neither ``target`` nor a dataset/variable of the predictors.
     """
     if config.to is None:
-        return Grid.of(predictors[0][1])
+        grids = [Grid.of(data) for _, data in predictors]
+        return next((grid for grid in grids if not is_nowhere(grid)), target)
     if config.to == "target":
         return target
     known = {f"{dataset}/{name}": data for dataset, data in predictors for name in _variables(data)}
@@ -272,15 +309,3 @@ def _transformed(raw: Array, transforms: Sequence[str]) -> Array:
 def _less(raw: Array, anomaly: Climatology, phase: np.ndarray) -> Array:
     xp = array_namespace(raw)
     return xp.concat([raw[part, ...] - anomaly.mean_at(phase[part]) for part in blocks(raw)], axis=0)
-
-
-def _check_missing(missing: np.ndarray, names: Sequence[str], positions: Mapping[str, np.ndarray], most: float) -> None:
-    for split, index in positions.items():
-        here = missing[index]
-        number = int(here.any(axis=1).sum())
-        if number > most * len(index):
-            worst = names[int(here.sum(axis=0).argmax())]
-            raise DataError(
-                f"split {split!r}: {number} of {len(index)} steps miss predictor values, most of them in {worst!r}; "
-                f"prepare.inputs.max_missing allows a share of {most:g}. Leave that channel out, or raise it."
-            )

@@ -13,7 +13,8 @@ from pipeline.backend import Backend
 from pipeline.prepare.align import Predictors
 from pipeline.prepare.config import PrepareConfig
 from pipeline.prepare.dates import as_times, calendar_of, microseconds
-from pipeline.prepare.prepared import Prepared, prepare
+from pipeline.prepare.making import prepare
+from pipeline.prepare.prepared import Prepared
 from pipeline.prepare.splits import TimeSplit
 from pipeline.prepare.storage import state
 

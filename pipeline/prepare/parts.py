@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from pipeline.prepare.state import Arrays, read_state, write_state
 from pipeline.prepare.windows import Windows
 
 Array = Any
+POSITIONS = ("index", "now", "previous", "ahead", "first")  # of a split's samples on the axis
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,11 +34,17 @@ def save_part(stem: Path, part: Part, backend: Backend) -> None:
     if part.target is not None:
         np.save(f"{stem}-target.npy", backend.to_host(part.target), allow_pickle=False)
     time = part.steps.time
-    arrays: Arrays = {"time": microseconds(time), "scalars": part.steps.scalars, "complete": part.steps.complete}
+    tiles = time.dtype.kind == "i"
+    arrays: Arrays = {
+        "time": time if tiles else microseconds(time),
+        "scalars": part.steps.scalars,
+        "complete": part.steps.complete,
+    }
+    arrays |= {} if part.steps.usable is None else {"usable": part.steps.usable}
     for name, chosen in part.windows.items():
-        arrays |= {f"windows/{name}/{key}": getattr(chosen, key) for key in ("index", "now", "previous")}
+        arrays |= {f"windows/{name}/{key}": getattr(chosen, key) for key in POSITIONS}
     facts = {
-        "calendar": calendar_of(time),
+        "calendar": "tiles" if tiles else calendar_of(time),
         "native_time": time.dtype.kind == "M",
         "truth": part.target is not None,
         "windows": {
@@ -57,9 +64,13 @@ def load_part(stem: Path, backend: Backend) -> Part:
         If a file is missing or of another format.
     """
     arrays, facts = read_state(stem, f"{stem.name}-inputs.npy")
-    time = from_microseconds(arrays["time"], facts["calendar"], native=facts["native_time"])
+    tiles = facts["calendar"] == "tiles"
+    time = (
+        arrays["time"] if tiles else from_microseconds(arrays["time"], facts["calendar"], native=facts["native_time"])
+    )
     inputs = _array(f"{stem}-inputs.npy", backend)
-    steps = Steps(time, phase_of_year(time), inputs, arrays["scalars"], arrays["complete"])
+    phase = np.zeros(len(time)) if tiles else phase_of_year(time)
+    steps = Steps(time, phase, inputs, arrays["scalars"], arrays["complete"], arrays.get("usable"))
     target = None
     if facts["truth"]:
         read_state(stem, f"{stem.name}-target.npy")
@@ -73,5 +84,5 @@ def _array(path: str, backend: Backend) -> Array:
 
 
 def _windows(name: str, kept: dict[str, Any], arrays: Arrays) -> Windows:
-    positions = {part.name: arrays[f"windows/{name}/{part.name}"] for part in fields(Windows)[:3]}
+    positions = {part: arrays[f"windows/{name}/{part}"] for part in POSITIONS}
     return Windows(**positions, **kept)

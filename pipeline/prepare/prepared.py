@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import xarray as xr
 
 from pipeline.backend import Backend
 from pipeline.errors import DataError
-from pipeline.prepare.affine import channel_affine, target_affine
-from pipeline.prepare.align import Axis, Predictors, align, crop
 from pipeline.prepare.arrays import beside, rows
-from pipeline.prepare.climatology import Climatology
-from pipeline.prepare.config import PrepareConfig
-from pipeline.prepare.elsewhere import Elsewhere, TestSource, prepare_elsewhere
-from pipeline.prepare.empirical import EmpiricalClimatology
-from pipeline.prepare.inputs import build_inputs, lag_names
+from pipeline.prepare.elsewhere import Elsewhere
+from pipeline.prepare.inputs import only
 from pipeline.prepare.recipe import Recipe, Steps
-from pipeline.prepare.scalars import ScalarTransform, forcing_names, forcing_values, require_different
-from pipeline.prepare.splits import TimeSplit
-from pipeline.prepare.summary import summarise
-from pipeline.prepare.targets import build_statics, build_truth
-from pipeline.prepare.transform import TargetTransform
-from pipeline.prepare.windows import Windows, windows
-from pipeline.samples import Samples, Schema
-from pipeline.units import quantity
+from pipeline.prepare.tiles import Tile
+from pipeline.prepare.windows import Windows
+from pipeline.samples import Past, Samples
 
 Array = Any
 
@@ -49,6 +38,10 @@ class Prepared(Recipe):
         Test sets with data of their own.
     facts : mapping
         For the report; see :meth:`summary`.
+    cells : mapping of str to ndarray of bool, shape (lat, lon), or None
+        By split, the cells it has truth in, where splits differ by cells: basins. None: every cell of the mask.
+    origins : tuple of Tile
+        Of tiles of images: where each step of the axis was cut.
     """
 
     splits: Mapping[str, Windows]
@@ -56,6 +49,8 @@ class Prepared(Recipe):
     target: Array
     elsewhere: Mapping[str, Elsewhere]
     facts: Mapping[str, Any]
+    cells: Mapping[str, np.ndarray] | None = None
+    origins: tuple[Tile, ...] = ()
 
     @property
     def windows(self) -> dict[str, Windows]:
@@ -78,27 +73,32 @@ class Prepared(Recipe):
             If there is no such split.
         """
         chosen, (steps, truth) = self._windows(name), self._data(name)
-        xp = self.backend.xp
-        target = previous = None
+        xp, leads = self.backend.xp, self.schema.leads
+        target = previous = past = None
         if chosen.truth and truth is not None:
-            target = self._transformed(truth, steps, chosen.now)
-            there = beside(chosen.previous >= 0, target)[:, None, None, None]
-            before = self._transformed(truth, steps, np.maximum(chosen.previous, 0))
-            previous = xp.where(there, before, xp.full_like(before, float("nan")))
-        return self._samples(name, chosen, steps, target, previous)
+            target = self._at_leads(name, steps, lambda index: self._transformed(truth, steps, index))
+            previous = self._where(chosen.previous, lambda index: self._transformed(truth, steps, index))
+            previous = previous if len(leads) == 1 else xp.concat([previous] * len(leads), axis=1)
+            if self.own_past:
+                last = chosen.now if min(leads) else chosen.now - 1
+                past = Past(self._transformed(truth, steps, np.arange(len(steps.time))), chosen.first, last)
+        return self._samples(name, chosen, steps, target, previous, past)
 
     def truth(self, name: str) -> np.ndarray | None:
         """Return the truth of a split in units, float32 on the host, (time, target, lat, lon).
 
-        NaN where it is missing and outside the mask; None for a test set without truth.
+        NaN where it is missing, outside the mask and where a table's station misses predictors; None for a test
+        set without truth.
 
         Raises
         ------
         DataError
             If there is no such split.
         """
-        chosen, (_, truth) = self._windows(name), self._data(name)
-        return self.backend.to_host(rows(truth, chosen.now)) if chosen.truth and truth is not None else None
+        chosen, (steps, truth) = self._windows(name), self._data(name)
+        if not chosen.truth or truth is None:
+            return None
+        return np.asarray(self.backend.to_host(self._at_leads(name, steps, lambda index: rows(truth, index))))
 
     def summary(self) -> dict[str, Any]:
         """Return what a report says of the data, as JSON values; keys are those of ``summarise``."""
@@ -124,6 +124,28 @@ class Prepared(Recipe):
 
         return cls(**recipe_parts(folder, backend), **data_parts(folder, backend), backend=backend)
 
+    def _at_leads(self, name: str, steps: Steps, take: Callable[[np.ndarray], Array]) -> Array:
+        """Return what ``take`` gives at every lead, leads one behind the other, NaN where there is no such step."""
+        xp, chosen = self.backend.xp, self._windows(name)
+        parts = [self._where(index, take) for index in chosen.ahead.T]
+        values = parts[0] if len(parts) == 1 else xp.concat(parts, axis=1)
+        values = only(values, None if self.cells is None else self.cells[name])
+        usable = steps.cells_of(chosen)
+        return only(values, None if usable is None else usable[:, None])
+
+    def _where(self, index: np.ndarray, take: Callable[[np.ndarray], Array]) -> Array:
+        """Return what ``take`` gives at the positions ``index``, NaN where one is negative."""
+        values = take(np.maximum(index, 0))
+        if (index >= 0).all():
+            return values
+        xp = self.backend.xp
+        return xp.where(beside(index >= 0, values)[:, None, None, None], values, xp.full_like(values, float("nan")))
+
+    @property
+    def own_past(self) -> bool:
+        """Whether models get the target's own past: of stations and series, where it is small."""
+        return bool(self.schema.target_grid.stations)
+
     def _transformed(self, truth: Array, steps: Steps, index: np.ndarray) -> Array:
         return self.transform.forward(rows(truth, index), steps.phase[index])
 
@@ -135,117 +157,3 @@ class Prepared(Recipe):
         if name not in self.windows:
             raise DataError(f"expected a split of {', '.join(self.windows)}, got {name!r}.")
         return self.windows[name]
-
-
-def prepare(
-    predictors: Predictors,
-    target: xr.Dataset,
-    static: Sequence[xr.Dataset] = (),
-    forcings: Sequence[xr.Dataset] = (),
-    *,
-    tests: Mapping[str, TestSource] | None = None,
-    config: PrepareConfig,
-    split: TimeSplit,
-    months: Sequence[int] | None = None,
-    region: Mapping[str, tuple[float, float]] | None = None,
-    backend: Backend,
-    notes: Sequence[str] = (),
-) -> Prepared:
-    """Turn regular datasets into samples; everything fitted is fitted on the train split alone.
-
-    Parameters
-    ----------
-    predictors : sequence of (str, Dataset)
-        Name and data of each dataset: variables of dims (time, lat, lon) or (time, y, x), attr ``units``.
-    target : Dataset
-        The same for what is asked for. A test set whose dates it lacks is predicted and not scored.
-    static : sequence of Dataset
-        Fields of dims (lat, lon) or (y, x), or values of the target's stations.
-    forcings : sequence of Dataset
-        Series of dims (time,), which become channels without a place.
-    tests : mapping of str to TestSource, optional
-        Test sets with data of their own; nothing is fitted on them.
-    config : PrepareConfig
-        The experiment's ``prepare`` section.
-    split : TimeSplit
-        Which dates belong to which split.
-    months : sequence of int, optional
-        Months that are kept, 1 to 12; lags and the step before never reach across what is left out.
-    region : mapping of str to (float, float), optional
-        Bounds in ``lat`` and ``lon`` [degrees] inside which target cells are kept.
-    backend : Backend
-        Where arrays are made and kept.
-    notes : sequence of str
-        What was done to the data before, for the report.
-
-    Raises
-    ------
-    DataError
-        If data are missing, out of order, of other dims, or have no value where one is needed.
-    SplitError
-        If a split is left without data or truth.
-    ConfigError
-        If ``config.regrid`` asks for what is not there.
-    """
-    target = crop(target, region)
-    axis = align(predictors, target, split, months, config.calendars)
-    train = axis.split.train_split(axis.time)
-    truth = build_truth(target, axis, config.target, train, backend)
-    inputs = build_inputs(predictors, truth.grid, axis, config, train, backend)
-    statics = build_statics(static, truth.grid, config.regrid.method)
-    cycle = Climatology.fit(truth.values, train, harmonics=config.harmonics)
-    transform = TargetTransform.fit(truth.values, train, cycle, config.target, truth.names)
-    rain = any(quantity(units) == "precipitation" for units in truth.units)
-    reference = EmpiricalClimatology.fit(truth.values, train) if rain else cycle
-    lags, encoder = config.inputs.lags, inputs.transform
-    names, units = forcing_names(forcings)
-    raw = forcing_values(forcings, axis.time)
-    scalars = ScalarTransform.fit(raw, names, units, train, calendar=config.inputs.calendar)
-    require_different(encoder.names, scalars.names)
-    schema = Schema(
-        channels=(*lag_names(encoder.names, lags), *scalars.names),
-        channel_units=(*encoder.units * len(lags), *scalars.channel_units),
-        targets=truth.names,
-        target_units=truth.units,
-        input_grid=encoder.grid,
-        target_grid=truth.grid,
-        mask=truth.mask,
-        static=statics.values,
-        statics=statics.names,
-        step=np.timedelta64(axis.step, "us"),
-        scalars=scalars.names,
-        channel_affine=channel_affine(encoder, scalars, backend),
-        target_affine=target_affine(transform, backend),
-    )
-    chosen = _windows_of(axis, lags, inputs.complete, truth.known, truth.without)
-    fitted: dict[str, Any] = {
-        "schema": schema,
-        "transform": transform,
-        "reference": reference,
-        "encoder": encoder,
-        "scalars": scalars,
-        "backend": backend,
-    }
-    recipe = Recipe(**fitted)
-    elsewhere = {
-        name: prepare_elsewhere(recipe, name, source, months, region) for name, source in (tests or {}).items()
-    }
-    return Prepared(
-        **fitted,
-        splits=chosen,
-        steps=Steps(axis.time, axis.phase, inputs.values, scalars.forward(raw, axis.phase), inputs.complete),
-        target=truth.values,
-        elsewhere=elsewhere,
-        facts=summarise(
-            axis, inputs, truth, statics, cycle, transform, chosen, config, months, elsewhere, scalars, notes
-        ),
-    )
-
-
-def _windows_of(
-    axis: Axis, lags: Sequence[int], complete: np.ndarray, known: np.ndarray, without: frozenset[str]
-) -> dict[str, Windows]:
-    return {
-        name: windows(name, index, axis.count, axis.step, lags, complete, None if name in without else known)
-        for name, index in axis.positions.items()
-    }

@@ -19,11 +19,15 @@ from pipeline.prepare.climatology import Climatology
 from pipeline.prepare.coverage import carriers_of, require_covered
 from pipeline.prepare.dates import as_times, elapsed, phase_of_year
 from pipeline.prepare.empirical import EmpiricalClimatology
-from pipeline.prepare.inputs import InputTransform, carry, channel_names, channel_units
+from pipeline.prepare.frequencies import ClassFrequencies
+from pipeline.prepare.inputs import InputTransform, carry, channel_names, channel_units, is_table
+from pipeline.prepare.labels import EventLabel
+from pipeline.prepare.missing import deal_with
+from pipeline.prepare.places import of_same_stations, placed_predictors
 from pipeline.prepare.scalars import ScalarTransform, forcing_values
 from pipeline.prepare.transform import TargetTransform
-from pipeline.prepare.windows import Windows, require_step, windows
-from pipeline.samples import Samples, Schema
+from pipeline.prepare.windows import Windows, require_step, segments, windows
+from pipeline.samples import Lagged, Past, Samples, Schema
 
 Array = Any
 
@@ -43,7 +47,9 @@ class Steps:
     scalars : ndarray of float32, shape (time, scalar)
         Channels without a place, on the host.
     complete : ndarray of bool, shape (time,)
-        Whether all predictors of a date are there.
+        Whether a sample can be made of a date.
+    usable : ndarray of bool, shape (time, lat, lon), or None
+        Of a table with missing values: stations of each date that have all of them.
     """
 
     time: np.ndarray
@@ -51,6 +57,27 @@ class Steps:
     inputs: Array
     scalars: np.ndarray
     complete: np.ndarray
+    usable: np.ndarray | None = None
+
+    def take(self, index: np.ndarray) -> Steps:
+        """Return the dates at the positions ``index``."""
+        return Steps(
+            self.time[index],
+            self.phase[index],
+            rows(self.inputs, index),
+            self.scalars[index],
+            self.complete[index],
+            None if self.usable is None else self.usable[index],
+        )
+
+    def cells_of(self, windows: Windows) -> np.ndarray | None:
+        """Return which cells of each sample have every value of its window, (sample, lat, lon); None for all."""
+        if self.usable is None:
+            return None
+        known: np.ndarray = self.usable[windows.now]
+        for index in windows.index.T:
+            known = known & self.usable[index]
+        return known
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -67,9 +94,12 @@ class Recipe:
         From the target to the space of the samples, and back.
     scalars : ScalarTransform
         From forcings and dates to the channels without a place.
-    reference : Climatology or EmpiricalClimatology
+    reference : Climatology, EmpiricalClimatology or ClassFrequencies
         What is known of the target without predictors, in units: a normal curve round the day-of-year
-        climatology, or where a target is precipitation the quantiles of the train days at that time of the year.
+        climatology, or where a target is precipitation the quantiles of the train days at that time of the year;
+        of classes, how often each was seen.
+    label : EventLabel or None
+        What makes classes of the target's values, where they are no class numbers.
     backend : Backend
         Whose arrays these are.
     """
@@ -78,16 +108,18 @@ class Recipe:
     encoder: InputTransform
     scalars: ScalarTransform
     transform: TargetTransform
-    reference: Climatology | EmpiricalClimatology
+    reference: Climatology | EmpiricalClimatology | ClassFrequencies
+    label: EventLabel | None = None
     backend: Backend
 
     def to_units(self, prediction: Prediction, samples: Samples) -> Prediction:
         """Return a prediction for ``samples`` in units of the target, NaN outside the mask."""
-        return self.transform.to_units(prediction, samples.day)
+        return self.transform.to_units(prediction, samples.valid_day)
 
     def climatology(self, samples: Samples) -> Prediction:
         """Return the train split's climatology as a forecast for ``samples``, in units: normal, or members."""
-        return self.reference.forecast(samples.day)
+        parts = [self.reference.forecast(phase) for phase in samples.valid_day.T]
+        return parts[0] if len(parts) == 1 else side_by_side(parts, self.backend.xp)
 
     def encode(
         self,
@@ -126,6 +158,7 @@ class Recipe:
         self, predictors: Predictors, forcings: Sequence[xr.Dataset] = (), step: int | None = None
     ) -> Steps:
         """Return every date that all predictors have, encoded; for the errors see :meth:`encode`."""
+        predictors = of_same_stations(placed_predictors(predictors), self.encoder.grid.stations, "the models")
         names = channel_names(predictors)
         units = dict(zip(names, channel_units(predictors), strict=True))
         for channel, wanted in zip(self.encoder.names, self.encoder.units, strict=True):
@@ -144,15 +177,30 @@ class Recipe:
         raw = self.backend.xp.take(raw, self.backend.asarray(order), axis=1)
         phase = phase_of_year(time)
         values, missing = self.encoder.forward(raw, phase)
-        complete = np.logical_not(self.backend.to_host(missing)).all(axis=1)
+        filled = deal_with(
+            values,
+            self.backend.to_host(missing),
+            self.encoder.missing,
+            segments(elapsed(time), self.schema.step_us),
+            table=is_table(self.encoder.grid, self.schema.target_grid),
+            backend=self.backend,
+        )
         scalars = self.scalars.forward(forcing_values(self._forcings(forcings), time), phase)
-        return Steps(time, phase, values, scalars, complete)
+        return Steps(time, phase, filled.values, scalars, filled.complete, filled.usable)
 
     def windows_of(self, steps: Steps, name: str, known: np.ndarray | None = None) -> Windows:
         """Return the samples of ``steps``; ``known`` says which have truth, where there is any."""
         count = elapsed(steps.time)
         return windows(
-            name, np.arange(len(count)), count, self.schema.step_us, self.encoder.lags, steps.complete, known
+            name,
+            np.arange(len(count)),
+            count,
+            self.schema.step_us,
+            self.encoder.lags,
+            steps.complete,
+            known,
+            # Without truth the last lead may lie beyond the data: it is predicted all the same.
+            self.schema.leads if known is not None else (0,),
         )
 
     def _forcings(self, forcings: Sequence[xr.Dataset]) -> list[xr.Dataset]:
@@ -187,19 +235,30 @@ class Recipe:
         return cls(**recipe_parts(folder, backend), backend=backend)
 
     def _samples(
-        self, name: str, chosen: Windows, steps: Steps, target: Array | None = None, previous: Array | None = None
+        self,
+        name: str,
+        chosen: Windows,
+        steps: Steps,
+        target: Array | None = None,
+        previous: Array | None = None,
+        past: Past | None = None,
     ) -> Samples:
-        xp = self.backend.xp
-        parts = [rows(steps.inputs, index) for index in chosen.index.T]
-        if self.scalars.names:
-            numbers = self.backend.asarray(steps.scalars[chosen.now])[:, :, None, None]
-            parts.append(xp.broadcast_to(numbers, (*numbers.shape[:2], *self.schema.input_grid.shape)))
+        lagged = Lagged(steps.inputs, self.backend.asarray(steps.scalars), chosen.index, chosen.now)
         return Samples(
             name=name,
-            inputs=parts[0] if len(parts) == 1 else xp.concat(parts, axis=1),
+            # A window on a long series is many times the series; it is laid out for what asks for it.
+            inputs=lagged if chosen.index.shape[1] > 1 else lagged.array(),
             target=target,
             previous=previous,
             time=steps.time[chosen.now],
             day=steps.phase[chosen.now],
             schema=self.schema,
+            past=past,
         )
+
+
+def side_by_side(parts: Sequence[Prediction], xp: Any) -> Prediction:
+    """Return predictions of one family as one, their targets one behind the other."""
+    first = parts[0]
+    joined = {name: xp.concat([part.parameters[name] for part in parts], axis=-3) for name in first.parameters}
+    return Prediction(first.family, joined)

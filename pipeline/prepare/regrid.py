@@ -70,6 +70,9 @@ class Regridder:
         """
         if source.same(target):
             return cls(source, target, method, None, None, np.zeros(target.shape, bool))
+        if source.shape == (1, 1) and np.isnan(source.lat).all():
+            # A series without a place stands for every cell.
+            return cls(source, target, method, None, _everywhere(target), np.zeros(target.shape, bool))
         flat = source.lat.ndim == 1
         if flat and not all((np.diff(axis) > 0).all() for axis in (source.lat, source.lon)):
             raise DataError(f"expected ascending lat and lon to regrid from, got {source.lat!r} and {source.lon!r}.")
@@ -157,6 +160,12 @@ class Regridder:
         cells = xp.reshape(fields, (fields.shape[0], -1))
         terms = (xp.take(cells, first[k, :], axis=1) * second[k, :] for k in range(first.shape[0]))
         return xp.reshape(sum(terms), (-1, *self.target.shape))
+
+
+def _everywhere(target: Grid) -> Gather:
+    """Return weights that give the one source cell to every cell of ``target``."""
+    cells = math.prod(target.shape)
+    return Gather(np.zeros((1, cells), np.int64), np.ones((1, cells)), np.zeros(cells, bool))
 
 
 def _ascending(lon: np.ndarray) -> np.ndarray:

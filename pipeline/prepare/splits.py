@@ -16,7 +16,7 @@ from pipeline.prepare.arrays import rows
 from pipeline.prepare.dates import DAY, GREGORIAN, calendar_of, iso, microseconds, parse, phase_of_year
 
 if TYPE_CHECKING:
-    from pipeline.experiment import SplitConfig
+    from pipeline.split_config import SplitConfig
 
 Array = Any
 Span = tuple[str, str]
@@ -27,7 +27,7 @@ _CALENDARS = (GREGORIAN, "360_day", "all_leap")  # every date of any calendar is
 
 @dataclass(frozen=True, eq=False)
 class TrainSplit:
-    """The steps of a time axis that belong to the train split; only :class:`TimeSplit` makes one.
+    """The steps of a time axis that belong to the train split; only a split makes one.
 
     Whatever is fitted on data takes the whole array and a ``TrainSplit`` and picks its own rows
     with :meth:`take`, so there is no call that could fit on anything else.
@@ -83,6 +83,16 @@ class TrainSplit:
         """
         if not isinstance(train, TrainSplit):
             raise TypeError(f"{what} is fitted on a TrainSplit alone, got {train!r}; use TimeSplit.train_split(time).")
+
+
+def train_split_of(index: np.ndarray, time: np.ndarray) -> TrainSplit:
+    """Return the train split of the steps ``index``; for the splits themselves, which know that they are train's."""
+    return TrainSplit(index, phase_of_year(time[index]), len(time), _KEY)
+
+
+def train_split_at(index: np.ndarray, length: int) -> TrainSplit:
+    """Return the train split of samples without a date, ``length`` of them in all; for the splits themselves."""
+    return TrainSplit(index, np.zeros(len(index)), length, _KEY)
 
 
 @dataclass(frozen=True)
@@ -167,8 +177,7 @@ class TimeSplit:
 
     def train_split(self, time: np.ndarray) -> TrainSplit:
         """Return the train split of the axis ``time``, for everything that is fitted."""
-        index = self.select("train", time)
-        return TrainSplit(index, phase_of_year(time[index]), len(time), _KEY)
+        return train_split_of(self.select("train", time), time)
 
     def _count(self) -> dict[str, tuple[int, int]]:
         if self.calendar:

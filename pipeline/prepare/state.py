@@ -11,7 +11,7 @@ import numpy as np
 from pipeline.backend import Backend
 from pipeline.errors import DataError
 
-FORMAT = 2
+FORMAT = 3
 Arrays = dict[str, Any]
 Facts = dict[str, Any]
 

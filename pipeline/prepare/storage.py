@@ -12,12 +12,15 @@ from pipeline.grid import Grid
 from pipeline.prepare.climatology import Climatology
 from pipeline.prepare.elsewhere import Elsewhere
 from pipeline.prepare.empirical import EmpiricalClimatology
+from pipeline.prepare.frequencies import ClassFrequencies
 from pipeline.prepare.inputs import InputTransform
+from pipeline.prepare.labels import EventLabel, restore_label
 from pipeline.prepare.parts import Part, load_part, save_part
 from pipeline.prepare.quantiles import YearWindows
 from pipeline.prepare.scalars import ScalarTransform
 from pipeline.prepare.scaling import Standardiser
 from pipeline.prepare.state import Arrays, Facts, read_state, write_state
+from pipeline.prepare.tiles import Tile
 from pipeline.prepare.transform import TargetTransform
 from pipeline.samples import Affine, Schema
 
@@ -40,8 +43,14 @@ def save_data(prepared: Prepared, folder: Path) -> None:
         save_part(
             folder / f"elsewhere-{number:02d}", Part(part.steps, part.target, {name: part.windows}), prepared.backend
         )
-    facts = {"elsewhere": list(prepared.elsewhere), "summary": prepared.summary()}
-    write_state(folder / "facts", {"none": np.zeros(0)}, facts, prepared.backend)
+    facts: Facts = {
+        "elsewhere": list(prepared.elsewhere),
+        "summary": prepared.summary(),
+        "cells": list(prepared.cells or {}),
+    }
+    facts["origins"] = [[tile.image, tile.y, tile.x] for tile in prepared.origins]
+    cells = {f"cells/{name}": inside for name, inside in (prepared.cells or {}).items()}
+    write_state(folder / "facts", {"none": np.zeros(0)} | cells, facts, prepared.backend)
 
 
 def state(recipe: Recipe) -> tuple[Arrays, Facts]:
@@ -63,7 +72,9 @@ def state(recipe: Recipe) -> tuple[Arrays, Facts]:
         "forcing_deviation": recipe.scalars.deviation,
     }
     climatologies = {"shift": transform.shift}
-    if isinstance(recipe.reference, EmpiricalClimatology):
+    if isinstance(recipe.reference, ClassFrequencies):
+        arrays["class_frequencies"] = recipe.reference.values
+    elif isinstance(recipe.reference, EmpiricalClimatology):
         known = {"values": recipe.reference.values, **recipe.reference.windows.arrays()}
         arrays |= {f"reference_{name}": array for name, array in known.items()}
     else:
@@ -75,21 +86,29 @@ def state(recipe: Recipe) -> tuple[Arrays, Facts]:
     for side in ("channel", "target"):
         affine = getattr(schema, f"{side}_affine")
         arrays |= {} if affine is None else {f"{side}_scale": affine.scale, f"{side}_shift": affine.shift}
-    texts = ("channels", "channel_units", "targets", "target_units", "statics", "scalars")
+    texts = (
+        "channels", "channel_units", "targets", "target_units", "statics", "scalars",
+        "leads", "classes", "class_shares",
+    )  # fmt: skip
     facts = {
         "step_us": schema.step_us,
         "schema": {name: list(getattr(schema, name)) for name in texts},
         "scalars": {part: getattr(recipe.scalars, part) for part in ("forcings", "units", "calendar")},
         "stations": {"input": list(schema.input_grid.stations), "target": list(schema.target_grid.stations)},
         "dims": {"input": list(schema.input_grid.dims), "target": list(schema.target_grid.dims)},
-        "encoder": {part: getattr(encoder, part) for part in ("names", "units", "lags", "method", "transforms")},
+        "encoder": {
+            part: getattr(encoder, part) for part in ("names", "units", "lags", "method", "transforms", "missing")
+        },
         "input_constant": encoder.scaler.constant,
         "target_constant": transform.constant,
+        "label": None if recipe.label is None else recipe.label.facts(),
         "climatologies": {
             name: {part: getattr(fitted, part) for part in ("asked", "used", "means_only")}
             for name, fitted in climatologies.items()
         },
     }
+    if recipe.label is not None:
+        arrays |= {f"label/{name}": array for name, array in recipe.label.arrays().items()}
     return arrays, facts
 
 
@@ -116,7 +135,8 @@ def recipe_parts(folder: Path, backend: Backend) -> dict[str, Any]:
             facts["scalars"]["calendar"],
         ),
         "transform": TargetTransform(climatologies["shift"], scale, tuple(facts["target_constant"])),
-        "reference": climatologies["reference"] if "reference" in climatologies else _empirical(arrays, backend),
+        "reference": climatologies.get("reference") or _reference(arrays, backend),
+        "label": None if facts["label"] is None else _label(facts["label"], arrays, backend),
     }
 
 
@@ -128,7 +148,7 @@ def data_parts(folder: Path, backend: Backend) -> dict[str, Any]:
     DataError
         If a file is missing or of another format.
     """
-    _, facts = read_state(folder / "facts")
+    arrays, facts = read_state(folder / "facts")
     main = load_part(folder / "prepared", backend)
     elsewhere = {}
     for number, name in enumerate(facts["elsewhere"]):
@@ -140,6 +160,8 @@ def data_parts(folder: Path, backend: Backend) -> dict[str, Any]:
         "target": main.target,
         "elsewhere": elsewhere,
         "facts": facts["summary"],
+        "cells": {name: arrays[f"cells/{name}"] for name in facts["cells"]} or None,
+        "origins": tuple(Tile(*origin) for origin in facts["origins"]),
     }
 
 
@@ -165,7 +187,14 @@ def _climatology(name: str, kept: dict[str, int], arrays: Arrays, backend: Backe
     return Climatology(**parts, **kept)
 
 
-def _empirical(arrays: Arrays, backend: Backend) -> EmpiricalClimatology:
+def _label(facts: Facts, arrays: Arrays, backend: Backend) -> EventLabel:
+    own = {name.removeprefix("label/"): array for name, array in arrays.items() if name.startswith("label/")}
+    return restore_label({name: backend.asarray(array) for name, array in own.items()}, facts)
+
+
+def _reference(arrays: Arrays, backend: Backend) -> EmpiricalClimatology | ClassFrequencies:
+    if "class_frequencies" in arrays:
+        return ClassFrequencies(backend.asarray(arrays["class_frequencies"]))
     windows = YearWindows.of_arrays({name: arrays[f"reference_{name}"] for name in YearWindows.NAMES})
     return EmpiricalClimatology(backend.asarray(arrays["reference_values"]), windows)
 
@@ -184,4 +213,5 @@ def _encoder(facts: Facts, arrays: Arrays, grid: Grid, anomaly: Climatology | No
         scaler=Standardiser(mean, deviation, tuple(facts["input_constant"])),
         unseen=unseen,
         covered=arrays["input_covered"],
+        missing=kept["missing"],
     )

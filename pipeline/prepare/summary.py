@@ -34,6 +34,7 @@ def summarise(
     elsewhere: Mapping[str, Elsewhere],
     scalars: ScalarTransform,
     notes: Sequence[str],
+    shares: Sequence[float] = (),
 ) -> dict[str, Any]:
     """Return JSON values, by these keys.
 
@@ -42,15 +43,18 @@ def summarise(
     step_days, matched_by, months, notes``: of the time axis. ``channels, scalars, targets, statics``: names,
     units, and cells that never vary or were never seen. ``input_grid, target_grid``: shape and bounds.
     ``mask``: cells in it and in all.
+    ``leads, missing, stations, classes``: steps ahead, what became of missing predictors and the share that was
+    filled, names of stations, names of classes and their shares in the train split.
     ``regridding``: for each dataset. ``scaling``: the options taken. ``climatology``: harmonics asked for
     and used, and cells with their plain mean.
     """
+    tiles = axis.time.dtype.kind in "iu"
     return {
         "splits": {name: _split(axis, name, chosen) for name, chosen in windows.items()}
         | {name: _elsewhere(part) for name, part in elsewhere.items()},
         "gap": axis.split.gap,
-        "calendar": calendar_of(axis.time),
-        "step_days": axis.step / DAY,
+        "calendar": "none" if tiles else calendar_of(axis.time),
+        "step_days": None if tiles else axis.step / DAY,
         "matched_by": axis.matched_by,
         "months": None if months is None else list(months),
         "notes": [*notes, *axis.notes, *_notes(reference, inputs), *_shared_dates(axis, elsewhere)],
@@ -66,6 +70,10 @@ def summarise(
         "input_grid": _grid(inputs.transform.grid),
         "target_grid": _grid(truth.grid),
         "mask": {"cells": int(truth.mask.sum()), "of": int(truth.mask.size)},
+        "leads": list(config.target.leads),
+        "missing": {"how": config.inputs.missing, "filled": inputs.filled},
+        "stations": list(truth.grid.stations),
+        "classes": [{"name": name, "share": share} for name, share in zip(truth.classes, shares, strict=True)],
         "regridding": list(inputs.regridding),
         "scaling": {"inputs": config.inputs.model_dump(), "target": config.target.model_dump()},
         "climatology": {
@@ -79,14 +87,19 @@ def summarise(
 def _split(axis: Axis, name: str, chosen: Windows) -> dict[str, Any]:
     return {
         "span": list(axis.split.spans[name]),
-        "first": iso(axis.time[chosen.now[0]]),
-        "last": iso(axis.time[chosen.now[-1]]),
+        "first": _stamp(axis.time[chosen.now[0]]),
+        "last": _stamp(axis.time[chosen.now[-1]]),
         "steps": chosen.steps,
         "samples": len(chosen.now),
         "segments": chosen.segments,
         "dropped": {reason: number for reason, number in chosen.dropped.items() if number},
         "truth": chosen.truth,
     }
+
+
+def _stamp(time: Any) -> str:
+    """Return a date, or the number of a tile."""
+    return f"tile {time}" if isinstance(time, np.integer) else iso(time)
 
 
 def _elsewhere(part: Elsewhere) -> dict[str, Any]:
@@ -107,6 +120,8 @@ def _elsewhere(part: Elsewhere) -> dict[str, Any]:
 
 def _shared_dates(axis: Axis, elsewhere: Mapping[str, Elsewhere]) -> list[str]:
     """Return a sentence on every test set with data of its own whose dates are dates of the train split too."""
+    if not elsewhere:
+        return []
     trained, notes = _dates(axis.time[axis.positions["train"]]), []
     for name, part in elsewhere.items():
         shared = int(np.isin(_dates(part.steps.time[part.windows.now]), trained).sum())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from pipeline.backend import Backend, array_namespace
 from pipeline.errors import DataError, SplitError
 from pipeline.grid import Grid
 from pipeline.prepare.align import Axis
+from pipeline.prepare.arrays import beside
 from pipeline.prepare.config import TargetConfig
 from pipeline.prepare.inputs import field
 from pipeline.prepare.regrid import Method, Regridder
@@ -41,6 +42,8 @@ class Truth:
         Steps with any truth inside the mask.
     without : frozenset of str
         Test sets without any truth.
+    classes : tuple of str
+        Of a segmentation: names of the classes whose numbers the values are.
     """
 
     values: Array
@@ -50,6 +53,21 @@ class Truth:
     mask: np.ndarray
     known: np.ndarray
     without: frozenset[str]
+    classes: tuple[str, ...] = ()
+
+    def of_stations_in_mask(self) -> Truth:
+        """Return the truth of the stations in the mask alone; on a grid the truth itself.
+
+        A station that is hardly ever there would be carried along by every model, and by the share of missing inputs.
+        """
+        inside = np.flatnonzero(self.mask[0]) if self.grid.stations else np.zeros(0, int)
+        if not self.grid.stations or len(inside) == self.mask.size:
+            return self
+        xp = array_namespace(self.values)
+        ids = tuple(self.grid.stations[place] for place in inside)
+        grid = replace(self.grid, lat=self.grid.lat[:, inside], lon=self.grid.lon[:, inside], stations=ids)
+        values = xp.take(self.values, beside(inside, self.values), axis=-1)
+        return replace(self, values=values, grid=grid, mask=self.mask[:, inside])
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,8 +162,10 @@ def fit_mask(values: Array, train: TrainSplit, config: TargetConfig) -> Array:
     return mask
 
 
-def build_statics(static: Sequence[xr.Dataset], grid: Grid, method: Method) -> Statics:
+def build_statics(static: Sequence[xr.Dataset], grid: Grid, method: Method, cells: np.ndarray | None = None) -> Statics:
     """Return the static fields on the target ``grid``: a table's values by the stations' identifiers.
+
+    Mean and deviation are those of ``cells``, bool (lat, lon), where not all may be fitted on.
 
     Raises
     ------
@@ -161,7 +181,7 @@ def build_statics(static: Sequence[xr.Dataset], grid: Grid, method: Method) -> S
             name = str(key)
             if name in names:
                 raise DataError(f"expected static fields with names of their own, got {name!r} twice.")
-            values.append(_standardised(carry(field(data, name, source).astype(np.float32)), name))
+            values.append(_standardised(carry(field(data, name, source).astype(np.float32)), name, cells))
             names.append(name)
             units.append(str(data[name].attrs.get("units", "")))
     stacked = np.stack(values) if values else np.zeros((0, *grid.shape), np.float32)
@@ -181,11 +201,12 @@ def _of_stations(source: Grid, grid: Grid) -> Callable[[np.ndarray], np.ndarray]
     return lambda values: values[..., order]
 
 
-def _standardised(values: np.ndarray, name: str) -> np.ndarray:
+def _standardised(values: np.ndarray, name: str, cells: np.ndarray | None) -> np.ndarray:
     finite = np.isfinite(values)
-    if not finite.any():
+    fitted = finite if cells is None else finite & cells
+    if not fitted.any():
         raise DataError(f"static field {name!r} has no finite value on the target grid; expected some.")
-    known = values[finite].astype(float)
+    known = values[fitted].astype(float)
     mean, deviation = known.mean(), known.std()
     if deviation <= CONSTANT * abs(mean):
         deviation = 1.0

@@ -108,13 +108,17 @@ class TargetTransform:
         Parameters
         ----------
         prediction : Prediction
-            In the space of the samples, parameters of shape (time, target, lat, lon).
-        phase : ndarray, shape (time,)
-            Phase of the year in [0, 1) of every step.
+            In the space of the samples, parameters of shape (time, target, lat, lon); with leads, all variables of
+            the first lead before those of the second.
+        phase : ndarray, shape (time,) or (time, lead)
+            Phase of the year in [0, 1) that each answer is for.
         """
-        xp = array_namespace(self.scale)
-        shift = self.shift.mean_at(phase)
-        return prediction.affine(xp.broadcast_to(self.scale, shift.shape), shift)
+        xp, phase = array_namespace(self.scale), phase.reshape(len(phase), -1)
+        leads = phase.shape[1]
+        shifts = [self.shift.mean_at(phase[:, lead]) for lead in range(leads)]
+        shift = shifts[0] if leads == 1 else xp.concat(shifts, axis=1)
+        scale = self.scale if leads == 1 else xp.concat([self.scale] * leads, axis=0)
+        return prediction.affine(xp.broadcast_to(scale, shift.shape), shift)
 
 
 def _shift(truth: Array, train: TrainSplit, reference: Climatology, asked: Sequence[str]) -> Climatology:

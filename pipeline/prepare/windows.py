@@ -25,7 +25,12 @@ class Windows:
     now : ndarray of int64, shape (sample,)
         The step that the sample answers for.
     previous : ndarray of int64, shape (sample,)
-        The step before, -1 where it lies across a gap or in another split.
+        The last step whose truth is known: the one before, or with leads of 1 and more the sample's own; -1 where
+        the step before lies across a gap or in another split.
+    ahead : ndarray of int64, shape (sample, lead)
+        The steps that are answered, -1 where one lies across a gap or in another split.
+    first : ndarray of int64, shape (sample,)
+        First step of the sample's run without a gap.
     segments : int
         Number of runs of consecutive steps (seasons, where the months are chosen).
     steps : int
@@ -39,6 +44,8 @@ class Windows:
     index: np.ndarray
     now: np.ndarray
     previous: np.ndarray
+    ahead: np.ndarray
+    first: np.ndarray
     segments: int
     steps: int
     dropped: Mapping[str, int]
@@ -124,7 +131,7 @@ def segments(count: np.ndarray, step: int) -> np.ndarray:
 
 
 def lagged(segment: np.ndarray, lag: int) -> np.ndarray:
-    """Return the position ``lag`` steps back in the same segment, -1 where there is none.
+    """Return the position ``lag`` steps back (ahead, where it is negative) in the same segment, -1 where there is none.
 
     Examples
     --------
@@ -133,7 +140,8 @@ def lagged(segment: np.ndarray, lag: int) -> np.ndarray:
     """
     here = np.arange(len(segment))
     back = here - lag
-    inside = (back >= 0) & (segment[np.maximum(back, 0)] == segment)
+    known = np.clip(back, 0, max(0, len(segment) - 1))
+    inside = (back == known) & (segment[known] == segment)
     return np.where(inside, back, -1)
 
 
@@ -145,6 +153,7 @@ def windows(
     lags: Sequence[int],
     complete: np.ndarray,
     truth: np.ndarray | None,
+    leads: Sequence[int] = (0,),
 ) -> Windows:
     """Return the samples of the split called ``name``.
 
@@ -162,6 +171,8 @@ def windows(
         Whether all predictors of a step are there.
     truth : ndarray of bool, shape (time,), or None
         Whether a step has any truth; None for a test set without truth.
+    leads : sequence of int
+        Steps ahead that are answered; a sample has truth at one of them or more.
 
     Raises
     ------
@@ -169,11 +180,22 @@ def windows(
         If no sample is left.
     """
     segment = segments(count[position], step)
+    longest = int(np.bincount(segment).max()) if len(segment) else 0
+    if longest <= max(lags) + min(leads):
+        raise SplitError(
+            f"split {name!r}: expected {max(lags) + min(leads) + 1} steps in a row or more, for a window of "
+            f"{max(lags) + 1} and a first lead of {min(leads)}, got {longest} at most. Shorten prepare.inputs.window "
+            "(or lags), or lengthen the split."
+        )
     local = np.stack([lagged(segment, lag) for lag in lags], axis=1)
+    onward = np.stack([lagged(segment, -lead) for lead in leads], axis=1)
+    there = onward >= 0
     tests = {
         "missing lag": (local >= 0).all(axis=1),
         "missing predictor": complete[position[np.maximum(local, 0)]].all(axis=1),
-        "no truth": np.ones(len(position), bool) if truth is None else truth[position],
+        "no truth": np.ones(len(position), bool)
+        if truth is None
+        else (truth[position[np.maximum(onward, 0)]] & there).any(axis=1),
     }
     kept = np.ones(len(position), bool)
     dropped: dict[str, int] = {}
@@ -183,11 +205,14 @@ def windows(
     if not kept.any():
         why = ", ".join(f"{number} {reason}" for reason, number in dropped.items() if number)
         raise SplitError(f"split {name!r} has {len(position)} steps, and no sample is left of them: {why}.")
-    before = lagged(segment, 1)
+    before = lagged(segment, 0 if min(leads) else 1)
+    starts = np.searchsorted(segment, segment)
     return Windows(
         index=position[local[kept]],
         now=position[kept],
         previous=np.where(before >= 0, position[np.maximum(before, 0)], -1)[kept],
+        ahead=np.where(there, position[np.maximum(onward, 0)], -1)[kept],
+        first=position[starts[kept]],
         segments=int(segment[-1]) + 1,
         steps=len(position),
         dropped=dropped,

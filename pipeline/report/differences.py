@@ -1,4 +1,4 @@
-"""How much lower the score of one model is than another's, with its interval where the run holds one."""
+"""How far the score of one model lies from another's, with its interval where the run holds one."""
 
 from __future__ import annotations
 
@@ -11,12 +11,26 @@ from pipeline.report.study import Study
 
 @dataclass(frozen=True)
 class Difference:
-    """Score of a model less that of a baseline, with its 95\u00a0% interval (NaN where unknown)."""
+    """Score of a model less that of a baseline, with its 95\u00a0% interval (NaN where unknown).
+
+    ``better`` says which way the score is better: ``lower`` or ``higher``.
+    """
 
     value: float
     low: float
     high: float
     relative: float
+    better: str = "lower"
+
+    @property
+    def ahead(self) -> bool:
+        """Whether the model is better beyond doubt."""
+        return self.high < 0 if self.better == "lower" else self.low > 0
+
+    @property
+    def behind(self) -> bool:
+        """Whether the model is worse beyond doubt."""
+        return self.low > 0 if self.better == "lower" else self.high < 0
 
     @property
     def known(self) -> bool:
@@ -26,7 +40,7 @@ class Difference:
     @property
     def turned(self) -> Difference:
         """The reference less the model, as a share of the model's score."""
-        return Difference(-self.value, -self.high, -self.low, -self.relative / (1 + self.relative))
+        return Difference(-self.value, -self.high, -self.low, -self.relative / (1 + self.relative), self.better)
 
 
 def difference(
@@ -36,16 +50,18 @@ def difference(
 
     The run may hold it the other way round; the scores are taken where it holds no paired one.
     """
-    reference = reference or study.reference or ""
+    reference, better = reference or study.reference or "", study.better(variable)
     for one, other in ((model, reference), (reference, model)):
         rows = study.comparisons(reference=other, variable=variable)
         rows = rows[rows["model"] == one]
         if len(rows):
-            found = Difference(*(float(rows.iloc[0][key]) for key in ("difference", "low", "high", "relative")))
+            parts = (float(rows.iloc[0][key]) for key in ("difference", "low", "high", "relative"))
+            found = Difference(*parts, better)
             return found if one == model else found.turned
     metric = study.metrics[variable or study.variable]
     own, base = (study.score(name, metric, variable=variable) for name in (model, reference))
     if own is None or base is None:
         return None
     gap = float(own["value"]) - float(base["value"])
-    return Difference(gap, float("nan"), float("nan"), gap / float(base["value"]) if base["value"] else float("nan"))
+    relative = gap / float(base["value"]) if base["value"] else float("nan")
+    return Difference(gap, float("nan"), float("nan"), relative, better)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,7 @@ import xarray as xr
 import yaml
 
 from pipeline.errors import RunFolderError
+from pipeline.report.leads import at_lead, leads_in, middle
 from pipeline.run_folder import STAGES
 
 SCORES = ("model", "split", "variable", "group", "metric", "value", "units", "low", "high", "n")
@@ -93,16 +95,53 @@ class Run:
     methods: Mapping[str, Mapping[str, Any]]
 
     def diagnostics(self, model: str) -> xr.Dataset | None:
-        """Return the maps and curves of ``model`` on the test set, in memory; None where there are none."""
-        return self._dataset("diagnostics", model, keep=True)
+        """Return the maps and curves of ``model`` on the test set, in memory; None where there are none.
+
+        Of several leads they are those of :attr:`shown_lead`; curves over all leads are as they are.
+        """
+        return self._shown(self._dataset("diagnostics", model, keep=True))
 
     def attributions(self, model: str) -> xr.Dataset | None:
         """Return the explanations of ``model``, in memory; None where there are none."""
         return self._dataset("attributions", model, keep=True)
 
     def predictions(self, model: str) -> xr.Dataset | None:
-        """Return the predictions of ``model``, opened lazily: close it after use; None where there are none."""
+        """Return the predictions of ``model``, opened lazily: close it after use; None where there are none.
+
+        Of several leads they are those of :attr:`shown_lead`, by the times that were forecast.
+        """
+        return self._shown(self.forecasts(model))
+
+    def forecasts(self, model: str) -> xr.Dataset | None:
+        """Return the predictions of ``model`` at all leads, by the times they were made; see :meth:`predictions`."""
         return self._dataset("predictions", model, keep=False)
+
+    @property
+    def is_series(self) -> bool:
+        """Whether it is about series rather than fields."""
+        return bool(self.experiment.get("task") == "series")
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes of a segmentation, in the order of their numbers; empty for other tasks."""
+        if self.experiment.get("task") != "segmentation":
+            return ()
+        said = self.stage("prepare").get("classes") or ()
+        scored = (re.fullmatch(r"class=([^;]+)", group) for group in self.scores["group"].unique())
+        return tuple(str(one["name"]) for one in said) or tuple(found[1] for found in scored if found)
+
+    @cached_property
+    def leads(self) -> tuple[int, ...]:
+        """Leads that were scored apart, in steps; empty where there are not several."""
+        return leads_in(self.scores["group"].unique())
+
+    @property
+    def shown_lead(self) -> int | None:
+        """The lead that is shown where only one can be, the one in the middle; None where there are not several."""
+        return middle(self.leads)
+
+    def _shown(self, data: xr.Dataset | None) -> xr.Dataset | None:
+        return None if data is None else at_lead(data, self.shown_lead)
 
     def change_maps(self, model: str, first: str, second: str) -> xr.Dataset | None:
         """Return the maps of a model's changes between two test sets, in memory; None where there are none."""
@@ -127,7 +166,16 @@ class Run:
         path = self.path / folder / f"{model}.nc"
         if not path.is_file():
             return None
-        return in_rows(xr.load_dataset(path) if keep else xr.open_dataset(path, cache=False))
+        return in_rows(_timed(xr.load_dataset(path) if keep else xr.open_dataset(path, cache=False)))
+
+
+def _timed(data: xr.Dataset) -> xr.Dataset:
+    """Return tiles of images along ``time`` as all samples are, though they have none."""
+    if "tile" not in data.dims:
+        return data
+    timed = data.rename(tile="time")
+    timed.set_close(data.close)  # whoever closes it closes the file
+    return timed
 
 
 def in_rows(data: xr.Dataset) -> xr.Dataset:

@@ -40,8 +40,19 @@ STRONG = (
 # Baselines: grey, in three tones.
 QUIET = (("#62676f", "#9aa1aa"), ("#7c828b", "#7f8790"), ("#8d939c", "#b4bac2"))
 
+# Classes: the background grey, the others Okabe and Ito's hues, those first that models seldom reach.
+BACKGROUND = ("#e4e7ea", "#2c3036")
+CLASSES = (STRONG[4], STRONG[5], STRONG[2], STRONG[3], STRONG[1], STRONG[0], ("#857f00", "#f0e442"))
+# Right and wrong beside them: apart in lightness too, for eyes that see no hue.
+HIT, MISS, FALSE_ALARM, OTHER = (
+    ("#9aa1a9", "#6d747d"),
+    ("#5b0f3f", "#f2a0cf"),
+    ("#e0569b", "#a3226a"),
+    ("#c9b458", "#8f7d26"),
+)
+
 _PARTNERS = {getattr(LIGHT, key): getattr(DARK, key) for key in ("surface", "text", "muted", "grid", "truth")}
-_PARTNERS |= dict(STRONG) | dict(QUIET)
+_PARTNERS |= dict(STRONG) | dict(QUIET) | dict(CLASSES)
 
 _SIGNED = {
     # cold-warm for differences of a field, purple-green for better-worse; the middle is the page.
@@ -69,6 +80,22 @@ def model_colours(models: Sequence[str], baselines: Collection[str]) -> dict[str
             colours[model] = STRONG[strong % len(STRONG)][0]
             strong += 1
     return colours
+
+
+def class_colours(count: int) -> tuple[tuple[str, str], ...]:
+    """Return the colour of every class, light and dark: the background's, then hues, in turn where there are many.
+
+    Examples
+    --------
+    >>> class_colours(3)
+    (('#e4e7ea', '#2c3036'), ('#b27a00', '#e6a117'), ('#2b8cc4', '#7cc4ee'))
+    """
+    return (BACKGROUND, *(CLASSES[number % len(CLASSES)] for number in range(count - 1)))
+
+
+def class_lines(count: int) -> tuple[str, ...]:
+    """Return the light colour of the line of every class: that of its area, a readable grey for the background."""
+    return (QUIET[0][0], *(light for light, _ in class_colours(count)[1:]))
 
 
 def to_dark(svg: str) -> str:

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.report import numbers
+from pipeline.report import leads, numbers
 from pipeline.report.differences import Difference, difference
+from pipeline.report.flow_words import efficiency
 from pipeline.report.metric_words import metric_words
 from pipeline.report.numbers import interval, label, listing, number, percent, plural, with_units
-from pipeline.report.study import FEW, VALIDATION, Study
+from pipeline.report.study import FEW, VALIDATION, Study, best_first
 
 _NO_WINNER, _ONLY = "No model beats", "Only baselines were tried"
 _OPENINGS = (_NO_WINNER, _ONLY)  # Other answers begin with a model's name, whose letters stay.
@@ -45,6 +46,7 @@ def question(study: Study) -> str:
 def answer(study: Study) -> Answer:
     """Return the verdict: the headline model against the best baseline, with the interval."""
     found = _answer(study)
+    found = Answer(found.text + efficiency(study), found.tone)
     if len(study.variables) == 1:
         return found
     first = found.text[0].lower() if found.text.startswith(_OPENINGS) else found.text[0]
@@ -66,6 +68,8 @@ def _answer(study: Study) -> Answer:
         return Answer(_best_of_baselines(study), "alone")
     base = label(study.reference)
     gap = difference(study, study.headline)
+    if gap is not None and study.better() == "higher":
+        return _of_higher(study, gap, place)
     if gap is None:
         return Answer(
             f"{name} and the best baseline, {base}, share no score on {named_set(study.split)}, so they cannot "
@@ -96,6 +100,36 @@ def _answer(study: Study) -> Answer:
     amount = number(gap.value, numbers.decimals_for([gap.low, gap.high]), sign=True)
     text = (
         f"{lead}: {subject} cannot be told from it, its {study.word()} differs by {with_units(amount, study.unit)} "
+        f"(95\u00a0% interval {interval(gap.low, gap.high)}){place}."
+    )
+    return Answer(text + _hindsight(others, study), "tie")
+
+
+def _of_higher(study: Study, gap: Difference, place: str) -> Answer:
+    """Return the verdict by a score that is better where it is higher."""
+    base, own = label(study.reference or ""), study.score(study.headline, study.metric)
+    value = "" if own is None else f" of {_value(own, study.unit)}"
+    subject = f"{label(study.headline)}'s {study.word()}{value}"
+    way = "higher" if gap.value > 0 else "lower"
+    if not gap.known:
+        return Answer(
+            f"{subject} is {_amount(gap, study.unit)} {way} than that of the best baseline, {base}{place}; no interval "
+            f"is known{_few(study)}, so this may be chance.", "tie",
+        )  # fmt: skip
+    if gap.ahead:
+        return Answer(
+            f"{subject} is {_amount(gap, study.unit)}{_bounds(gap)} higher than that of the best baseline, "
+            f"{base}{place}.", "win",
+        )  # fmt: skip
+    others = _winners(study)
+    lead = f"{label(study.headline)} does not beat" if others else _NO_WINNER
+    start = f"{lead} the best baseline, {base}: {f'its {study.word()}{value}' if others else subject}"
+    if gap.behind:
+        text = f"{start} is {_amount(gap, study.unit)}{_bounds(gap)} lower{place}."
+        return Answer(text + _hindsight(others, study), "lose")
+    amount = number(gap.value, numbers.decimals_for([gap.low, gap.high]), sign=True)
+    text = (
+        f"{start} cannot be told from it, they differ by {with_units(amount, study.unit)} "
         f"(95\u00a0% interval {interval(gap.low, gap.high)}){place}."
     )
     return Answer(text + _hindsight(others, study), "tie")
@@ -153,23 +187,20 @@ def warnings(study: Study) -> tuple[str, ...]:
 
 
 def skill(study: Study, variable: str, split: str) -> str:
-    """Say who has the lowest RMSE, and how many cannot be told from it."""
-    rows = (
-        study.scores(study.metrics[variable], variable=variable, split=split)
-        .dropna(subset=["value"])
-        .sort_values("value")
-    )
-    best = rows.iloc[0]
+    """Say who has the lowest RMSE, or the highest mean IoU, and how many cannot be told from it."""
+    rows = best_first(study.scores(study.metrics[variable], variable=variable, split=split).dropna(subset=["value"]))
+    best, lower = rows.iloc[0], study.better(variable) == "lower"
     first = f"On {named_set(split)}, {label(best['model'])} has "
     if len(rows) == 1:
         return (
             f"{first}{_an(study, variable)} of {_value(best, str(best['units']))} for {variable}; it is the only model."
         )
-    ties = rows.iloc[1:][lambda rest: rest["low"] <= best["value"]]
+    rest, most = rows.iloc[1:], "lowest" if lower else "highest"
+    ties = rest[rest["low"] <= best["value"] if lower else rest["high"] >= best["value"]]
     whose = listing(label(model) for model in ties["model"]) if len(ties) <= 3 else f"{len(ties)} others"
     close = f"; it lies inside the 95\u00a0% interval{'s' if len(ties) > 1 else ''} of {whose}" if len(ties) else ""
     return (
-        f"{first}the lowest {study.word(variable)} for {variable} of {plural(len(rows), 'model')}, "
+        f"{first}the {most} {study.word(variable)} for {variable} of {plural(len(rows), 'model')}, "
         f"{_value(best, str(best['units']))}{close}."
     )
 
@@ -213,7 +244,7 @@ def _best_of_baselines(study: Study) -> str:
     own = study.score(study.headline, study.metric)
     value = f", its {study.word()} {_value(own, study.unit)}" if own is not None else ""
     start = f"{_ONLY}: {label(study.headline)} is the best of {len(study.models)}{value}"
-    ranked = study.scores(study.metric, split=study.chosen_on).sort_values("value", kind="stable")["model"]
+    ranked = best_first(study.scores(study.metric, split=study.chosen_on))["model"]
     following = next(model for model in ranked if model in study.models and model != study.headline)
     gap = difference(study, study.headline, following)
     if gap is None:
@@ -233,7 +264,8 @@ def _best_of_baselines(study: Study) -> str:
 
 def _winners(study: Study) -> list[str]:
     rows = study.comparisons()
-    return [model for model in rows.loc[rows["high"] < 0, "model"] if model not in study.baselines]
+    ahead = rows["high"] < 0 if study.better() == "lower" else rows["low"] > 0
+    return [model for model in rows.loc[ahead, "model"] if model not in study.baselines]
 
 
 def _hindsight(winners: list[str], study: Study) -> str:
@@ -282,7 +314,11 @@ def _few(study: Study) -> str:
 
 
 def _place(study: Study) -> str:
-    return f", on {study.sampling.words}" if study.sampling else f", on {named_set(study.split)}"
+    if study.sampling is None:
+        return f", on {named_set(study.split)}"
+    if study.run.leads:
+        return f", on forecasts of {leads.span(study.run.leads, study.step)} from {study.sampling.words}"
+    return f", on {study.sampling.words}"
 
 
 def _items(value: Any) -> list[Any]:

@@ -166,4 +166,4 @@ def _structure(study: Study, variable: str, data: xr.Dataset | None) -> _Clause 
         return None
     low, high = float(row["low"]), float(row["high"])
     bounds = f" ({interval(low, high, 2)})" if np.isfinite(low) and np.isfinite(high) else ""
-    return _Clause("days", f"vary {number(float(row['value']), 2)} times as much as the truth's{bounds}")
+    return _Clause(f"{study.step}s", f"vary {number(float(row['value']), 2)} times as much as the truth's{bounds}")

@@ -13,72 +13,18 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import RunFolderError
-from pipeline.report import numbers, palette
+from pipeline.metrics.classes import HEADLINE
+from pipeline.report import palette
 from pipeline.report.load import Run
-from pipeline.units import headline_metric, step_word
+from pipeline.report.metric_words import metric_words
+from pipeline.report.sampling import Sampling
+from pipeline.units import headline_metric
 
 METRIC = "rmse"
 """What models are chosen and compared by; precipitation by the CRPS, see :func:`headline_metric`."""
 VALIDATION = "validation"
 FEW = 30
 _TRIVIAL = frozenset({"climatology", "persistence", "interpolation"})
-_MONTHS = (
-    "January", "February", "March", "April", "May", "June",
-    "July", "August", "September", "October", "November", "December",
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """When the samples of a split are.
-
-    Parameters
-    ----------
-    count : int
-        How many.
-    first, last : str
-        ISO dates.
-    step : str
-        What one sample is: ``"day"``, ``"month"``, ``"sample"`` where it cannot be told.
-    season : str
-        ``"December to February"``, or empty where all months are there.
-    years : int
-        Number of years that have samples; a winter counts as the year of its January.
-    """
-
-    count: int
-    first: str
-    last: str
-    step: str
-    season: str
-    years: int
-
-    @classmethod
-    def of(cls, time: np.ndarray) -> Sampling:
-        """Return the sampling of sorted ``datetime64`` or cftime dates."""
-        index = pd.Index(time)
-        years, months = _fields(time)
-        gaps = np.diff(time)
-        if len(gaps):
-            middle = np.sort(gaps)[len(gaps) // 2]
-            days = (
-                middle / np.timedelta64(1, "D")
-                if isinstance(middle, np.timedelta64)
-                else middle.total_seconds() / 86400
-            )
-            step = step_word(days)
-        else:
-            step = "sample"
-        present = frozenset(months.tolist())
-        # Years run from July in a set with winters only, so that a winter stays whole.
-        shifted = years + (months >= 7) if {12, 1} <= present and not {6, 7} & present else years
-        return cls(len(index), _iso(time[0]), _iso(time[-1]), step, _season(present, step), len(set(shifted.tolist())))
-
-    @property
-    def words(self) -> str:
-        """Such as ``"451 December to February days, 1997-12-01 to 2002-02-28"``."""
-        kind = f"{self.season} {self.step}" if self.season else self.step
-        return f"{self.count:,} {kind}{'' if self.count == 1 else 's'}, {self.first} to {self.last}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +57,8 @@ class Study:
         By which score models of each target are chosen and compared.
     chosen_on : str
         Split that both were chosen on.
+    classes : tuple of str
+        Names of the classes of a segmentation, the first the background; empty for other tasks.
     colours : mapping of str to str
         Colour of each model in the light theme.
     sampling : Sampling or None
@@ -129,6 +77,7 @@ class Study:
     reference: str | None
     metrics: Mapping[str, str]
     chosen_on: str
+    classes: tuple[str, ...]
     colours: Mapping[str, str]
     sampling: Sampling | None
 
@@ -143,8 +92,13 @@ class Study:
         return self.metrics[self.variable]
 
     def word(self, variable: str | None = None) -> str:
-        """Return what the score of a target is called: ``RMSE`` or ``CRPS``."""
-        return self.metrics[variable or self.variable].upper()
+        """Return what the score of a target is called: ``RMSE``, ``CRPS`` or, of classes, ``mean IoU``."""
+        metric = self.metrics[variable or self.variable]
+        return f"mean {metric_words(metric).label}" if self.classes else metric.upper()
+
+    def better(self, variable: str | None = None) -> str:
+        """Return which way the score of a target is better: ``lower`` or ``higher``."""
+        return metric_words(self.metrics.get(variable or self.variable, METRIC)).better
 
     @property
     def step(self) -> str:
@@ -216,11 +170,11 @@ def study(run: Run) -> Study:
     Raises
     ------
     RunFolderError
-        If neither a test set nor validation has an RMSE of any model.
+        If neither a test set nor validation has an RMSE of any model; of a segmentation a mean IoU.
     """
-    overall = run.scores[
-        (run.scores["metric"] == METRIC) & (run.scores["group"] == "all") & run.scores["value"].notna()
-    ]
+    classes = run.classes
+    first = HEADLINE if classes else METRIC
+    overall = run.scores[(run.scores["metric"] == first) & (run.scores["group"] == "all") & run.scores["value"].notna()]
     tests = [name for name in dict.fromkeys(overall["split"]) if name != VALIDATION]
     named = list((run.experiment.get("split") or {}).get("test") or ())
     tests.sort(key=lambda name: named.index(name) if name in named else len(named))
@@ -228,7 +182,7 @@ def study(run: Run) -> Study:
         tests = [VALIDATION]  # no test set has truth: they are predicted, and what is known is told of validation
     if not tests:
         raise RunFolderError(
-            f"expected scores.csv in {run.path} to hold the rmse of a test set (group 'all'), got the splits "
+            f"expected scores.csv in {run.path} to hold the {first} of a test set (group 'all'), got the splits "
             f"{', '.join(sorted(set(run.scores['split']))) or 'none'}."
         )
     test = overall[overall["split"] == tests[0]]
@@ -236,7 +190,10 @@ def study(run: Run) -> Study:
     models = tuple(dict.fromkeys(test["model"]))
     baselines = _baselines(run, models)
     units = {variable: _units(test, variable) for variable in variables}
-    metrics = {variable: headline_metric(units[variable], _scored(run, tests[0], variable)) for variable in variables}
+    metrics = {
+        variable: first if classes else headline_metric(units[variable], _scored(run, tests[0], variable))
+        for variable in variables
+    }
     own = run.scores[(run.scores["metric"] == metrics[variables[0]]) & (run.scores["group"] == "all")]
     chosen_on, ranking = _ranking(own[own["value"].notna()], tests[0], variables[0], models)
     compared = run.comparisons.loc[run.comparisons["variable"] == variables[0], "reference"]
@@ -254,6 +211,7 @@ def study(run: Run) -> Study:
         reference=reference,
         metrics=metrics,
         chosen_on=chosen_on,
+        classes=classes,
         colours=palette.model_colours(models, baselines),
         sampling=_sampling(run, headline, tests[0]),
     )
@@ -284,7 +242,13 @@ def _ranking(overall: pd.DataFrame, test: str, variable: str, models: tuple[str,
     validation = rows[(rows["split"] == VALIDATION) & rows["model"].isin(models)]
     chosen_on = VALIDATION if len(validation) else test
     rows = validation if len(validation) else rows[rows["split"] == test]
-    return chosen_on, list(rows.sort_values("value", kind="stable")["model"])
+    return chosen_on, list(best_first(rows)["model"])
+
+
+def best_first(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows of ``scores.csv`` of one score, the best value first; those as good stay in their order."""
+    lower = not len(rows) or metric_words(str(rows["metric"].iloc[0])).better != "higher"
+    return rows.sort_values("value", kind="stable", ascending=lower)
 
 
 def _choose(ranking: list[str], baselines: Collection[str], compared: Collection[str]) -> tuple[str, str | None]:
@@ -312,31 +276,15 @@ def _field_units(run: Run, model: str, known: Mapping[str, str]) -> dict[str, st
 
 
 def _sampling(run: Run, model: str, split: str) -> Sampling | None:
-    data = run.predictions(model)
+    # Of several leads, when the forecasts were made.
+    data = run.forecasts(model) if run.leads else run.predictions(model)
     if data is None:
         return None
     with data:
-        time = data["time"].values[data["split"].values.astype(str) == split]
+        chosen = np.flatnonzero(data["split"].values.astype(str) == split)
+        time = data["time"].values[chosen]
+        images = len(set(data["image"].values[chosen].astype(str))) if "image" in data else 0
+    if time.dtype.kind in "iu":  # numbers of tiles
+        span = (run.stage("prepare").get("splits") or {}).get(split, {}).get("span") or ()
+        return Sampling.of_tiles(len(time), span, images) if len(time) else None
     return Sampling.of(np.sort(time)) if len(time) else None
-
-
-def _fields(time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    if np.issubdtype(time.dtype, np.datetime64):
-        index = pd.DatetimeIndex(time)
-        return index.year.to_numpy(), index.month.to_numpy()
-    return np.array([t.year for t in time]), np.array([t.month for t in time])
-
-
-def _iso(moment: Any) -> str:
-    return str(moment)[:10]
-
-
-def _season(months: frozenset[int], step: str) -> str:
-    if len(months) == 12 or step == "year":
-        return ""
-    # A run of months, maybe across the new year, has one first month: the one before it is missing.
-    starts = [month for month in sorted(months) if (month - 2) % 12 + 1 not in months]
-    if len(starts) == 1:
-        last = (starts[0] + len(months) - 2) % 12 + 1
-        return f"{_MONTHS[starts[0] - 1]} to {_MONTHS[last - 1]}" if len(months) > 1 else _MONTHS[last - 1]
-    return numbers.listing(_MONTHS[month - 1] for month in sorted(months))

@@ -35,6 +35,11 @@ STRUCTURE = (
     "sd_ratio_draws", "interannual_sd_ratio", "bias_lag1", "log_spectral_distance", "ssim", "spatial_correlation",
     "wasserstein",
 )  # fmt: skip
+FLOW = {
+    "Efficiency and volume of the mean prediction": ("nse", "kge", "log_nse", "pbias"),
+    "Parts of the flow duration curve, peaks and low flow": ("fhv", "fms", "flv", "peak_timing", "low_flow_bias"),
+}
+FLOW_ONLY = ("log_nse", "pbias", "fhv", "fms", "flv", "peak_timing", "low_flow_bias")
 WIDEST = 7
 _LONG = 40
 _MARKS = "Small print: 95\u00a0% interval. Bold: best; \u2248: the best value lies inside this model's interval."
@@ -191,7 +196,8 @@ def skill_table(
         .drop_duplicates("model")
         .set_index("model")["value"]
     )
-    models.sort(key=lambda model: ranked.get(model, float("inf")))
+    turn = -1.0 if study.better(variable) == "higher" else 1.0
+    models.sort(key=lambda model: turn * ranked.get(model, turn * float("inf")))
     columns, cells = [Column("Model", numeric=False)], {model: [_model_cell(study, model)] for model in models}
     for metric in shown:
         words = metric_words(metric)
@@ -209,7 +215,8 @@ def skill_table(
 def others(study: Study, variable: str, split: str) -> list[str]:
     """Return scores in the run that no table knows, so that a plug-in's score is shown too."""
     present = study.scores(variable=variable, split=split)
-    known = {*ACCURACY, *DISTRIBUTION, *TRUST, *STRUCTURE, *(name for group in EXTREMES.values() for name in group)}
+    known = {*ACCURACY, *DISTRIBUTION, *TRUST, *STRUCTURE, *FLOW_ONLY}
+    known |= {name for group in EXTREMES.values() for name in group}
     return [metric for metric in dict.fromkeys(present["metric"]) if metric not in known]
 
 

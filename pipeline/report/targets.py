@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipeline.report.differences import difference
 from pipeline.report.numbers import decimals_for, interval, label, number, percent, with_units
 from pipeline.report.sentences import score_in_words
-from pipeline.report.study import Study
+from pipeline.report.study import Study, best_first
 
 
 def further(study: Study) -> tuple[str, ...]:
@@ -31,7 +31,7 @@ def reference(study: Study, variable: str) -> str | None:
 def _ranked(study: Study, variable: str) -> list[str]:
     """Return the models by the score of a target where models were chosen, the best first."""
     rows = study.scores(study.metrics[variable], variable=variable, split=study.chosen_on).dropna(subset=["value"])
-    return [model for model in rows.sort_values("value", kind="stable")["model"] if model in study.models]
+    return [model for model in best_first(rows)["model"] if model in study.models]
 
 
 def _sentence(study: Study, variable: str) -> str:
@@ -61,6 +61,6 @@ def _against(study: Study, variable: str, model: str, baseline: str) -> str:
         return f"{who} cannot be told from {whom}: its {word} differs by {amount} (95\u00a0% interval {bounds})."
     low, high = sorted((abs(gap.low), abs(gap.high)))
     amount = with_units(number(abs(gap.value), decimals), unit)
-    verb, than = ("beats", "") if gap.value < 0 else ("is worse", "than ")
+    verb, than = ("beats", "") if gap.ahead else ("is worse", "than ")
     share = f", {percent(abs(gap.relative))}" if gap.relative == gap.relative else ""
     return f"{who} {verb} {than}{whom}, by {amount} {word} (95\u00a0% interval {interval(low, high, decimals)}){share}."

@@ -25,13 +25,13 @@ FILE = "checkpoint.pt"
 log = logging.getLogger(__name__)
 
 
-def digest(config: TrainingConfig, seed: int, network: nn.Module, data: Iterable[Tensor]) -> str:
-    """Return a key that changes with the options, the seed, the network's shape and the data.
+def digest(config: TrainingConfig, seed: int, network: nn.Module, data: Iterable[Tensor], more: str = "") -> str:
+    """Return a key that changes with the options, the seed, the network's shape, the data, and what ``more`` there is.
 
     Costs one pass of BLAKE2 over the data, 1 GB/s, and a copy of it to the host from a GPU.
     """
     key = hashlib.blake2b(digest_size=16)
-    key.update(f"{torch.__version__}/{seed}/{config.model_dump_json()}".encode())
+    key.update(f"{torch.__version__}/{seed}/{config.model_dump_json()}{more}".encode())
     for name, tensor in network.state_dict().items():
         key.update(f"{name}{tuple(tensor.shape)}".encode())
     for tensor in data:

@@ -20,8 +20,10 @@ from torch import Tensor, nn
 from pipeline.errors import DataError, TrainingError
 from pipeline.progress import Progress, silent
 from pipeline.seeding import derive_seed
+from pipeline.training.augment import Augmenter
 from pipeline.training.checkpoint import digest, load_checkpoint, remove_checkpoint, save_checkpoint
 from pipeline.training.config import TrainingConfig
+from pipeline.training.lagged import LaggedInputs
 from pipeline.training.losses import Loss, Place
 from pipeline.training.optimizers import build_optimizer, penalty
 from pipeline.training.randomness import seeded
@@ -34,15 +36,15 @@ class Tensors:
 
     Parameters
     ----------
-    inputs : Tensor, shape (time, channel, lat, lon)
-        Finite.
+    inputs : Tensor, shape (time, channel, lat, lon), or LaggedInputs
+        Finite; windows of a series are laid out for the batch that is taken.
     target : Tensor, shape (time, target, cell)
         NaN where the truth is missing.
     place : Place
         Where the cells lie, their area weights, and their units.
     """
 
-    inputs: Tensor
+    inputs: Tensor | LaggedInputs
     target: Tensor
     place: Place
 
@@ -85,6 +87,7 @@ def train(
     title: str = "train",
     folder: Path | None = None,
     progress: Progress = silent,
+    augment: Augmenter | None = None,
 ) -> Trained:
     """Train ``network`` in place and leave it in eval mode with the weights of the best epoch.
 
@@ -106,6 +109,9 @@ def train(
         Where checkpoints go; a training found there half done is taken up, another one is not.
     progress : Progress
         Told of every epoch.
+    augment : Augmenter, optional
+        Changes every batch of ``samples`` before the network sees it, never those of ``validation``, and not what
+        the loss is fitted on. The train loss is then that of the changed batches.
 
     Raises
     ------
@@ -118,8 +124,9 @@ def train(
         if not bool(torch.isfinite(split.target).any()):
             raise DataError(f"{title}: expected truth in the {name} split, got {len(split)} samples without any.")
     loss.fit(samples.target, samples.place.cells(torch.isfinite(samples.target)))
-    run = _Run(network, loss, config, samples)
-    key = "" if folder is None else digest(config, seed, network, _all(samples, validation))
+    run = _Run(network, loss, config, samples, augment)
+    more = "" if augment is None else augment.key
+    key = "" if folder is None else digest(config, seed, network, _all(samples, validation), more)
     resumed = run.restore(None if folder is None else load_checkpoint(folder, key, str(run.device)))
     with seeded(seed, str(run.device)), progress(title, config.epochs) as bar:
         bar.advance(resumed)
@@ -158,14 +165,16 @@ def evaluate(network: nn.Module, samples: Tensors, loss: Loss, config: TrainingC
 class _Run:
     """What changes from epoch to epoch."""
 
-    def __init__(self, network: nn.Module, loss: Loss, config: TrainingConfig, samples: Tensors) -> None:
+    def __init__(
+        self, network: nn.Module, loss: Loss, config: TrainingConfig, samples: Tensors, augment: Augmenter | None
+    ) -> None:
         self.device = samples.inputs.device
         self.steps = math.ceil(len(samples) / config.batch_size)
         self.schedule = Schedule(config, self.steps)
         self.history: list[Epoch] = []
         self.best: dict[str, Tensor] = {}
         self.best_epoch = 0
-        self._network, self._loss, self._config = network, loss, config
+        self._network, self._loss, self._config, self._augment = network, loss, config, augment
         self._optimizer = build_optimizer(network, config)
         # float16 has too few small numbers for gradients: they are scaled up, and steps that overflow are left out.
         self._scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "float16")
@@ -184,10 +193,23 @@ class _Run:
         for step, index in enumerate(torch.split(order, self._config.batch_size), start=first):
             for group in self._optimizer.param_groups:
                 group["lr"] = self.schedule.lr(step)
-            summed, weight = _batch_loss(self._network, samples.take(index), self._loss, self._config)
+            summed, weight = self._batch_loss(samples.take(index))
             self._step(summed / weight.clamp(min=1e-12))
             total, count = total + summed.detach(), count + weight
         return float(total / count)
+
+    def _batch_loss(self, batch: Tensors) -> tuple[Tensor, Tensor]:
+        """Return what :func:`_batch_loss` does, of the batch as it is changed: of two truths each its share."""
+        if self._augment is None:
+            return _batch_loss(self._network, batch, self._loss, self._config)
+        laid = batch.inputs if isinstance(batch.inputs, Tensor) else batch.inputs[:]
+        changed = self._augment(laid, batch.target, batch.place)
+        output = _answer(self._network, changed.inputs, self._config)
+        summed, weight = _zeros(self.device)
+        for share, target in changed.targets:
+            part, its_weight = _weighed(output, target, changed.place, self._loss)
+            summed, weight = summed + share * part, weight + share * its_weight
+        return summed, weight
 
     def _step(self, loss: Tensor) -> None:
         if self._config.l1 or self._config.l2:
@@ -244,13 +266,22 @@ def _batch_loss(network: nn.Module, batch: Tensors, loss: Loss, config: Training
 
     A loss of whole fields, (time, target, 1), counts once for each of their finite cells, by its area.
     """
+    return _weighed(_answer(network, batch.inputs, config), batch.target, batch.place, loss)
+
+
+def _answer(network: nn.Module, inputs: Tensor | LaggedInputs, config: TrainingConfig) -> Tensor:
+    """Return what the network says of a batch, in the precision asked for."""
     half = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[config.precision]
-    with torch.autocast(batch.inputs.device.type, dtype=half, enabled=half is not torch.float32):
-        output = network(batch.inputs)
-    known = torch.isfinite(batch.target)
+    with torch.autocast(inputs.device.type, dtype=half, enabled=half is not torch.float32):
+        output: Tensor = network(inputs)
+    return output
+
+
+def _weighed(output: Tensor, target: Tensor, place: Place, loss: Loss) -> tuple[Tensor, Tensor]:
+    known = torch.isfinite(target)
     # Filled before the loss, since NaN times zero is NaN, in the gradient too.
-    cells = loss(output.float(), batch.target.nan_to_num(0.0, 0.0, 0.0), batch.place.cells(known))
-    weight = known * batch.place.area
+    cells = loss(output.float(), target.nan_to_num(0.0, 0.0, 0.0), place.cells(known))
+    weight = known * place.area
     summed = (torch.where(known, cells, 0.0) * weight).sum(dtype=torch.float64)
     return summed, weight.sum(dtype=torch.float64)
 
@@ -268,5 +299,6 @@ def _zeros(device: torch.device) -> tuple[Tensor, Tensor]:
 def _all(*splits: Tensors) -> Iterator[Tensor]:
     for split in splits:
         place = split.place
-        yield from (split.inputs, split.target, place.area, place.index)
+        yield from [split.inputs] if isinstance(split.inputs, Tensor) else split.inputs.tensors()
+        yield from (split.target, place.area, place.index)
         yield from (tensor for tensor in (place.scale, place.shift) if tensor is not None)

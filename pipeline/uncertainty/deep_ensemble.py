@@ -31,8 +31,9 @@ class DeepEnsemble(UncertaintyMethod):
     What the members answer makes the mixture that their family names, all with the same weight: an
     equal mixture of distributions, in which by the law of total variance the mean of the variances is
     aleatoric and the variance of the means epistemic, or an ensemble of values, all of whose variance
-    is epistemic. Members that answer members themselves are pooled. Nothing is calibrated. A member
-    that could not be fitted is left out, with a warning.
+    is epistemic. Of classes it is the mean of their probabilities. Members that answer members
+    themselves are pooled. Nothing is calibrated. A member that could not be fitted is left out,
+    with a warning.
     """
 
     Config: ClassVar[type[ModelConfig]] = DeepEnsembleConfig

@@ -17,7 +17,7 @@ PAIRS = [
     (method, model)
     for method in ATTRIBUTIONS.names()
     for model in MODELS.names()
-    if MODELS.get(model).traits >= ATTRIBUTIONS.get(method).needs
+    if MODELS.get(model).traits >= ATTRIBUTIONS.get(method).needs and "downscaling" in MODELS.get(model).tasks
 ]
 
 

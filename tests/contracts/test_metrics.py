@@ -9,7 +9,17 @@ import pytest
 from pipeline.backend import array_namespace
 from pipeline.backend.special import to_host
 from pipeline.grid import Grid
-from pipeline.metrics import METRICS, Case, FieldMetric, Metric, PairMetric, Place, SeriesMetric, YearMetric
+from pipeline.metrics import (
+    METRICS,
+    Case,
+    ClassMetric,
+    FieldMetric,
+    Metric,
+    PairMetric,
+    Place,
+    SeriesMetric,
+    YearMetric,
+)
 from pipeline.metrics.evaluate import evaluate
 from pipeline.prediction import Prediction
 
@@ -17,18 +27,21 @@ TIMES, CELLS = 200, 16
 DAYS = np.concatenate([np.datetime64(f"{year}-03-01", "D") + np.arange(25) for year in range(2001, 2009)])
 WEIGHTS = np.linspace(0.5, 1.5, CELLS)
 PLACE = Place(Grid(np.arange(40.0, 44.0), np.arange(-5.0, -1.0)), np.ones((4, 4), bool))
-KINDS = (Metric, SeriesMetric, YearMetric, FieldMetric, PairMetric)
-ORDERED = {"bias_lag1"}  # looks at neighbouring times, as scores of years do
+KINDS = (Metric, SeriesMetric, YearMetric, FieldMetric, PairMetric, ClassMetric)
+OF_VALUES = tuple(name for name in METRICS.names() if not issubclass(METRICS.get(name), ClassMetric))
+ORDERED = {"bias_lag1", "peak_timing", "low_flow_bias"}  # look at neighbouring times, as scores of years do
+UNITS = {"temperature": "K", "flow": "m3 s-1"}
 
 
 def _units(name):
-    return "K" if METRICS.get(name).quantity == "temperature" else "mm day-1"
+    return UNITS.get(METRICS.get(name).quantity, "mm day-1")
 
 
 def _case(name, *, error=1.0, missing=0.0, family=None, seed=0, n=TIMES):
     """Return a case with errors of `error` times what is predicted; `family` None: mixture of five, or members."""
     rng = np.random.default_rng(seed)
-    mean = 6.0 + rng.normal(0.0, 2.0, (n, CELLS))
+    level = 40.0 if METRICS.get(name).quantity == "flow" else 6.0  # no flow is below zero
+    mean = level + rng.normal(0.0, 2.0, (n, CELLS))
     sd = rng.uniform(0.5, 1.5, (n, CELLS))
     truth = mean + error * sd * rng.standard_normal((n, CELLS))
     truth[rng.random(truth.shape) < missing] = np.nan
@@ -38,7 +51,7 @@ def _case(name, *, error=1.0, missing=0.0, family=None, seed=0, n=TIMES):
         "members": lambda: Prediction("members", {"members": members}),
         "mixture": lambda: Prediction("mixture", {"mean": np.stack([mean] * 5), "sd": np.stack([sd] * 5)}),
     }[family or ("members" if name == "crps_fair" else "mixture")]()
-    usual = Prediction("normal", {"mean": np.full_like(truth, 6.0), "sd": np.full_like(truth, 2.2)})
+    usual = Prediction("normal", {"mean": np.full_like(truth, level), "sd": np.full_like(truth, 2.2)})
     time = DAYS if n == TIMES else np.datetime64("2001-01-01", "D") + np.arange(n)
     return Case(prediction, truth, usual, units=_units(name), time=time, place=PLACE)
 
@@ -65,18 +78,23 @@ def _sums(metric, case):
     return tuple(np.where(case.valid, term, 0.0).sum(axis=0) for term in metric.terms(case))
 
 
-@pytest.fixture(params=METRICS.names())
+@pytest.fixture(params=OF_VALUES)
 def name(request):
+    """Scores of values; those of classes are held to the same in test_class_metrics.py."""
     return request.param
 
 
+@pytest.mark.parametrize("name", METRICS.names())
 def test_it_says_what_it_is(name):
     metric = METRICS.get(name)
     assert sum(issubclass(metric, kind) for kind in KINDS) == 1
     assert metric.label
     assert metric.better in {"lower", "higher", "closer"}
-    assert metric.units in {"target", "1", "d", "%"}
-    assert metric.quantity in {"any", "precipitation", "temperature"}
+    assert metric.units in {"target", "1", "d", "%", "km", "nat"}
+    assert metric.tasks
+    assert metric.tasks <= {"downscaling", "series", "segmentation"}
+    assert issubclass(metric, ClassMetric) == (metric.tasks == {"segmentation"})
+    assert metric.quantity in {"any", "precipitation", "temperature", "flow"}
     assert not metric.absolute or (metric.better == "lower" and metric.upward)
     assert metric.better != "closer" or metric.perfect is not None
     assert (metric.__doc__ or "").strip()
@@ -88,7 +106,7 @@ def test_all_names_of_the_design_are_there():
         "coverage_50 coverage_90 coverage_95 width_50 width_90 width_95 brier_r01 brier_r10 brier_r20 "
         "bias_r01 bias_sdii bias_rx1day bias_cdd bias_cwd bias_p98_wet relative_bias_p98_wet bias_txx bias_tnn "
         "abs_bias_r01 abs_bias_sdii abs_bias_rx1day abs_bias_cdd abs_bias_cwd abs_bias_p98_wet abs_bias_txx "
-        "abs_bias_tnn bias_lag1 interannual_sd_ratio sd_ratio_draws"
+        "abs_bias_tnn bias_lag1 interannual_sd_ratio sd_ratio_draws log_nse pbias fhv fms flv peak_timing low_flow_bias"
     )
     assert set(wanted.split()) <= set(METRICS.names())
 

@@ -1,10 +1,11 @@
-"""What every registered model owes: a model is tested by existing."""
+"""What every model of fields and series owes; those of classes are in ``test_class_models.py``."""
 
 from __future__ import annotations
 
 import copy
 import json
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,8 +15,7 @@ from models import MODELS
 from pipeline.backend import get_backend
 from pipeline.model import Context
 
-SAFE = {".json", ".safetensors", ".skops", ".csv"}
-TRAITS = {"baseline", "seeded", "differentiable", "probabilistic"}
+GRIDDED = frozenset({"cnn_lstm"})  # want predictors on a grid for a series
 QUICK = {"epochs": 30, "batch_size": 16, "lr": 3e-3, "width": 8, "depth": 2}  # for models that take them
 
 
@@ -26,18 +26,33 @@ class World:
     test: object
 
 
-@pytest.fixture(scope="module")
-def world(make_samples) -> World:
-    return World(
-        make_samples(200, seed=0, further=True),
-        make_samples(100, seed=1, name="validation", further=True),
-        make_samples(100, seed=2, name="test", further=True),
-    )
+PAIRS = [
+    (kind, task) for task in ("downscaling", "series") for kind in MODELS.names() if task in MODELS.get(kind).tasks
+]
 
 
-@pytest.fixture(scope="module", params=MODELS.names())
-def kind(request) -> str:
+@pytest.fixture(scope="module", params=PAIRS, ids="-".join)
+def pair(request) -> tuple[str, str]:
     return request.param
+
+
+@pytest.fixture(scope="module")
+def kind(pair) -> str:
+    return pair[0]
+
+
+@pytest.fixture(scope="module")
+def make(pair, make_samples, make_series):
+    """Make samples of the task that the model is for: a series on a grid where it asks for one."""
+    kind, task = pair
+    if task == "downscaling":
+        return partial(make_samples, further=True)
+    return partial(make_series, gridded=kind in GRIDDED)
+
+
+@pytest.fixture(scope="module")
+def world(make) -> World:
+    return World(make(200, seed=0), make(100, seed=1, name="validation"), make(100, seed=2, name="test"))
 
 
 def new(kind: str):
@@ -81,8 +96,8 @@ def test_predictions_have_the_shape_of_the_target_and_are_finite_in_the_mask_alo
     assert np.isnan(mean[~inside]).all()
 
 
-def test_traits_are_known_and_true(fitted, world):
-    assert fitted.traits <= TRAITS
+def test_traits_are_known_and_true(fitted, world, known_traits):
+    assert fitted.traits <= known_traits
     prediction = fitted.predict(world.test, a_context())
     assert ("probabilistic" in fitted.traits) == (prediction.family != "point")
     if "probabilistic" in fitted.traits:
@@ -108,9 +123,9 @@ def test_a_network_gives_the_mean_of_the_prediction(fitted, world):
     assert 0.5 < ratio < 2.0
 
 
-def test_a_saved_model_predicts_the_same(kind, fitted, world, tmp_path):
+def test_a_saved_model_predicts_the_same(kind, fitted, world, tmp_path, safe_files):
     fitted.save(tmp_path)
-    assert {path.suffix for path in tmp_path.rglob("*") if path.is_file()} <= SAFE
+    assert {path.suffix for path in tmp_path.rglob("*") if path.is_file()} <= safe_files
     loaded = MODELS.get(kind).load(tmp_path, a_context())
     assert loaded.config == fitted.config
     before, after = (model.predict(world.test, a_context()) for model in (fitted, loaded))
@@ -139,16 +154,17 @@ def test_what_goes_in_is_left_as_it_was(kind, world):
             np.testing.assert_array_equal(mine, theirs)
 
 
-def test_missing_truth_does_not_poison_the_fit(kind, fitted, make_samples, world):
-    train = make_samples(200, seed=0, missing=0.05, further=True)
+def test_missing_truth_does_not_poison_the_fit(kind, fitted, make, world):
+    train = make(200, seed=0, missing=0.05)
     truth = np.array(train.target)
     truth[7] = np.nan  # a day without any
-    truth[:, :, 3, 4] = np.nan  # a cell without any
+    row, column = [side // 2 for side in truth.shape[2:]] if truth.shape[-1] > 1 else (slice(0), slice(0))
+    truth[:, :, row, column] = np.nan  # a cell without any, where there are others
     model = new(kind).fit(replace(train, target=truth), world.validation, a_context())
     mean = mean_of(model, world.test)
     assert np.isfinite(mean[:, :, world.test.schema.mask]).all()
     elsewhere = world.test.schema.mask.copy()
-    elsewhere[3, 4] = False
+    elsewhere[row, column] = False
     assert error_of(mean, world.test, elsewhere) < 1.25 * error_of(mean_of(fitted, world.test), world.test, elsewhere)
 
 

@@ -24,7 +24,12 @@ from pipeline.errors import DataError
 NAMES = READERS.names()
 WITH_FILES = [name for name in NAMES if READERS.get(name).needs_files]
 # Options without which an entry of a format says nothing.
-OPTIONS = {"cordex_ml_bench": {"domain": "NZ", "part": "test", "period": "historical", "quality": "perfect"}}
+OPTIONS = {
+    "cordex_ml_bench": {"domain": "NZ", "part": "test", "period": "historical", "quality": "perfect"},
+    "camels_us": {"part": "series"},
+}
+_AXES = {name: [name] for name in ("time", "lat", "lon")}
+SAMPLE_OPTIONS = OPTIONS | {"npz": {"arrays": {"a": list(_AXES), **_AXES}}}
 SUFFIXED = [name for name in WITH_FILES if READERS.get(name).suffixes]
 
 
@@ -89,6 +94,13 @@ def samples(tmp_path, request):
             path.parent.mkdir(parents=True)
             field.to_netcdf(path)
             return _entry(name, tmp_path, spec)
+        if name == "climatenet":
+            for number in range(3):
+                field.isel(time=[number]).to_netcdf(tmp_path / f"data-2001-01-0{number + 1}-00-00_0.nc")
+            return _entry(name, tmp_path, spec)
+        if name == "camels_us":
+            _write_basin(tmp_path, field["a"].isel(lat=0, lon=0))
+            return _entry(name, tmp_path, spec)
         path = tmp_path / f"sample{READERS.get(name).suffixes[0]}"
         if name == "netcdf":
             field.to_netcdf(path)
@@ -100,11 +112,21 @@ def samples(tmp_path, request):
             field["a"].isel(lat=0, lon=0, drop=True).to_dataframe().to_parquet(path)
         elif name == "rda":
             _write_grid(path, field["a"])
+        elif name == "npz":
+            np.savez(path, **{key: array.values for key, array in field.variables.items()})
         else:
             pytest.skip(f"no sample of {name!r} is made here: a plug-in brings its own test of values")
-        return _entry(name, path, spec)
+        return _entry(name, path, spec, SAMPLE_OPTIONS)
 
     return make
+
+
+def _write_basin(folder: Path, series: xr.DataArray) -> None:
+    days = [f"{str(time)[:10].replace('-', ' ')}" for time in series["time"].values]
+    head = "44.82\n133.0\n587675987\nYear Mnth Day Hr a(K)\n"
+    rows = [f"{day} 12\t{value}\n" for day, value in zip(days, series.values, strict=True)]
+    (folder / "01022500_lump_made_forcing_leap.txt").write_text(head + "".join(rows))
+    (folder / "01022500_streamflow_qc.txt").write_text("".join(f"01022500 {day} 1.00 A\n" for day in days))
 
 
 def _write_grid(path: Path, field: xr.DataArray) -> None:
@@ -148,9 +170,9 @@ def test_a_reader_gives_what_is_in_the_file(name, samples, tmp_path):
     np.testing.assert_array_equal(values, expected[:, 0, 0] if READERS.get(name).tabular else expected)
 
 
-def _entry(name: str, path: Path, variables: dict) -> Entry:
+def _entry(name: str, path: Path, variables: dict, options: dict = OPTIONS) -> Entry:
     raw = {"format": name, "files": [{"path": str(path)}], "variables": variables, "licence": "unknown"}
-    raw["options"] = OPTIONS.get(name, {})
+    raw["options"] = options.get(name, {})
     return make_entry("sample", raw, "catalog.yaml")
 
 

@@ -18,7 +18,7 @@ PAIRS = [
     (method, model)
     for method in UNCERTAINTY.names()
     for model in MODELS.names()
-    if MODELS.get(model).traits >= UNCERTAINTY.get(method).needs
+    if MODELS.get(model).traits >= UNCERTAINTY.get(method).needs and "downscaling" in MODELS.get(model).tasks
 ]
 
 

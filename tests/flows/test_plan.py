@@ -63,3 +63,31 @@ def test_a_plugin_of_the_experiment_is_loaded(tmp_path):
     from models import MODELS
 
     del MODELS._entries["mine"]
+
+
+SERIES = ("task=series", "models={gru: {kind: gru}}", "uncertainty=[]", "explain=[]")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "error", "message"),
+    [
+        (("task=series",), TraitError, r"models\.\w+: \w+ is for downscaling, and the task is series\. Known for it: .*lstm"),
+        (("models.gru.kind=gru",), TraitError, r"models\.gru: gru is for series, and the task is downscaling"),
+        ((*SERIES, "scores=[iou]"), ConfigError, r"scores: 'iou' is none of the task series\. Known for it: .*nse"),
+        ((*SERIES, "models.gru.loss=dice"), ConfigError, r"models\.gru\.loss: dice is a loss of classes, for a segmentation"),
+    ],
+)  # fmt: skip
+def test_models_scores_and_losses_are_those_of_the_task(overrides, error, message):
+    with pytest.raises(error, match=message):
+        plan(*overrides)
+
+
+def test_each_task_has_the_scores_that_suit_it_and_its_main_one():
+    series = plan(*SERIES).metrics
+    assert series[0] == "rmse"
+    assert {"nse", "fhv", "crps"} <= set(series)
+    assert not {"iou", "kappa"} & set(series)
+    assert not {"nse_log", "fhv", "iou"} & set(plan().metrics)
+    classes = plan("task=segmentation", "models={f: {kind: pixel_forest}}", "uncertainty=[]", "explain=[]").metrics
+    assert classes[0] == "iou"
+    assert "rmse" not in classes

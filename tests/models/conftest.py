@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.grid import Grid
 from pipeline.model import Context
-from pipeline.samples import Affine, Samples, Schema
+from pipeline.samples import Affine, Past, Samples, Schema, lead_name
 
 
 @pytest.fixture
@@ -149,3 +149,55 @@ def to_stations():
         return replace(samples, target=target, previous=None, schema=table)
 
     return change
+
+
+@pytest.fixture
+def series_of(backend):
+    """Make samples of given series, see `_series_of`, on the backend that is tested."""
+
+    def make(values, **options):
+        options.setdefault("backend", backend)
+        return _series_of(np.asarray(values, float), **options)
+
+    return make
+
+
+def _series_of(values, *, leads=(1, 2, 3), run=None, time=None, name="train", units="m3 s-1", affine=None, backend):
+    """Return samples whose target is ``values``, shape (step, station), ahead of every step that has all leads.
+
+    ``run`` says which run without a gap a step belongs to; no sample looks from one into another. The one input
+    is nothing but zeros.
+    """
+    steps, stations = values.shape
+    run = np.zeros(steps, int) if run is None else np.asarray(run)
+    time = np.datetime64("1990-01-01", "ns") + np.arange(steps) * np.timedelta64(1, "D") if time is None else time
+    back, ahead = (0 if min(leads) else 1), max(leads)
+    now = np.array([t for t in range(back, steps - ahead) if run[t - back] == run[t + ahead]])
+    grid = Grid(np.full((1, stations), 50.0), np.arange(stations)[None] * 1.0, ("row", "station"))
+    schema = Schema(
+        channels=("nothing",),
+        channel_units=("1",),
+        targets=tuple(lead_name("flow", lead) for lead in leads),
+        target_units=(units,) * len(leads),
+        input_grid=grid,
+        target_grid=grid,
+        mask=np.ones(grid.shape, bool),
+        static=np.zeros((0, *grid.shape), np.float32),
+        statics=(),
+        step=np.timedelta64(30 if time.dtype == object else int((time[1] - time[0]) / np.timedelta64(1, "D")), "D"),
+        leads=leads,
+        target_affine=affine,
+    )
+    fields = values[:, None, None, :].astype(np.float32)
+    last = now - back
+    day = (np.arange(steps) % 365) / 365.0
+    return Samples(
+        name=name,
+        inputs=backend.asarray(np.zeros((len(now), 1, *grid.shape), np.float32)),
+        target=backend.asarray(np.concatenate([fields[now + lead] for lead in leads], axis=1)),
+        previous=backend.asarray(np.repeat(fields[last], len(leads), axis=1)),
+        time=time[now],
+        day=day[now],
+        schema=schema,
+        past=Past(backend.asarray(fields), np.searchsorted(run, run[now]), last),
+    )

@@ -81,7 +81,7 @@ def test_options_with_any_form_of_loss_load_back(spec):
         ({"kind": "hubber"}, r"unknown loss 'hubber'\. Did you mean 'huber'\?"),
         ({"kind": "huber", "dleta": 1}, r"loss 'huber': dleta: unknown key\. Did you mean 'delta'\?"),
         ([{"kind": "mse"}, {"kind": "normal_nll"}], r"expected losses of the same family"),
-        (None, r"expected the name of a loss, a mapping .*, got None"),
+        (3, r"expected the name of a loss, a mapping .*, got 3"),
     ],
 )
 def test_a_loss_is_checked_when_the_options_are_made(spec, message):
@@ -105,7 +105,7 @@ def test_every_form_is_fitted_saved_and_told(make_samples, context, tmp_path, sp
         np.testing.assert_array_equal(array, theirs[name])
 
 
-@pytest.mark.parametrize("kind", LOSSES.names())
+@pytest.mark.parametrize("kind", [kind for kind in LOSSES.names() if not LOSSES.get(kind).of_classes])
 def test_every_loss_trains_a_network_and_answers_its_family(make_samples, context, kind):
     def amounts(samples):
         units = Affine(np.full((1, 1, 1), 2.0, np.float32), np.zeros((1, 1, 1), np.float32))

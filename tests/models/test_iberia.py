@@ -16,7 +16,7 @@ from pipeline.data.load import load
 from pipeline.experiment import Experiment
 from pipeline.model import Context
 from pipeline.prepare.config import InputsConfig, PrepareConfig, RegridConfig, TargetConfig
-from pipeline.prepare.prepared import prepare
+from pipeline.prepare.making import prepare
 from pipeline.prepare.splits import TimeSplit
 from pipeline.schema import read_yaml, validate
 

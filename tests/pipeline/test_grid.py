@@ -54,3 +54,46 @@ def test_a_regular_grid_and_the_same_cells_with_2d_coordinates_are_two():
     regular = Grid(np.array([1.0, 2.0]), np.array([3.0, 4.0, 5.0]))
     lat, lon = np.meshgrid(regular.lat, regular.lon, indexing="ij")
     assert not regular.same(Grid(lat, lon, ("y", "x")))
+
+
+def image(y=(0, 1), x=(0, 1, 2), **coords):
+    return xr.DataArray(np.zeros((len(y), len(x))), {"y": list(y), "x": list(x), **coords}, ("y", "x"))
+
+
+def test_an_image_has_pixels_that_count_the_same():
+    grid = Grid.of(image(y=(4, 5)))
+    assert (grid.image, grid.shape, grid.dims, grid.file_dims) == (True, (2, 3), ("y", "x"), ("y", "x"))
+    np.testing.assert_array_equal(grid.area, np.ones((2, 3)))
+    np.testing.assert_array_equal(grid.lat, [4, 5])
+    coords = grid.coords()
+    assert {name: coord.dims for name, coord in coords.items()} == {"y": ("y",), "x": ("x",)}
+    assert Grid.of(xr.DataArray(np.zeros((2, 3)), coords, ("y", "x"))).same(grid)
+    assert not Grid.of(image(y=(5, 6))).same(grid)
+
+
+def test_an_image_is_told_from_its_dims_alone():
+    stored = Grid(np.arange(2.0), np.arange(3.0), ("y", "x"))
+    assert stored.image
+    assert stored.same(Grid(np.arange(2.0), np.arange(3.0), ("y", "x"), image=True))
+    assert not stored.same(Grid(np.arange(2.0), np.arange(3.0)))
+    lat, lon = np.meshgrid(np.arange(2.0), np.arange(3.0), indexing="ij")
+    assert not Grid(lat, lon, ("y", "x")).image
+
+
+@pytest.mark.parametrize("y", [(0.0, 12.5), (1, 0), (0, 2)])
+def test_distances_are_no_pixel_numbers(y):
+    with pytest.raises(DataError, match=r"of an image with pixel numbers.*got dims \('y', 'x'\)"):
+        Grid.of(image(y=y))
+
+
+def test_an_image_has_dims_of_its_own():
+    with pytest.raises(DataError, match=r"an image: expected dims y and x .* got dims \('lat', 'lon'\)"):
+        Grid(np.arange(2.0), np.arange(3.0), image=True)
+
+
+def test_stations_at_no_known_place_are_the_same():
+    def nowhere(lat):
+        return Grid(np.array([[lat]]), np.array([[np.nan]]), ("row", "station"), ("soi",))
+
+    assert nowhere(np.nan).same(nowhere(np.nan))
+    assert not nowhere(np.nan).same(nowhere(1.0))

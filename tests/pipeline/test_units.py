@@ -20,6 +20,18 @@ from pipeline.units import converted, has_true_zero, of_difference, of_variance,
         ("degC", "temperature"),
         ("Celsius_scale", "temperature"),
         ("degF", "temperature"),
+        ("m3 s-1", "flow"),
+        ("m**3 s**-1", "flow"),
+        ("m3/s", "flow"),
+        ("m3 d-1", "flow"),
+        ("cfs", "flow"),
+        ("ft3 s-1", "flow"),
+        ("L s-1", "flow"),
+        ("l/s", "flow"),
+        ("1e-3 m3 s-1", "flow"),
+        ("kg s-1", "other"),  # of what it does not say
+        ("m3", "other"),
+        ("m3 m-2 s-1", "other"),
         ("m s-1", "other"),  # a wind
         ("cm s-1", "other"),  # a current
         ("km h-1", "other"),
@@ -32,7 +44,7 @@ from pipeline.units import converted, has_true_zero, of_difference, of_variance,
         ("furlongs per whim", "other"),
     ],
 )
-def test_units_tell_rain_from_wind_and_temperature(units, kind):
+def test_units_tell_rain_from_wind_temperature_and_flow(units, kind):
     assert quantity(units) == kind
 
 

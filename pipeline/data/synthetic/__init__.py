@@ -4,6 +4,9 @@ Read in this order: ``config`` (options and constants), ``fields`` (random field
 ``weather`` (the predictors), ``imperfect`` (the same as another model would give them), ``target``
 (fine temperature), ``stations``, ``climate`` (all of it as datasets), ``known_best`` (what no model
 can beat).
+
+Worlds of their own beside it: ``storms`` (maps with labelled cyclones and rivers) and ``basins`` (weather and
+streamflow).
 """
 
 from __future__ import annotations
@@ -17,12 +20,28 @@ from pydantic import Field
 from pipeline.backend import Backend
 from pipeline.data import READERS, Reader
 from pipeline.data.catalog import Entry
+from pipeline.data.synthetic.basins import BasinConfig, BasinWorld, SyntheticBasinsReader
 from pipeline.data.synthetic.climate import Part, SyntheticClimate
 from pipeline.data.synthetic.config import SyntheticConfig
 from pipeline.data.synthetic.imperfect import Imperfection, worsened
 from pipeline.data.synthetic.known_best import KnownBest, known_best
+from pipeline.data.synthetic.storms import StormConfig, StormWorld, SyntheticStormsReader, write_files
 
-__all__ = ["KnownBest", "SyntheticClimate", "SyntheticConfig", "SyntheticReader", "generate", "known_best"]
+__all__ = [
+    "BasinConfig",
+    "BasinWorld",
+    "KnownBest",
+    "StormConfig",
+    "StormWorld",
+    "SyntheticBasinsReader",
+    "SyntheticClimate",
+    "SyntheticConfig",
+    "SyntheticReader",
+    "SyntheticStormsReader",
+    "generate",
+    "known_best",
+    "write_files",
+]
 
 
 def generate(config: SyntheticConfig) -> SyntheticClimate:

@@ -5,18 +5,24 @@ For every variable: ``<var>_truth``, ``<var>`` (the mean), ``<var>_aleatoric``, 
 parameters. The attribute ``parameters`` of ``<var>`` says where each parameter stands ("mean:
 tas_member sd: tas_param_sd"), so that the exact distribution can be read back.
 
+Of a segmentation ``<var>`` is the number of the most likely class, with its names as CF flags, and
+``<var>_param_probabilities`` has a leading dimension ``class`` with a coordinate of the names.
+
+Forecasts some steps ahead have the dims (time, lead, ...): ``time`` is when they were made, ``valid_time`` what for.
+
 ``records`` holds what is written, ``fields`` turns a block of it into variables, ``stamps`` the times of
 splits of several calendars into one axis, ``writing`` and ``reading`` are the way to the disk and back.
 """
 
 from pipeline.prediction.serial.fields import QUANTILES
 from pipeline.prediction.serial.reading import from_dataset, names_of_variables, parts_of, read
-from pipeline.prediction.serial.records import Forecast, Variable
+from pipeline.prediction.serial.records import Forecast, Leads, Variable
 from pipeline.prediction.serial.writing import write_forecasts
 
 __all__ = [
     "QUANTILES",
     "Forecast",
+    "Leads",
     "Variable",
     "from_dataset",
     "names_of_variables",

@@ -1,9 +1,10 @@
-"""A block of forecasts as netCDF variables: mean, truth, variances, quantiles, members, parameters."""
+"""A block of forecasts as netCDF variables: mean or class, truth, variances, quantiles, members, parameters."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -22,24 +23,43 @@ class Field:
 
     dims: tuple[str, ...]
     values: np.ndarray
-    attrs: Mapping[str, str]
+    attrs: Mapping[str, Any]
 
 
-def fields(forecast: Forecast, target: int, variable: Variable, grid: Grid, *, splits: bool = True) -> dict[str, Field]:
+def fields(
+    forecast: Forecast, columns: slice, variable: Variable, grid: Grid, *, splits: bool = True, leads: bool = False
+) -> dict[str, Field]:
     """Return all variables of one target, by name.
 
     Worked out whole, in float64 inside: give it a block of times whose parameters fit well in memory.
-    ``splits``: whether the file names the split of every time.
+
+    Parameters
+    ----------
+    forecast : Forecast
+        Of all targets.
+    columns : slice
+        Where the target stands, at all of its leads.
+    variable : Variable
+        Its name and attributes.
+    grid : Grid
+        Where it lives.
+    splits : bool
+        Whether the file names the split of every time.
+    leads : bool
+        Whether the variables have a dim ``lead`` behind the time.
     """
-    prediction = forecast.prediction.map(lambda array: array[..., target : target + 1, :, :])
-    truth = None if forecast.truth is None else forecast.truth[..., target : target + 1, :, :]
+    prediction = forecast.prediction.map(lambda array: array[..., columns, :, :])
+    truth = None if forecast.truth is None else forecast.truth[..., columns, :, :]
     parts, where = _parts(prediction, truth)
     found = {}
     for part, array in parts.items():
-        values = grid.to_file(to_host(array)[..., 0, :, :])
-        dims = ("time", *grid.file_dims)
-        dims = ("member", *dims) if values.ndim > len(dims) else dims
-        found[_full(variable, part)] = Field(dims, values, _attrs(variable, part, prediction, grid, splits))
+        values = to_host(array)
+        values = grid.to_file(values if leads else values[..., 0, :, :])
+        dims = ("time", *(["lead"] if leads else []), *grid.file_dims)
+        leading = "class" if prediction.is_categorical else "member"
+        dims = (leading, *dims) if values.ndim > len(dims) else dims
+        beside = [*(["split"] if splits else []), *(["valid_time"] if leads else [])]
+        found[_full(variable, part)] = Field(dims, values, _attrs(variable, part, prediction, grid, beside))
     main = dict(found[variable.name].attrs)
     main["parameters"] = " ".join(f"{name}: {_full(variable, part)}" for name, part in where.items())
     main["ancillary_variables"] = " ".join(name for name in found if name != variable.name)
@@ -47,7 +67,7 @@ def fields(forecast: Forecast, target: int, variable: Variable, grid: Grid, *, s
 
 
 def _parts(prediction: Prediction, truth: Array | None) -> tuple[dict[str, Array], dict[str, str]]:
-    """Return what is written by the end of its name, "" for the mean, and the part that holds each parameter."""
+    """Return what is written by the end of its name, "" for mean or class, and the part that holds each parameter."""
     mean, members = prediction.mean(), prediction.members
     aleatoric, epistemic = prediction.variances()
     unknown = np.full(tuple(mean.shape), np.nan, to_host(mean[:0, ...]).dtype)
@@ -69,11 +89,11 @@ def _full(variable: Variable, part: str) -> str:
     return f"{variable.name}_{part}" if part else variable.name
 
 
-def _attrs(variable: Variable, part: str, prediction: Prediction, grid: Grid, splits: bool) -> dict[str, str]:
+def _attrs(variable: Variable, part: str, prediction: Prediction, grid: Grid, beside: list[str]) -> dict[str, Any]:
     """Return CF attributes; a standard name only for what is the quantity itself."""
     label = variable.long_name or variable.standard_name.replace("_", " ") or variable.name
     words = {
-        "": f"mean of the predicted {label}",
+        "": f"most likely {label}" if prediction.is_categorical else f"mean of the predicted {label}",
         "truth": f"observed {label}",
         "member": f"members of the predicted {label}",
         "aleatoric": f"aleatoric variance of the predicted {label}",
@@ -82,9 +102,19 @@ def _attrs(variable: Variable, part: str, prediction: Prediction, grid: Grid, sp
     }.get(part, f"parameter {part.removeprefix('param_')} of the predictive distribution of {label}")
     units = of_variance(variable.units) if part in ("aleatoric", "epistemic") else variable.units
     units = "1" if part.removeprefix("param_") in prediction.formulas.unitless else units
-    attrs = {"units": units, "long_name": words}
+    attrs: dict[str, Any] = {"units": units, "long_name": words}
     if variable.standard_name and part in ("", "truth", "member", *QUANTILES):
         attrs["standard_name"] = variable.standard_name
+    if variable.classes and part in ("", "truth"):
+        attrs |= _flags(variable.classes)
     # CF names what lies beside the dims; a reader makes coordinates of them.
-    beside = [*(["split"] if splits else []), *([] if grid.lat.ndim == 1 else ["lat", "lon"])]
+    beside = [*beside, *([] if grid.lat.ndim == 1 else ["lat", "lon"])]
     return attrs | ({"coordinates": " ".join(beside)} if beside else {})
+
+
+def _flags(classes: tuple[str, ...]) -> dict[str, Any]:
+    """Return what CF says of numbers that stand for names; of the type of the values, names without blanks."""
+    return {
+        "flag_values": np.arange(len(classes), dtype=np.float32),
+        "flag_meanings": " ".join("_".join(name.split()) for name in classes),
+    }

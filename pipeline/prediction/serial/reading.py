@@ -29,6 +29,11 @@ def read(path: Path, split: str | None = None) -> xr.Dataset:
         Only this split. Its values are then read when they are asked for; close the dataset, or use
         it in a ``with`` statement.
 
+    Returns
+    -------
+    Dataset
+        Tiles of images stand along ``time`` too, which they have none of.
+
     Raises
     ------
     DataError
@@ -37,22 +42,23 @@ def read(path: Path, split: str | None = None) -> xr.Dataset:
     if not path.is_file():
         raise DataError(f"expected predictions at {str(path)!r}, which is not there. Run the stage predict first.")
     # Without a cache: what was read would stay in memory beside what is made of it.
-    dataset = xr.open_dataset(path, engine="netcdf4", cache=False)
+    opened = xr.open_dataset(path, engine="netcdf4", cache=False)
+    dataset = opened.rename(tile="time") if "tile" in opened.dims else opened
     try:
         if "family" not in dataset.attrs or "split" not in dataset.coords:
             attrs = dict(dataset.attrs)
             raise DataError(f"expected predictions with a family and splits in {str(path)!r}, got {attrs!r}.")
         if split is None:
-            with dataset:
+            with opened:
                 return dataset.load()
         known = _rows(dataset)
         if split not in known:
             raise DataError(f"expected one of the splits {', '.join(known)} in {str(path)!r}, got {split!r}.")
         part = dataset.isel(time=known[split])
     except BaseException:
-        dataset.close()
+        opened.close()
         raise
-    part.set_close(dataset.close)
+    part.set_close(opened.close)
     return part
 
 
@@ -101,13 +107,16 @@ def _rows(dataset: xr.Dataset) -> dict[str, slice]:
 
 
 def _stack(part: xr.Dataset, names: Sequence[str], grid: Grid) -> np.ndarray:
-    """Return variables side by side on a target axis; one at a time, so that memory holds little more."""
+    """Return variables side by side on a target axis; one at a time, so that memory holds little more.
+
+    Variables at several leads: all of the first lead before those of the second.
+    """
     first = part[names[0]]
-    shape = (*first.shape[: first.ndim - len(grid.file_dims)], len(names), *grid.shape)
-    result = np.empty(shape, first.dtype)
+    leading = first.shape[: first.ndim - len(grid.file_dims)]
+    result = np.empty((*leading, len(names), *grid.shape), first.dtype)
     for target, name in enumerate(names):
         result[..., target, :, :] = grid.from_file(part[name].to_numpy())
-    return result
+    return result.reshape(*leading[:-1], -1, *grid.shape) if "lead" in first.dims else result
 
 
 def _places(dataset: xr.Dataset, names: Sequence[str]) -> dict[str, list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -11,12 +12,45 @@ from pipeline.prediction import Array, Prediction
 
 @dataclass(frozen=True)
 class Variable:
-    """Name and CF attributes of a predicted variable; empty ones are left out of the file."""
+    """Name and CF attributes of a predicted variable; empty ones are left out of the file.
+
+    Parameters
+    ----------
+    name, units, standard_name, long_name : str
+        As CF has them.
+    classes : tuple of str
+        Of a variable that is the number of a class: their names, in the order of the numbers 0, 1, ...
+    """
 
     name: str
     units: str
     standard_name: str = ""
     long_name: str = ""
+    classes: tuple[str, ...] = ()
+
+
+class Origin(Protocol):
+    """Where a tile was cut: its image, and its first row and column there."""
+
+    @property
+    def image(self) -> str:
+        """Name of the image."""
+
+    @property
+    def y(self) -> int:
+        """First row."""
+
+    @property
+    def x(self) -> int:
+        """First column."""
+
+
+@dataclass(frozen=True)
+class Leads:
+    """Steps ahead that forecasts are for, and how long a step is [us]."""
+
+    steps: tuple[int, ...]
+    step_us: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,9 +64,10 @@ class Forecast:
     time : ndarray, shape (time,)
         ``datetime64`` or cftime objects.
     prediction : Prediction
-        In units; parameters of shape (time, target, lat, lon), NaN outside the mask.
+        In units; parameters of shape (time, target, lat, lon), those of members or classes with such an axis in
+        front, NaN outside the mask.
     truth : array, shape (time, target, lat, lon), or None
-        In the same units; None where the split has no truth.
+        In the same units, or numbers of classes; None where the split has no truth.
     """
 
     split: str

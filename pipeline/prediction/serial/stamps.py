@@ -6,13 +6,14 @@ them is written by its dates in the Gregorian calendar, and the file says which 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import cftime
 import numpy as np
 
 from pipeline.errors import DataError
-from pipeline.prepare.dates import GREGORIAN, calendar_of, components, iso, microseconds
+from pipeline.prepare.dates import GREGORIAN, ahead, calendar_of, components, iso, microseconds
 
 UNITS = "seconds since 1970-01-01"  # whole numbers whatever the step, and every tool reads them
 _MICRO = 1_000_000
@@ -65,17 +66,24 @@ class Stamps:
             parts = [_gregorian(time, split) for split, time in zip(self.splits, self.times, strict=True)]
         return np.concatenate([microseconds(time) // _MICRO for time in parts])
 
+    def ahead(self, leads: Sequence[int], step: int) -> np.ndarray:
+        """Return the times ``leads`` steps of ``step`` microseconds later, as :meth:`seconds`, shape (time, lead)."""
+        columns = [Stamps(self.splits, [ahead(time, lead, step) for time in self.times]).seconds() for lead in leads]
+        return np.stack(columns, axis=1)
+
     def names(self) -> np.ndarray:
         """Return the name of the split of every time."""
         return np.repeat(np.asarray(self.splits, dtype=object), [len(time) for time in self.times])
 
     def others(self) -> dict[str, str]:
         """Return the calendars of splits that are written in another one."""
-        own = {split: calendar_of(time) for split, time in zip(self.splits, self.times, strict=True)}
+        pairs = zip(self.splits, self.times, strict=True)
+        own = {split: calendar_of(time) for split, time in pairs if time.dtype.kind not in "iu"}
         return {split: calendar for split, calendar in own.items() if calendar != self.calendar}
 
     def _calendars(self) -> list[str]:
-        return list(dict.fromkeys(calendar_of(time) for time in self.times))
+        # Numbers of tiles are of no calendar.
+        return list(dict.fromkeys(calendar_of(time) for time in self.times if time.dtype.kind not in "iu"))
 
 
 def back(time: np.ndarray, calendar: str) -> np.ndarray:

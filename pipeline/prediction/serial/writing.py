@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,14 @@ import xarray as xr
 from pipeline.errors import DataError
 from pipeline.grid import Grid
 from pipeline.prediction.serial.fields import Field, fields
-from pipeline.prediction.serial.records import Forecast, Variable
+from pipeline.prediction.serial.records import Forecast, Leads, Origin, Variable
 from pipeline.prediction.serial.stamps import UNITS, Stamps
 
 if TYPE_CHECKING:
     import netCDF4
 
 _BLOCK = 2**21  # values of one parameter worked on at a time: 16 MiB in float64, ten times that with all that is made
+AXES = ("time", "tile")  # along which files grow
 _CHUNK = 2**16  # values of one chunk on disk
 
 
@@ -32,6 +34,8 @@ def write_forecasts(
     grid: Grid,
     splits: bool = True,
     attrs: Mapping[str, str] | None = None,
+    leads: Leads | None = None,
+    origins: Sequence[Origin] = (),
 ) -> None:
     """Write the forecasts of one model to ``path`` as compressed netCDF-4.
 
@@ -45,7 +49,7 @@ def write_forecasts(
     path : Path
         The file; one that is there is replaced.
     forecasts : iterable of Forecast
-        One a split, all of the same family and number of members.
+        One a split, all of the same family and number of members or classes.
     model : str
         The experiment's name for the model, for the title.
     variables : sequence of Variable
@@ -56,14 +60,20 @@ def write_forecasts(
         Whether a coordinate names the split of every time; without it all belong together.
     attrs : mapping of str to str, optional
         Further global attributes, such as ``history``.
+    leads : Leads, optional
+        Steps ahead that are answered; variables then have the dims (time, lead, ...), where ``time`` is when the
+        forecast was made, and there is a coordinate ``valid_time``.
+    origins : sequence of Tile, optional
+        Of tiles of images, whose numbers stand in ``Forecast.time``: where each was cut. Files then have the dim
+        ``tile`` in place of ``time``.
 
     Raises
     ------
     DataError
-        If there is no forecast, if families, numbers of members or calendars do not go together, or if
-        a shape does not fit.
+        If there is no forecast, if families, numbers of members or classes or calendars do not go together,
+        or if a shape does not fit.
     """
-    writer = _Writer(path, model, tuple(variables), grid, splits, dict(attrs or {}))
+    writer = _Writer(path, model, tuple(variables), grid, splits, dict(attrs or {}), leads, origins)
     try:
         for forecast in forecasts:
             writer.add(forecast)
@@ -71,6 +81,15 @@ def write_forecasts(
         writer.finish()
     finally:
         writer.close()
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What all forecasts of a file have in common."""
+
+    family: str
+    members: int
+    classes: int
 
 
 class _Writer:
@@ -84,27 +103,34 @@ class _Writer:
         grid: Grid,
         splits: bool,
         attrs: dict[str, str],
+        leads: Leads | None,
+        origins: Sequence[Origin],
     ) -> None:
         self._path, self._model, self._variables, self._grid = path, model, variables, grid
-        self._splits, self._attrs = splits, attrs
+        self._splits, self._attrs, self._leads, self._origins = splits, attrs, leads, origins
         self._stamps = Stamps()
         self._count = 0
-        self._kind = ("", 0)
+        self._axis = "time"  # of tiles of images, which have no time: "tile"
+        self._kind: _Kind | None = None
         self._file: netCDF4.Dataset | None = None
 
     def add(self, forecast: Forecast) -> None:
         """Append a forecast, block by block; nothing of one without times."""
-        _check_shape(forecast, (len(forecast.time), len(self._variables), *self._grid.shape), self._model)
+        targets = len(self._variables) * (1 if self._leads is None else len(self._leads.steps))
+        _check_shape(forecast, (len(forecast.time), targets, *self._grid.shape), self._model)
         if not len(forecast.time):
             return
-        kind = forecast.prediction.family, forecast.prediction.member_count
-        if self._file is None:
-            self._kind, self._file = kind, self._begin(*kind)
+        said = forecast.prediction
+        kind = _Kind(said.family, said.member_count, said.class_count)
+        if self._file is None or self._kind is None:
+            self._axis = "tile" if forecast.time.dtype.kind in "iu" else "time"
+            self._kind, self._file = kind, self._begin(kind)
         _check_kind(self._kind, kind, self._model)
         self._stamps.add(forecast.split, forecast.time)
         for block in _blocks(forecast):
             for target, variable in enumerate(self._variables):
-                parts = fields(block, target, variable, self._grid, splits=self._splits)
+                columns = slice(target, None, len(self._variables))  # all variables of a lead stand together
+                parts = fields(block, columns, variable, self._grid, splits=self._splits, leads=self._leads is not None)
                 if block.truth is None:  # left to the fill value, or out of a file that has none at all
                     del parts[f"{variable.name}_truth"]
                 self._append(self._file, parts, len(forecast.time))
@@ -114,19 +140,47 @@ class _Writer:
         """Write the times and names of the splits, which are known once all have come."""
         if self._file is None:
             raise DataError(f"expected predictions of {self._model!r} for at least one split, got none.")
-        attrs = {"standard_name": "time", "long_name": "time", "units": UNITS, "calendar": self._stamps.calendar}
-        time = self._file.createVariable("time", "i8", ("time",), chunksizes=(_CHUNK // 16,))
-        time.setncatts(attrs)
-        time[:] = self._stamps.seconds()
+        if self._axis == "tile":
+            self._number(self._file)
+        else:
+            self._date(self._file)
         for variable in self._variables:
             _keep_what_is_there(self._file, variable.name)
         if not self._splits:
             return
-        split = self._file.createVariable("split", str, ("time",), chunksizes=(_CHUNK // 16,))
+        split = self._file.createVariable("split", str, (self._axis,), chunksizes=(_CHUNK // 16,))
         split.setncatts({"long_name": "name of the split"})
         if self._stamps.others():
             split.setncatts({"calendars": json.dumps(self._stamps.others(), sort_keys=True)})
         split[:] = self._stamps.names()
+
+    def _number(self, file: netCDF4.Dataset) -> None:
+        """Write the numbers of the tiles, and where each was cut."""
+        number = file.createVariable("tile", "i8", ("tile",))
+        number.setncatts({"long_name": "number of the tile"})
+        number[:] = numbers = np.concatenate(self._stamps.times)
+        if not self._origins:
+            return
+        cut = [self._origins[place] for place in numbers]
+        image = file.createVariable("image", str, ("tile",))
+        image.setncatts({"long_name": "image that the tile was cut from"})
+        image[:] = np.array([tile.image for tile in cut], dtype=object)
+        for name, words in (("y", "row"), ("x", "column")):
+            first = file.createVariable(f"first_{name}", "i4", ("tile",))
+            first.setncatts({"long_name": f"{words} of the image that the tile begins with"})
+            first[:] = [getattr(tile, name) for tile in cut]
+
+    def _date(self, file: netCDF4.Dataset) -> None:
+        """Write the times, and what times are forecast."""
+        attrs = {"standard_name": "time", "long_name": "time", "units": UNITS, "calendar": self._stamps.calendar}
+        time = file.createVariable("time", "i8", ("time",), chunksizes=(_CHUNK // 16,))
+        time.setncatts(attrs)
+        time[:] = self._stamps.seconds()
+        if self._leads is not None:
+            time.setncatts({"standard_name": "forecast_reference_time", "long_name": "time of the forecast"})
+            valid = file.createVariable("valid_time", "i8", ("time", "lead"))
+            valid.setncatts({**attrs, "long_name": "time that is forecast"})
+            valid[:] = self._stamps.ahead(self._leads.steps, self._leads.step_us)
 
     def close(self) -> None:
         """Close the file, if one was begun."""
@@ -135,30 +189,34 @@ class _Writer:
 
     def _append(self, file: netCDF4.Dataset, parts: Mapping[str, Field], times: int) -> None:
         for name, part in parts.items():
-            if name not in file.variables:
-                _define(file, name, part, times)
-            place: list[slice] = [slice(None)] * len(part.dims)
             axis = part.dims.index("time")
+            if name not in file.variables:
+                _define(file, name, replace(part, dims=(*part.dims[:axis], self._axis, *part.dims[axis + 1 :])), times)
+            place: list[slice] = [slice(None)] * len(part.dims)
             place[axis] = slice(self._count, self._count + part.values.shape[axis])
             file[name][tuple(place)] = part.values
 
-    def _begin(self, family: str, members: int) -> netCDF4.Dataset:
-        """Return the file with its places and members, open for more."""
+    def _begin(self, kind: _Kind) -> netCDF4.Dataset:
+        """Return the file with its places and members or classes, open for more."""
         import netCDF4
 
         coords: dict[str, Any] = dict(self._grid.coords())
-        if members:
+        if kind.members:
             attrs = {"standard_name": "realization", "units": "1"}
-            coords["member"] = ("member", np.arange(members, dtype=np.int32), attrs)
-        header = {"title": f"Predictions of {self._model}", "model": self._model, "family": family, **self._attrs}
+            coords["member"] = ("member", np.arange(kind.members, dtype=np.int32), attrs)
+        if kind.classes:
+            coords["class"] = ("class", _names(self._variables, kind.classes), {"long_name": "class"})
+        if self._leads is not None:
+            coords["lead"] = ("lead", np.asarray(self._leads.steps, np.int32), {"long_name": "steps ahead"})
+        header = {"title": f"Predictions of {self._model}", "model": self._model, "family": kind.family, **self._attrs}
         dataset = xr.Dataset(coords=coords, attrs={"Conventions": "CF-1.11", **header})
-        encoding = {name: {"_FillValue": None} for name in ("lat", "lon")}  # a place is never missing
+        encoding = {name: {"_FillValue": None} for name in ("lat", "lon") if name in coords}  # a place is never missing
         # As plain variables: fields name their coordinates themselves, a global list of them would be a second one.
         dataset.reset_coords().to_netcdf(self._path, engine="netcdf4", format="NETCDF4", encoding=encoding)
         file = netCDF4.Dataset(self._path, "a")
         # Values go in as they are, NaN too.
         file.set_auto_mask(False)
-        file.createDimension("time", None)
+        file.createDimension(self._axis, None)
         return file
 
 
@@ -173,15 +231,16 @@ def _keep_what_is_there(file: netCDF4.Dataset, name: str) -> None:
 
 def _define(file: netCDF4.Dataset, name: str, part: Field, times: int) -> None:
     """Make a variable that more times can be appended to."""
-    sizes = [1 if dim in ("member", "time") else len(file.dimensions[dim]) for dim in part.dims]
-    sizes[part.dims.index("time")] = max(1, min(times, _CHUNK // max(1, int(np.prod(sizes)))))
+    axis = next(place for place, dim in enumerate(part.dims) if dim in AXES)
+    sizes = [1 if dim in ("member", "class", *AXES) else len(file.dimensions[dim]) for dim in part.dims]
+    sizes[axis] = max(1, min(times, _CHUNK // max(1, int(np.prod(sizes)))))
     variable = file.createVariable(
         name, part.values.dtype, part.dims, zlib=True, complevel=1, shuffle=True, chunksizes=sizes, fill_value=np.nan
     )
     variable.setncatts(part.attrs)
-    # Room for the chunks that a block leaves half full, one a member; the default is 16 MiB a variable.
-    members = part.values.shape[0] if part.dims[0] == "member" else 1
-    variable.set_var_chunk_cache(size=2 * members * int(np.prod(sizes)) * part.values.itemsize, nelems=20 * members + 1)
+    # Room for the chunks that a block leaves half full, one a member or class; the default is 16 MiB a variable.
+    slabs = part.values.shape[0] if axis else 1
+    variable.set_var_chunk_cache(size=2 * slabs * int(np.prod(sizes)) * part.values.itemsize, nelems=20 * slabs + 1)
 
 
 def _blocks(forecast: Forecast) -> Iterator[Forecast]:
@@ -194,18 +253,31 @@ def _blocks(forecast: Forecast) -> Iterator[Forecast]:
         yield forecast.rows(start, start + step)
 
 
-def _check_kind(first: tuple[str, int], kind: tuple[str, int], model: str) -> None:
-    if kind[0] != first[0]:
-        families = sorted({first[0], kind[0]})
+def _names(variables: Sequence[Variable], count: int) -> np.ndarray:
+    """Return the names of the classes, their numbers where no variable knows names."""
+    named = {variable.classes for variable in variables if variable.classes} or {tuple(map(str, range(count)))}
+    first = next(iter(named))
+    if len(named) > 1 or len(first) != count:
+        got = " and ".join(str(list(names)) for names in sorted(named))
+        raise DataError(f"expected the names of the {count} classes that were predicted for every variable, got {got}.")
+    return np.array(first, dtype=object)
+
+
+def _check_kind(first: _Kind, kind: _Kind, model: str) -> None:
+    if kind.family != first.family:
+        families = sorted({first.family, kind.family})
         raise DataError(f"expected one family of predictions of {model!r} in all splits, got {families}.")
-    if kind[1] != first[1]:
-        raise DataError(f"expected {first[1]} members of {model!r} in all splits, got {kind[1]} in one.")
+    for what in ("members", "classes"):
+        mine, theirs = getattr(first, what), getattr(kind, what)
+        if mine != theirs:
+            raise DataError(f"expected {mine} {what} of {model!r} in all splits, got {theirs} in one.")
 
 
 def _check_shape(forecast: Forecast, shape: tuple[int, ...], model: str) -> None:
-    members = forecast.prediction.formulas.member_parameters
+    formulas = forecast.prediction.formulas
+    leading = (*formulas.member_parameters, *formulas.class_parameters)
     shapes = {
-        name: tuple(array.shape[1:] if name in members else array.shape)
+        name: tuple(array.shape[1:] if name in leading else array.shape)
         for name, array in forecast.prediction.parameters.items()
     }
     if forecast.truth is not None:

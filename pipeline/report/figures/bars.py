@@ -143,8 +143,10 @@ def dots(
     return picture(draw, width, 46 + room + 22 * len(rows), alt, title)
 
 
-def multiples(panels: Mapping[str, Sequence[Row]], axis: str, alt: str, *, mark: float | None = None) -> list[Picture]:
-    """Draw one panel of dots a group, with the same limits; ``mark`` is the right value, else lower is better."""
+def multiples(
+    panels: Mapping[str, Sequence[Row]], axis: str, alt: str, *, mark: float | None = None, higher: bool = False
+) -> list[Picture]:
+    """Draw one panel of dots a group, with the same limits; ``mark`` is the right value, else ``higher`` says the way."""
     everything = [bound for rows in panels.values() for row in rows for bound in (row.value, row.low, row.high)]
     finite = [bound for bound in [*everything, mark] if bound is not None and np.isfinite(bound)]
     low, high = min(finite), max(finite)
@@ -167,8 +169,13 @@ def multiples(panels: Mapping[str, Sequence[Row]], axis: str, alt: str, *, mark:
             axes.set_xlabel(axis)
             axes.xaxis.set_major_locator(_few_ticks(3))
 
-        best = min(rows, key=lambda row: row.value if mark is None else abs(row.value - mark))
-        where = "the lowest value" if mark is None else f"the value nearest to {numbers.number(mark)}"
+        turn = -1.0 if higher else 1.0
+        best = min(rows, key=lambda row: turn * row.value if mark is None else abs(row.value - mark))
+        where = (
+            f"the {'highest' if higher else 'lowest'} value"
+            if mark is None
+            else f"the value nearest to {numbers.number(mark)}"
+        )
         finding = f"{alt}, {name}: {numbers.label(best.name)} has {where}, {numbers.number(best.value)}."
         pictures.append(picture(draw, 255, 46 + 20 * len(rows), finding, name))
     return pictures

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from pipeline.report import coast, numbers
 from pipeline.report.figures import Picture
 from pipeline.report.figures.canvas import raster
 from pipeline.report.palette import Theme, signed_map
+from pipeline.report.places import with_place
 
 WIDTH = 344
 _MOST_DOTS = 1500
@@ -93,8 +94,10 @@ def draw_map(
 
     ``earth`` is False for a made region, on which the coastlines of the Earth have no place.
     """
-    lon, lat, order = _plot_grid(grid)
-    box = _box(lon, lat, 0.08 if grid.stations else 0.0)
+    grid, (field, unsure) = with_place(grid, panel.field, panel.unsure)
+    panel = panel if field is None else replace(panel, field=field, unsure=unsure)
+    lon, lat, order = plot_grid(grid)
+    box = bounds(lon, lat, 0.08 if grid.stations else 0.0)
     stretch = 1 / max(np.cos(np.deg2rad((box.south + box.north) / 2)), 0.2)
     left, right, top, bottom = 34, 8, 4, 48
     room = width - left - right
@@ -111,10 +114,10 @@ def draw_map(
         else:
             _field(axes, panel, lon, lat, order, scale, theme)
         if earth:
-            _lines(axes, box, theme)
+            coastlines(axes, box, theme)
         _frame(axes, box, theme)
         bar = figure.add_axes((start / width, 20 / height, wide / width, 8 / height))
-        _colour_bar(figure, bar, scale, theme)
+        colour_bar(figure, bar, scale, theme)
 
     unit = numbers.units(scale.units)
     return raster(draw, width, height, panel.alt, f"{panel.title} [{unit}]" if unit else panel.title)
@@ -168,7 +171,7 @@ def _stations(axes: Any, panel: MapPanel, lon: Any, lat: Any, scale: Scale, them
         )  # fmt: skip
 
 
-def _lines(axes: Any, box: coast.Box, theme: Theme) -> None:
+def coastlines(axes: Any, box: coast.Box, theme: Theme) -> None:
     """Draw coastlines, and borders where the area is no continent."""
     from matplotlib.collections import LineCollection
 
@@ -208,7 +211,8 @@ def _keep_corner_free(axes: Any, box: coast.Box) -> None:
         label.set_verticalalignment("bottom" if share < edge else "top" if share > 1 - edge else "center")
 
 
-def _colour_bar(figure: Any, axes: Any, scale: Scale, theme: Theme) -> None:
+def colour_bar(figure: Any, axes: Any, scale: Scale, theme: Theme) -> None:
+    """Draw the colours of a scale into flat axes, with arrows where values lie beyond."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
     from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -227,7 +231,7 @@ def _colour_bar(figure: Any, axes: Any, scale: Scale, theme: Theme) -> None:
     axes.tick_params(length=0, labelsize=9, colors=theme.muted, pad=3)
 
 
-def _plot_grid(grid: Grid) -> tuple[np.ndarray, np.ndarray, tuple[Any, Any]]:
+def plot_grid(grid: Grid) -> tuple[np.ndarray, np.ndarray, tuple[Any, Any]]:
     """Return longitudes and latitudes that rise, and the index that puts a field in that order."""
     if grid.lat.ndim == 2:
         lon = np.rad2deg(np.unwrap(np.deg2rad(grid.lon), axis=1))
@@ -239,7 +243,7 @@ def _plot_grid(grid: Grid) -> tuple[np.ndarray, np.ndarray, tuple[Any, Any]]:
     return lon[east], grid.lat[north], np.ix_(north, east)  # type: ignore[return-value]
 
 
-def _box(lon: np.ndarray, lat: np.ndarray, margin: float) -> coast.Box:
+def bounds(lon: np.ndarray, lat: np.ndarray, margin: float) -> coast.Box:
     """Return the bounds of a grid's cells; of 2-D coordinates their own, with a share of the extent around."""
 
     def half(values: np.ndarray) -> float:

@@ -73,7 +73,7 @@ def timeline(spans: Sequence[Span], alt: str) -> Picture:
         axes.set_xlim(start, end)
         axes.set_ylim(0.6 - count, 0.5)
         axes.set_yticks([])
-        _dates(axes)
+        dates(axes)
 
     return picture(draw, WIDE, 92 + 44 * (count - 1), alt)
 
@@ -135,7 +135,7 @@ def series(data: Series, colour: str, unit: str, alt: str) -> Picture:
         if data.bands:
             ends += [(_last(high), name, LIGHT.muted) for _, high, name in data.bands]
         name_ends(axes, ends)
-        _dates(axes)
+        dates(axes)
 
     return picture(draw, WIDE, 250, alt)
 
@@ -184,10 +184,11 @@ def plain_log(axis: Any, low: float, high: float) -> None:
     axis.set_major_formatter(lambda value, _: f"{value:g}" if 1e-4 <= value < 1e6 else power_of_ten(value))
 
 
-def _dates(axes: Any) -> None:
+def dates(axes: Any, most: int = 10) -> None:
+    """Put few and short dates on the horizontal axis."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    locator = AutoDateLocator(minticks=3, maxticks=10)
+    locator = AutoDateLocator(minticks=3, maxticks=most)
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
 

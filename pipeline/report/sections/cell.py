@@ -11,6 +11,7 @@ import xarray as xr
 from pipeline.grid import Grid
 from pipeline.report import numbers
 from pipeline.report.figures import time
+from pipeline.report.places import kind
 from pipeline.report.sections import Figure, slug
 from pipeline.report.study import Study
 
@@ -45,7 +46,7 @@ def median_cell(study: Study, data: xr.Dataset, variable: str) -> Cell | None:
     middle = good[np.argsort(values[good], kind="stable")[(len(good) - 1) // 2]]
     row, column = (int(index) for index in np.unravel_index(int(middle), ranked.shape))
     grid = Grid.of(data)
-    return Cell(row, column, *position(grid, row, column), spot(grid, row, column), by)
+    return Cell(row, column, *position(grid, row, column), spot(grid, row, column, study.units[variable]), by)
 
 
 def series(study: Study, test: xr.Dataset, variable: str, cell: Cell) -> Figure | None:
@@ -57,7 +58,7 @@ def series(study: Study, test: xr.Dataset, variable: str, cell: Cell) -> Figure 
         return None
     data = test.isel({grid.dims[0]: cell.row, grid.dims[1]: cell.column})
     truth, mean = (np.asarray(data[name].values, float) for name in (f"{variable}_truth", variable))
-    part = _stretch(times, np.abs(mean - truth))
+    part = stretch(times, np.abs(mean - truth))
     bands = tuple(
         (_values(data, f"{variable}_{low}")[part], _values(data, f"{variable}_{high}")[part], name)
         for low, high, name in (("q05", "q95", "90\u00a0% band"), ("q25", "q75", "50\u00a0% band"))
@@ -65,7 +66,7 @@ def series(study: Study, test: xr.Dataset, variable: str, cell: Cell) -> Figure 
     )
     record = time.Series(times[part], truth[part], mean[part], bands)
     first, last = (str(date)[:10] for date in dates[part][[0, -1]])
-    where = f"{cell.words}, {first} to {last}{_inside(record)}"
+    where = f"{cell.words}, {first} to {last}{inside(record)}"
     unit = numbers.units(study.field_units[variable])
     axis = f"{variable} [{unit}]" if unit else variable
     picture = time.series(record, study.colours[study.headline], axis, f"Truth and prediction at {where}.")
@@ -88,14 +89,9 @@ def position(grid: Grid, row: int, column: int) -> tuple[float, float]:
     return float(grid.lat[row]), float(grid.lon[column])
 
 
-def spot(grid: Grid, row: int, column: int) -> str:
-    """Return where a cell is in words: its position, or the station's name."""
-    return f"station {grid.stations[column]}" if grid.stations else place(*position(grid, row, column))
-
-
-def kind(grid: Grid) -> str:
-    """Return what the cells of a grid are called: ``cell`` or ``station``."""
-    return "station" if grid.stations else "cell"
+def spot(grid: Grid, row: int, column: int, unit: str = "") -> str:
+    """Return where a cell is in words: its position, or the name of the station or basin."""
+    return f"{kind(grid, unit)} {grid.stations[column]}" if grid.stations else place(*position(grid, row, column))
 
 
 def place(lat: float, lon: float) -> str:
@@ -129,7 +125,7 @@ def calendar_free(times: np.ndarray) -> np.ndarray:
     return moved
 
 
-def _stretch(times: np.ndarray, error: np.ndarray) -> slice:
+def stretch(times: np.ndarray, error: np.ndarray) -> slice:
     """Return the unbroken stretch of times whose mean error is the median of all, cut to what can be read."""
     steps = np.diff(times)
     breaks = np.flatnonzero(steps > 1.5 * np.median(steps)) + 1
@@ -149,7 +145,8 @@ def _stretch(times: np.ndarray, error: np.ndarray) -> slice:
     return slice(*pieces[(len(pieces) - 1) // 2])
 
 
-def _inside(record: time.Series) -> str:
+def inside(record: time.Series) -> str:
+    """Say how many truths lie in the widest band, as a clause; empty without bands."""
     if not record.bands:
         return ""
     low, high, name = record.bands[0]

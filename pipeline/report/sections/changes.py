@@ -10,8 +10,8 @@ from pipeline.grid import Grid
 from pipeline.metrics.indices import INDICES
 from pipeline.report import numbers, tables
 from pipeline.report.figures import maps
+from pipeline.report.places import kind, placed
 from pipeline.report.sections import Block, Figure, Heading, Section, slug
-from pipeline.report.sections.cell import kind
 from pipeline.report.study import Study
 from pipeline.report.tables import Cell, Column, Table
 
@@ -161,7 +161,7 @@ def _maps(study: Study, data: xr.Dataset, variable: str, pair: tuple[str, str]) 
     """Return a row of maps: truth, prediction and difference of one index, or predictions of several."""
     present = [name for name in dict.fromkeys((*_TELLING, *INDICES)) if f"{variable}_{name}_change" in data]
     present = [name for name in present if np.isfinite(_field(data, f"{variable}_{name}_change")).any()]
-    if not present:
+    if not present or not placed(Grid.of(data)):
         return None
     grid, name = Grid.of(data), numbers.label(study.headline)
     judged = [index for index in present if np.isfinite(_field(data, f"{variable}_{index}_change_truth")).any()]

@@ -15,6 +15,7 @@ import xarray as xr
 from pipeline.grid import Grid
 from pipeline.report import numbers, sentences, tables
 from pipeline.report.figures import Picture, bars, maps
+from pipeline.report.places import placed
 from pipeline.report.sections import Block, Figure, Heading, Section, Words, slug
 from pipeline.report.study import Study
 
@@ -108,6 +109,7 @@ def _explanation(data: xr.Dataset, model: str, method: str, channels: tuple[str,
         return np.asarray(data[name].values, float) if name in data else np.full(importance.shape, np.nan)
 
     field = data.get(f"{method}_map")
+    field = field if field is None or placed(Grid.of(field)) else None
     said = data[f"{method}_importance"].attrs
     return Explanation(
         model, method, channels, importance, optional("low"), optional("high"),

@@ -10,10 +10,10 @@ import xarray as xr
 
 from pipeline.grid import Grid
 from pipeline.metrics.indices import INDICES
-from pipeline.report import numbers, palette, sentences, structure_words, tables
+from pipeline.report import flow_words, numbers, palette, sentences, structure_words, tables
 from pipeline.report.figures import Picture, maps, spectra
-from pipeline.report.sections import Block, Figure, Heading, Section, Words, slug
-from pipeline.report.sections.cell import kind
+from pipeline.report.places import kind, placed
+from pipeline.report.sections import Block, Figure, Heading, Section, Words, flow, slug
 from pipeline.report.study import Study
 from pipeline.report.tables import Table
 
@@ -36,7 +36,8 @@ def build(study: Study) -> Section | None:
             spectrum = data is not None and structure_words.spectrum(data, variable) is not None
             note = "" if spectrum or not main else _independent(study, study.models)
             part = [*drawn, *_tables(study, variable, split, note)]
-            sentence = structure_words.extremes(study, variable, data) if main else ""
+            rivers = flow_words.extremes(study, variable) if study.run.is_series else ""
+            sentence = (rivers or structure_words.extremes(study, variable, data)) if main else ""
             if not part:
                 continue
             if len(study.splits) * len(study.variables) > 1:
@@ -64,13 +65,14 @@ def _tables(study: Study, variable: str, split: str, note: str) -> list[Block]:
         table = tables.skill_table(study, variable, split, names, name, caption, **judged)
         found += [table] if table else []
     step = study.step
+    what, where = ("series", "") if study.run.is_series else ("fields and series", "in space or ")
     caption = (
-        f"How fields and series of {variable} on {split} vary: a prediction that is right on average may still be too "
-        f"smooth or too rough, in space or from {step} to {step}.{note}"
+        f"How {what} of {variable} on {split} vary: a prediction that is right on average may still be too "
+        f"smooth or too rough, {where}from {step} to {step}.{note}"
     )
     name = slug("structure", variable, split)
     table = tables.skill_table(study, variable, split, tables.STRUCTURE, name, caption, **judged)
-    return [*found, *([table] if table else [])]
+    return [*flow.score_tables(study, variable, split), *found, *([table] if table else [])]
 
 
 def persistent(study: Study) -> frozenset[str]:
@@ -84,10 +86,8 @@ def _late_note(study: Study, late: Collection[str]) -> str:
     there = [numbers.label(model) for model in study.models if model in late]
     if not there:
         return ""
-    return (
-        f"Never marked: {numbers.listing(there)}, whose values are the truth of the {study.step} before and so vary "
-        "as the truth does."
-    )
+    when = "a truth known before" if study.run.leads else f"the truth of the {study.step} before"
+    return f"Never marked: {numbers.listing(there)}, whose values are {when} and so vary as the truth does."
 
 
 def packed(present: set[str]) -> list[tuple[list[str], str]]:
@@ -127,10 +127,11 @@ def _pairs(study: Study, split: str) -> list[Block]:
 
 
 def _figures(study: Study, data: xr.Dataset | None, variable: str) -> list[Block]:
-    if data is None:
-        return []
+    rivers = flow.figures(study, variable) if flow.is_flow(study, variable) and study.run.is_series else []
+    if data is None or not placed(Grid.of(data)):
+        return rivers
     curves = _spectra(study, data, variable)
-    return [*([curves] if curves is not None else []), *_index_maps(study, data, variable)]
+    return [*rivers, *([curves] if curves is not None else []), *_index_maps(study, data, variable)]
 
 
 def _spectra(study: Study, data: xr.Dataset, variable: str) -> Figure | None:
@@ -174,6 +175,11 @@ def _independent(study: Study, models: Iterable[str]) -> str:
     if not loose:
         return ""
     verb, whose = ("gives", "its") if len(loose) == 1 else ("give", "their")
+    if study.run.is_series:
+        return (
+            f" {numbers.listing(loose)} {verb} a distribution without members: {whose} draws are independent from "
+            f"{study.step} to {study.step}, so they follow each other as no series does."
+        )
     return (
         f" {numbers.listing(loose)} {verb} a distribution without members: {whose} draws are independent from cell to "
         f"cell and {study.step} to {study.step}, so their spectra and spells are not those of fields."

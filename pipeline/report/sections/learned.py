@@ -13,6 +13,7 @@ from pipeline.report.figures import Picture, time
 from pipeline.report.load import Member
 from pipeline.report.prepare_facts import prepare_facts
 from pipeline.report.sections import Block, Figure, Heading, Section, Words, slug
+from pipeline.report.series_facts import basin_table, series_facts
 from pipeline.report.study import VALIDATION, Study
 
 _MOST_CURVES = 12
@@ -21,13 +22,16 @@ _MOST_SETTINGS = 14
 
 def build(study: Study) -> Section | None:
     """Return the section; None where the run says nothing of data, split or fits."""
-    spans = _spans(study)
-    blocks: list[Block] = []
+    basins = basin_table(study.run.experiment, study.run.stage("prepare"))
+    spans = _spans(study) if basins is None else []
+    blocks: list[Block] = [] if basins is None else [basins]
     if spans:
         blocks.append(_timeline(study, spans))
     found = data_facts.datasets(study.run.ingest)
     table = data_facts.table(found)
     facts = prepare_facts(study.run.stage("prepare"))
+    if study.run.is_series:
+        facts = (*series_facts(study.run.stage("prepare")), *facts)
     if table is not None or facts:
         blocks.append(Heading("Data"))
     blocks += [table] if table is not None else []
@@ -42,7 +46,8 @@ def build(study: Study) -> Section | None:
     stages = _stages(study)
     if stages is not None:
         blocks += [Heading("Time and memory"), stages]
-    return Section("learned", "How it was learned", _lead(study, spans), tuple(blocks)) if blocks else None
+    lead = _lead(study, spans) if basins is None else _of_basins(study, basins)
+    return Section("learned", "How it was learned", lead, tuple(blocks)) if blocks else None
 
 
 def _spans(study: Study) -> list[time.Span]:
@@ -80,6 +85,19 @@ def _lead(study: Study, spans: list[time.Span]) -> str:
             f"{numbers.plural(len(study.models), 'model')} {'was' if len(study.models) == 1 else 'were'} fitted{nets}."
         )
     return f"Models {numbers.listing(parts)}{nets}."
+
+
+def _of_basins(study: Study, table: tables.Table) -> str:
+    """Say how many basins models learned from, where the splits are by basins."""
+    counts = {row[0].text: int(row[1].key) for row in table.rows}
+    parts = [
+        f"{words} {numbers.plural(counts[name], 'basin')}"
+        for name, words in (("train", "were fitted on"), (VALIDATION, "chosen on"), (study.split, "tested on"))
+        if name in counts
+    ]
+    deep = sum(member.history is not None for member in study.run.members)
+    nets = f"; {numbers.plural(deep, 'network')} {'was' if deep == 1 else 'were'} trained" if deep else ""
+    return f"Models {numbers.listing(parts)}, none of them in two splits but test sets{nets}."
 
 
 def _timeline(study: Study, spans: list[time.Span]) -> Figure:

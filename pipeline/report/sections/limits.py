@@ -9,6 +9,7 @@ import xarray as xr
 
 from pipeline.grid import Grid
 from pipeline.report import numbers, sentences
+from pipeline.report.places import kind, placed
 from pipeline.report.sections import Section, Words
 from pipeline.report.sections.cell import place
 from pipeline.report.study import FEW, VALIDATION, Study
@@ -40,8 +41,9 @@ def build(study: Study) -> Section | None:
         items.append(sentences.chosen(study))
     if len(study.variables) == 1:
         items.append(f"Only {study.variable} was judged; its relation to other variables was not.")
+    items += overlaps(study)
     items.append(
-        f"Means over {sampling.step}s and cells are judged here; rare extremes, spatial patterns and sequences of "
+        f"Means over {_judged(study)} are judged here; rare extremes, {_patterns(study)}sequences of "
         f"{sampling.step}s may be better or worse than these scores say."
     )
     region = _region(study)
@@ -76,18 +78,57 @@ def _time(study: Study) -> list[str]:
     return items
 
 
+def _judged(study: Study) -> str:
+    grid, step = _grid(study), study.step
+    if not study.run.is_series or grid is None:
+        return f"{step}s and cells"
+    return f"{step}s" if len(grid.stations) == 1 else f"{step}s and {kind(grid, study.unit)}s"
+
+
+def _patterns(study: Study) -> str:
+    grid = _grid(study)
+    return "" if study.run.is_series and grid is not None and len(grid.stations) == 1 else "spatial patterns and "
+
+
+def overlaps(study: Study) -> list[str]:
+    """Say of series how much neighbouring samples have in common."""
+    if not study.run.is_series:
+        return []
+    prepared = study.run.stage("prepare")
+    inputs = (prepared.get("scaling") or {}).get("inputs") or {}
+    window = max(int(inputs.get("window") or 0), 1 + max((int(lag) for lag in inputs.get("lags") or ()), default=0))
+    items = []
+    if window > 1:
+        items.append(
+            f"Windows of {numbers.plural(window, study.step)} overlap: two samples one {study.step} apart share all "
+            f"but one {study.step} of their inputs and are not two experiments."
+        )
+    if study.run.leads:
+        items.append(
+            f"The same {study.step} is forecast up to {len(study.run.leads)} times, once a lead, so that leads are not "
+            "independent of each other: a single event weighs on all of them."
+        )
+    return items
+
+
 def _region(study: Study) -> str:
     grid = _grid(study)
-    if grid is None:
+    if grid is None or not placed(grid):
         return ""
-    south, north = float(grid.lat.min()), float(grid.lat.max())
-    west, east = float(grid.lon.min()), float(grid.lon.max())
+    south, north = float(np.nanmin(grid.lat)), float(np.nanmax(grid.lat))
+    west, east = float(np.nanmin(grid.lon)), float(np.nanmax(grid.lon))
     if north - south > 150 and east - west > 300:
         return ""
     return f"one region, {place(south, west)} to {place(north, east)}"
 
 
 def _place(study: Study) -> list[str]:
+    grid = _grid(study)
+    if study.run.is_series and grid is not None and grid.stations:
+        known = kind(grid, study.unit)
+        one = "One series was" if known == "station" else f"One {known} was"
+        what = one if len(grid.stations) == 1 else f"{len(grid.stations):,} {known}s were"
+        return [f"{what} tested; skill elsewhere is not known."]
     return ["One region was tested; skill elsewhere, or on another grid, is not known."] if _region(study) else []
 
 
@@ -116,7 +157,7 @@ def _truth(study: Study) -> list[str]:
     cells = mean.any(axis=0)
     if not cells.all():
         items.append(
-            f"{numbers.plural(int(cells.sum()), 'cell')} of {cells.size:,} {'is' if cells.sum() == 1 else 'are'} "
+            f"{numbers.plural(int(cells.sum()), _word(study))} of {cells.size:,} {'is' if cells.sum() == 1 else 'are'} "
             "predicted; "
             "the others have too little truth to learn from."
         )
@@ -128,6 +169,11 @@ def _truth(study: Study) -> list[str]:
             "not scored."
         )
     return items
+
+
+def _word(study: Study) -> str:
+    grid = _grid(study)
+    return "cell" if grid is None else kind(grid, study.unit)
 
 
 def _climate(study: Study) -> list[str]:
@@ -181,6 +227,8 @@ def _area_mean(field: xr.DataArray) -> xr.DataArray:
     """Return the mean over the area, of every n-th time where the field is large."""
     every = max(1, field.size // _MOST_VALUES)
     field = field.isel(time=slice(None, None, every)).astype(np.float64)
+    if field.ndim == 1:  # a series, at one place or none
+        return field
     grid = Grid.of(field)
     return field.weighted(xr.DataArray(grid.area, dims=grid.dims)).mean(grid.dims)
 

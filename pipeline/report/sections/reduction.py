@@ -8,9 +8,9 @@ import numpy as np
 import xarray as xr
 
 from pipeline.grid import Grid
-from pipeline.report import numbers, sentences
+from pipeline.report import leads, numbers, sentences
 from pipeline.report.figures import Picture, maps
-from pipeline.report.sections.cell import kind
+from pipeline.report.places import kind
 from pipeline.report.study import METRIC, Study
 
 
@@ -47,13 +47,17 @@ class Reduction:
         """Return the title of the map, which no reader takes for one of another score."""
         what = self.word if self.own else f"{self.word} (not {study.word(variable)})"
         whose = f" of {variable}" if len(study.variables) > 1 else ""
-        return f"{what} reduction{whose} against {numbers.label(study.rival or '')}"
+        lead = "" if study.run.shown_lead is None else f", {leads.ahead(study.run.shown_lead, study.step)}"
+        return f"{what} reduction{whose} against {numbers.label(study.rival or '')}{lead}"
 
     def sentence(self, study: Study, data: xr.Dataset, variable: str) -> str:
         """Say in how many cells the model beats the baseline, and by which score where that is not the RMSE alone."""
         judged = "" if self.own and self.word == METRIC.upper() else f"by its {self.word}, "
-        text = sentences.where(study.headline, study.rival, self.field, self.low, self.high, kind(Grid.of(data)))
-        return f"{judged[:1].upper()}{judged[1:]}{text}"
+        cell = kind(Grid.of(data), study.units[variable])
+        text = sentences.where(study.headline, study.rival, self.field, self.low, self.high, cell)
+        when = "" if study.run.shown_lead is None else f"{leads.ahead(study.run.shown_lead, study.step)}, "
+        before = f"{judged}{when}"
+        return f"{before[:1].upper()}{before[1:]}{text}"
 
     def picture(self, study: Study, data: xr.Dataset, variable: str, highest: int) -> Picture:
         """Draw the map, dots where the interval includes zero."""

@@ -10,10 +10,11 @@ import pandas as pd
 
 from pipeline.report import numbers, sentences, tables, targets
 from pipeline.report.figures import bars
-from pipeline.report.sections import Block, Figure, Heading, Section, Words, slug
-from pipeline.report.study import Study
+from pipeline.report.sections import Block, Figure, Heading, Section, Words, leads, slug
+from pipeline.report.study import Study, best_first
 
 _SEASONS = ("DJF", "MAM", "JJA", "SON")
+_ENDS = {True: ("\u2190 better", "worse \u2192"), False: ("\u2190 worse", "better \u2192")}  # lower is better, or not
 
 
 def build(study: Study) -> Section:
@@ -70,7 +71,12 @@ def _differences(study: Study, variable: str) -> list[Block]:
     best = targets.reference(study, variable)
     # A run may hold differences to the best baseline of its first target alone.
     known = best if len(study.comparisons(variable=variable, reference=best)) else study.reference
-    table = study.comparisons(variable=variable, reference=known).sort_values("difference").drop_duplicates("model")
+    lower = study.better(variable) == "lower"
+    table = (
+        study.comparisons(variable=variable, reference=known)
+        .sort_values("difference", ascending=lower)
+        .drop_duplicates("model")
+    )
     table = table[table["model"] != known]
     if not len(table):
         return []
@@ -79,21 +85,22 @@ def _differences(study: Study, variable: str) -> list[Block]:
         for row in table.itertuples()
         if row.model in study.colours
     ]
-    better, name = int((table["high"] < 0).sum()), numbers.label(known or "")
+    ahead, way, side = (table["high"] < 0, "lower", "below") if lower else (table["low"] > 0, "higher", "above")
+    better, name = int(ahead.sum()), numbers.label(known or "")
     finding = (
-        f"{better} of {numbers.plural(len(table), 'model')} {'has' if better == 1 else 'have'} a lower "
-        f"{study.word(variable)} than {name}, with the whole interval below zero."
+        f"{better} of {numbers.plural(len(table), 'model')} {'has' if better == 1 else 'have'} a {way} "
+        f"{study.word(variable)} than {name}, with the whole interval {side} zero."
     )
     bounds = ", with 95\u00a0% interval"
     if not table["high"].notna().any():
-        bounds, better = "", int((table["difference"] < 0).sum())
+        bounds, better = "", int((table["difference"] < 0 if lower else table["difference"] > 0).sum())
         finding = (
-            f"{better} of {numbers.plural(len(table), 'model')} {'has' if better == 1 else 'have'} a lower "
+            f"{better} of {numbers.plural(len(table), 'model')} {'has' if better == 1 else 'have'} a {way} "
             f"{study.word(variable)} than {name}; no interval is known of so few samples."
         )
     axis = f"difference of the {sentences.score_axis(study.metrics[variable], study.units[variable])}"
     shown = bars.shortened(rows, (study.headline,), 30)
-    chart = bars.dots(shown, axis, finding, "", width=640, ends=("\u2190 better", "worse \u2192"))
+    chart = bars.dots(shown, axis, finding, "", width=640, ends=_ENDS[lower])
     step = study.step
     whose = f"the best baseline, {name}," if known == best else f"the baseline {name}"
     caption = (
@@ -105,8 +112,8 @@ def _differences(study: Study, variable: str) -> list[Block]:
 
 def _groups(study: Study, variable: str, split: str) -> list[Block]:
     scores = study.scores(study.metrics[variable], variable=variable, split=split, group=None)
-    scores = scores[scores["value"].notna() & scores["group"].str.fullmatch(r"[^=;]+=[^=;]+")]
-    blocks: list[Block] = []
+    scores = scores[scores["value"].notna() & scores["group"].str.fullmatch(r"(?!lead=)[^=;]+=[^=;]+")]
+    blocks: list[Block] = leads.blocks(study, variable, split)
     for key, rows in scores.groupby(scores["group"].map(group_key), sort=True):
         groups = ordered_groups(rows["group"])
         if len(groups) > 1:
@@ -140,7 +147,7 @@ def ordered_groups(groups: Iterable[str]) -> list[str]:
 
 
 def _multiples(study: Study, variable: str, split: str, key: str, groups: list[str], rows: pd.DataFrame) -> Figure:
-    first = rows[rows["group"] == groups[0]].sort_values("value")
+    first = best_first(rows[rows["group"] == groups[0]])
     order = list(first["model"])
     kept = {row.name for row in bars.shortened([bars.Row(m, 0, 0, 0, "") for m in order], _main(study))}
     panels = {}
@@ -152,7 +159,10 @@ def _multiples(study: Study, variable: str, split: str, key: str, groups: list[s
             if m in kept and m in table.index
         ]
     pictures = bars.multiples(
-        panels, sentences.score_axis(study.metrics[variable], study.units[variable]), f"{study.word(variable)} by {key}"
+        panels,
+        sentences.score_axis(study.metrics[variable], study.units[variable]),
+        f"{study.word(variable)} by {key}",
+        higher=study.better(variable) == "higher",
     )
     hidden = f" The {len(kept)} best of {len(order)} models." if len(kept) < len(order) else ""
     what = f"{study.word(variable)} of {variable} on {split} by {key}"

@@ -10,7 +10,8 @@ from pipeline.grid import Grid
 from pipeline.report import error_bars, numbers, tables
 from pipeline.report.figures import Picture, bars, maps, trust
 from pipeline.report.metric_words import metric_words
-from pipeline.report.sections import Block, Figure, Heading, Section, Words, curves, slug
+from pipeline.report.places import placed
+from pipeline.report.sections import Block, Figure, Heading, Section, Words, curves, leads, slug
 from pipeline.report.sections.reduction import bound
 from pipeline.report.sections.skill import group_key, ordered_groups
 from pipeline.report.study import Study
@@ -65,7 +66,7 @@ def _variable(study: Study, data: xr.Dataset | None, variable: str) -> list[Bloc
     blocks += [table] if table else []
     # What share is right for precipitation differs from season to season: no line to draw.
     blocks += [] if dry else _coverage_groups(study, variable)
-    if data is not None:
+    if data is not None and placed(Grid.of(data)):
         blocks += _variances(study, data, variable)
     return blocks
 
@@ -143,8 +144,9 @@ def _spread(study: Study, data: xr.Dataset, variable: str) -> Picture | None:
 
 def _coverage_groups(study: Study, variable: str) -> list[Block]:
     rows = study.scores("coverage_90", variable=variable, group=None)
-    rows = rows[rows["value"].notna() & rows["group"].str.fullmatch(r"[^=;]+=[^=;]+")]
-    blocks: list[Block] = []
+    rows = rows[rows["value"].notna() & rows["group"].str.fullmatch(r"(?!lead=)[^=;]+=[^=;]+")]
+    by_lead = leads.coverage(study, variable)
+    blocks: list[Block] = [by_lead] if by_lead is not None else []
     for key, part in rows.groupby(rows["group"].map(group_key), sort=True):
         groups = ordered_groups(part["group"])
         if len(groups) < 2:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import xarray as xr
+
+from pipeline.grid import Grid
 from pipeline.report import error_bars, numbers, sentences, targets
 from pipeline.report.figures import Picture, bars, trust
-from pipeline.report.sections import curves
+from pipeline.report.places import placed
+from pipeline.report.sections import curves, hydrograph, leads
 from pipeline.report.sections.reduction import Reduction
-from pipeline.report.study import VALIDATION, Study
+from pipeline.report.study import VALIDATION, Study, best_first
 
 _HIGH = 292
 
@@ -30,9 +34,9 @@ def build(study: Study) -> Verdict:
     """Return the verdict."""
     diagnostics, whose = study.run.diagnostics(study.headline), targets.of(study, study.variable)
     pictures = [_bars(study)]
+    beside = _beside(study, diagnostics)
+    pictures += [beside] if beside is not None else []
     if diagnostics is not None:
-        skill = Reduction.of(study, diagnostics, study.variable)
-        pictures += [skill.picture(study, diagnostics, study.variable, _HIGH)] if skill is not None else []
         curve = curves.calibration(diagnostics, study.variable, study.headline, study.colours[study.headline])
         if curve is not None:
             pictures.append(
@@ -50,8 +54,19 @@ def build(study: Study) -> Verdict:
     )
 
 
+def _beside(study: Study, diagnostics: xr.Dataset | None) -> Picture | None:
+    """Return the map of skill; of a series at no place its skill by lead, or how it went."""
+    if diagnostics is not None and placed(Grid.of(diagnostics)):
+        skill = Reduction.of(study, diagnostics, study.variable)
+        return skill.picture(study, diagnostics, study.variable, _HIGH) if skill is not None else None
+    if not study.run.is_series:
+        return None
+    curve = leads.verdict_picture(study, study.variable, _HIGH)
+    return curve if curve is not None else hydrograph.verdict_picture(study, study.variable, _HIGH)
+
+
 def _bars(study: Study) -> Picture:
-    table = study.scores(study.metric).dropna(subset=["value"]).sort_values("value").drop_duplicates("model")
+    table = best_first(study.scores(study.metric).dropna(subset=["value"])).drop_duplicates("model")
     rows = [
         bars.Row(
             r.model,
@@ -66,13 +81,15 @@ def _bars(study: Study) -> Picture:
     kept = bars.shortened(rows, tuple(model for model in (study.headline, study.reference) if model), 8)
     best, hidden = rows[0], len(rows) - len(kept)
     value = numbers.with_units(numbers.number(best.value), study.unit)
-    finding = f"{numbers.label(best.name)} has the lowest {study.word()}, {value}"
+    most = "lowest" if study.better() == "lower" else "highest"
+    finding = f"{numbers.label(best.name)} has the {most} {study.word()}, {value}"
     against = (
         f"; the best baseline, {numbers.label(study.reference)}, is marked by the dashed line"
         if study.reference
         else ""
     )
     what = f"{study.word()}{f' of {study.variable}' if len(study.variables) > 1 else ''}"
+    what += ", all leads" if study.run.leads else ""
     title = what if not hidden else f"{what}, {len(kept)} of {len(rows)} models"
     return bars.skill_bars(
         kept, sentences.score_axis(study.metric, study.unit), f"{finding}{against}.", title, width=344, height=_HIGH

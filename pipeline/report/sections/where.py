@@ -9,10 +9,11 @@ import xarray as xr
 
 from pipeline.grid import Grid
 from pipeline.metrics.indices import wet_threshold
-from pipeline.report import numbers, sentences
+from pipeline.report import leads, numbers, sentences
 from pipeline.report.figures import maps
-from pipeline.report.sections import Block, Figure, Heading, Section, slug
-from pipeline.report.sections.cell import Cell, kind, median_cell, series, spot
+from pipeline.report.places import kind, placed
+from pipeline.report.sections import Block, Figure, Heading, Section, hydrograph, slug
+from pipeline.report.sections.cell import Cell, median_cell, series, spot
 from pipeline.report.sections.reduction import Reduction, bound
 from pipeline.report.study import Study
 from pipeline.units import quantity
@@ -48,7 +49,7 @@ def build(study: Study) -> Section | None:
 def _variable(study: Study, data: xr.Dataset | None, variable: str) -> tuple[list[Block], str]:
     blocks: list[Block] = []
     lead, cell = "", None
-    if data is not None and f"{variable}_rmse" in data:
+    if data is not None and f"{variable}_rmse" in data and placed(Grid.of(data)):
         cell = median_cell(study, data, variable)
         blocks.append(_maps(study, data, variable, cell))
         lead = _lead(study, data, variable)
@@ -57,11 +58,15 @@ def _variable(study: Study, data: xr.Dataset | None, variable: str) -> tuple[lis
         with predictions:
             test = predictions.isel(time=np.flatnonzero(predictions["split"].values.astype(str) == study.split))
             if f"{variable}_truth" in test and test.sizes["time"]:
-                days = _days(test, variable, _wet(study, variable))
-                blocks += _day_figures(study, test, variable, days)
-                lead = lead or _days_lead(study, variable, days)
-                figure = series(study, test, variable, cell) if cell is not None else None
+                if placed(Grid.of(test)):
+                    days = _days(test, variable, _wet(study, variable))
+                    blocks += _day_figures(study, test, variable, days)
+                    lead = lead or _days_lead(study, variable, days)
+                figure = series(study, test, variable, cell) if cell is not None and not study.run.is_series else None
                 blocks += [figure] if figure is not None else []
+    if study.run.is_series:
+        drawn, sentence = hydrograph.blocks(study, variable)
+        blocks, lead = blocks + drawn, lead or sentence
     return blocks, lead
 
 
@@ -74,7 +79,7 @@ def _lead(study: Study, data: xr.Dataset, variable: str) -> str:
     unit = numbers.units(study.units[variable])
     return (
         f"The RMSE of {numbers.label(study.headline)} runs from {numbers.interval(low_rmse, high_rmse)} "
-        f"{unit} in nine of ten {kind(Grid.of(data))}s."
+        f"{unit} in nine of ten {kind(Grid.of(data), study.units[variable])}s{_at(study)}."
     )
 
 
@@ -87,14 +92,14 @@ def _maps(study: Study, data: xr.Dataset, variable: str, cell: Cell | None) -> F
         mean = float(np.nanmean(bias))
         direction = "too high" if mean > 0 else "too low"
         sure = float(np.mean(((low > 0) | (high < 0))[np.isfinite(bias)]))
-        known = f"the bias differs from zero beyond doubt in {numbers.percent(sure)} of the {kind(grid)}s"
+        known = f"the bias differs from zero beyond doubt in {numbers.percent(sure)} of the {kind(grid, unit)}s"
         alt = (
             f"{name} is on average {numbers.with_units(numbers.number(abs(mean)), unit)} {direction}; "
             f"{known if np.isfinite(low).any() else 'no interval is known'}."
         )  # fmt: skip
         panel = maps.MapPanel(bias, "Bias", alt, (low <= 0) & (high >= 0))
         pictures.append(maps.draw_map(panel, grid, maps.Scale.of("field", unit, bias), earth=study.on_earth))
-    lowest, highest = _corner(rmse, grid, np.nanargmin), _corner(rmse, grid, np.nanargmax)
+    lowest, highest = (_corner(rmse, grid, pick, unit) for pick in (np.nanargmin, np.nanargmax))
     alt = f"The RMSE of {name} is lowest at {lowest} and highest at {highest}."
     ring = None if cell is None else (cell.lon, cell.lat)
     panel = maps.MapPanel(rmse, "RMSE", alt, ring=ring)
@@ -106,15 +111,22 @@ def _maps(study: Study, data: xr.Dataset, variable: str, cell: Cell | None) -> F
         other = f" The verdict is by the {study.word(variable)}, of which this run holds no map."
     dots = "Dots: the 95\u00a0% interval includes zero." if np.isfinite(low).any() else "No interval is known."
     caption = (
-        f"{name} on {sentences.named_set(study.split)}, {variable}, mean over all times of each {kind(grid)}. {dots}"
-        f"{f' Ring: the median {kind(grid)}.' if cell is not None else ''}{other}"
+        f"{name} on {sentences.named_set(study.split)}, {variable}{_at(study)}, mean over all times of each "
+        f"{kind(grid, unit)}. {dots}"
+        f"{f' Ring: the median {kind(grid, unit)}.' if cell is not None else ''}{other}"
     )
     return Figure(slug("maps", variable), tuple(pictures), caption)
 
 
-def _corner(field: np.ndarray, grid: Grid, pick: object) -> str:
+def _at(study: Study) -> str:
+    """Say how far ahead it was forecast, where there are several leads and one is shown."""
+    lead = study.run.shown_lead
+    return "" if lead is None else f", {leads.ahead(lead, study.step)}"
+
+
+def _corner(field: np.ndarray, grid: Grid, pick: object, unit: str) -> str:
     row, column = np.unravel_index(pick(field), field.shape)  # type: ignore[operator]
-    return f"{spot(grid, int(row), int(column))} ({numbers.number(float(field[row, column]))})"
+    return f"{spot(grid, int(row), int(column), unit)} ({numbers.number(float(field[row, column]))})"
 
 
 def _wet(study: Study, variable: str) -> float | None:
@@ -173,7 +185,7 @@ def _day_figures(study: Study, test: xr.Dataset, variable: str, days: tuple[Day,
         gap = day.mean - day.truth
         row, column = np.unravel_index(int(np.nanargmax(np.abs(gap))), gap.shape)
         amount = numbers.with_units(numbers.number(float(gap[row, column]), sign=True), unit)
-        here = spot(grid, int(row), int(column))
+        here = spot(grid, int(row), int(column), unit)
         alts = (
             f"Truth on {day.date}: from {numbers.interval(float(np.nanmin(day.truth)), float(np.nanmax(day.truth)))}.",
             f"Prediction on {day.date}: from "
@@ -189,8 +201,8 @@ def _day_figures(study: Study, test: xr.Dataset, variable: str, days: tuple[Day,
         if word == "best" and _wet(study, variable) is not None:
             chosen = " among those on which a tenth of the cells or more is wet"
         caption = (
-            f"The {word} {study.step} of {sentences.named_set(study.split)}{chosen}, {day.date}: {variable}, RMSE "
-            f"{numbers.with_units(numbers.number(day.rmse), unit)}. "
+            f"The {word} {study.step} of {sentences.named_set(study.split)}{chosen}, {day.date}: "
+            f"{variable}{_at(study)}, RMSE {numbers.with_units(numbers.number(day.rmse), unit)}. "
             f"Colours mean the same on the best and the worst {study.step}."
         )
         blocks.append(Figure(slug(word, study.step, variable), pictures, caption))

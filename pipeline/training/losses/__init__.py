@@ -15,10 +15,12 @@ they are::
         def distribution(self, output):
             return {"mean": output[:, 0]}
 
+Losses of a segmentation read one logit a class, have ``of_classes = True`` and take ``classes``.
 :func:`make_loss` makes one from a name, a name with options, or a weighted list of such.
 """
 
 from pipeline.training.losses._contract import LOSSES, Cells, Loss, Place
-from pipeline.training.losses._spec import LossSpec, describe, make_loss
+from pipeline.training.losses._labels import check_labels
+from pipeline.training.losses._spec import LossSpec, check_task, describe, make_loss
 
-__all__ = ["LOSSES", "Cells", "Loss", "LossSpec", "Place", "describe", "make_loss"]
+__all__ = ["LOSSES", "Cells", "Loss", "LossSpec", "Place", "check_labels", "check_task", "describe", "make_loss"]

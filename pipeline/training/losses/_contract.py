@@ -72,11 +72,14 @@ class Loss(ABC):
         What the network answers at every cell, in order.
     family : str
         Name in ``pipeline.prediction.FAMILIES`` of the distribution they make.
+    of_classes : bool
+        Whether the target is a class: such a loss also takes ``classes``, their names or how many there are.
     """
 
     Config: ClassVar[type[ModelConfig]] = ModelConfig
     parameters: tuple[str, ...]
     family: str
+    of_classes: bool = False
 
     def __init__(self, config: ModelConfig | None = None) -> None:
         self.config: Any = config if config is not None else self.Config()
@@ -109,18 +112,22 @@ class Loss(ABC):
         output : Tensor, shape (time, parameter, target, cell)
             What the network answered; float32.
         target : Tensor, shape (time, target, cell)
-            The truth, finite: filled with zeros where ``cells.known`` is False.
+            The truth, finite: filled with zeros where ``cells.known`` is False. Of classes their numbers.
         cells : Cells
             Which truth is there, where the cells lie, and their units.
         """
 
     @abstractmethod
     def distribution(self, output: Tensor) -> dict[str, Tensor]:
-        """Return the family's parameters, (time, target, cell), those with members (member, time, target, cell)."""
+        """Return the family's parameters, (time, target, cell), those with members or classes in front of that."""
 
     def mean(self, output: Tensor) -> Tensor:
         """Return the mean of the distribution, shape (time, target, cell)."""
         return self.distribution(output)["mean"]
+
+    def explained(self, output: Tensor) -> Tensor:
+        """Return what explanations ask about, shape (time, answer, cell): the mean, or the probabilities of classes."""
+        return self.mean(output)
 
 
 LOSSES: Registry[type[Loss]] = Registry("loss", "pipeline.training.losses")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ConfigError
+from pipeline.model_config import ModelConfig
 from pipeline.schema import validate
 from pipeline.training.losses._contract import LOSSES, Cells, Loss
 
@@ -32,6 +33,7 @@ class WeightedLoss(Loss):
         super().__init__()
         self.parts, self.weights = tuple(parts), tuple(weights)
         self.parameters, self.family = parts[0].parameters, parts[0].family
+        self.of_classes = parts[0].of_classes
 
     def fit(self, target: Tensor, cells: Cells) -> None:
         """Let every part learn what it needs."""
@@ -54,8 +56,12 @@ class WeightedLoss(Loss):
         """Return the mean."""
         return self.parts[0].mean(output)
 
+    def explained(self, output: Tensor) -> Tensor:
+        """Return what explanations ask about."""
+        return self.parts[0].explained(output)
 
-def make_loss(spec: Any) -> Loss:
+
+def make_loss(spec: Any, classes: Sequence[str] | int = ()) -> Loss:
     """Return the loss that ``spec`` describes.
 
     Parameters
@@ -63,12 +69,15 @@ def make_loss(spec: Any) -> Loss:
     spec : str, dict or list of dict
         ``"mse"``, ``{"kind": "huber", "delta": 0.5}``, or
         ``[{"kind": "mae", "weight": 0.5}, {"kind": "mse"}]``, where a weight left out is 1.
+    classes : sequence of str or int
+        Names of the classes of a segmentation, or how many there are. Without any a loss of classes
+        can be made, as a YAML is checked before data are read, but has no parameters and is not to be trained.
 
     Raises
     ------
     ConfigError
-        If a name or an option is not known or does not fit, a weight is not positive, or the parts of
-        a list want different numbers of the network.
+        If a name or an option is not known or does not fit, a weight is not positive, the parts of
+        a list want different numbers of the network, or there are classes and the loss is one of numbers.
 
     Examples
     --------
@@ -76,9 +85,43 @@ def make_loss(spec: Any) -> Loss:
     0.5
     >>> make_loss([{"kind": "mae", "weight": 0.5}, {"kind": "mse"}]).weights
     (0.5, 1.0)
+    >>> make_loss("dice", ("sea", "ice")).parameters
+    ('logit_00', 'logit_01')
     """
+    loss = _made(spec, classes)
+    if classes:
+        check_task(loss, classes)
+    return loss
+
+
+def check_task(loss: Loss, classes: Sequence[str] | int) -> None:
+    """Refuse a loss of numbers for a segmentation, and one of classes for anything else.
+
+    Parameters
+    ----------
+    loss : Loss
+        Of :func:`make_loss`.
+    classes : sequence of str or int
+        The classes of a segmentation, or how many; none for a target of numbers.
+
+    Raises
+    ------
+    ConfigError
+        If they do not go together.
+    """
+    if loss.of_classes == bool(classes):
+        return
+    ours = loss.parts[0] if isinstance(loss, WeightedLoss) else loss
+    name = next((name for name in LOSSES if LOSSES.get(name) is type(ours)), type(ours).__name__)
+    fitting = ", ".join(other for other in LOSSES if LOSSES.get(other).of_classes == bool(classes))
+    if classes:
+        raise ConfigError(f"{name} is a loss of numbers; a segmentation needs one of {fitting}.")
+    raise ConfigError(f"{name} is a loss of classes, for a segmentation; a target of numbers needs one of {fitting}.")
+
+
+def _made(spec: Any, classes: Sequence[str] | int) -> Loss:
     if isinstance(spec, (str, dict)):
-        return _single(spec)
+        return _single(spec, classes)
     if not isinstance(spec, list) or not spec:
         raise ConfigError(
             "expected the name of a loss, a mapping {kind: name, option: value}, or a list of such mappings "
@@ -89,7 +132,7 @@ def make_loss(spec: Any) -> Loss:
         if not isinstance(entry, dict):
             raise ConfigError(f"{number}: expected a mapping {{kind: name, weight: 1.0}}, got {entry!r}.")
         weights.append(_weight(number, entry.get("weight", 1.0)))
-        parts.append(_single({key: value for key, value in entry.items() if key != "weight"}))
+        parts.append(_single({key: value for key, value in entry.items() if key != "weight"}, classes))
     for number, part in enumerate(parts[1:], start=1):
         for what in ("family", "parameters"):
             mine, first = getattr(part, what), getattr(parts[0], what)
@@ -120,9 +163,9 @@ def describe(spec: LossSpec) -> str:
     return f"{spec['kind']} ({options})" if options else str(spec["kind"])
 
 
-def _single(spec: str | dict[str, Any]) -> Loss:
+def _single(spec: str | dict[str, Any], classes: Sequence[str] | int) -> Loss:
     if isinstance(spec, str):
-        return LOSSES.get(spec)()
+        return _new(LOSSES.get(spec), None, classes)
     kind = spec.get("kind")
     if not isinstance(kind, str):
         raise ConfigError(
@@ -133,7 +176,12 @@ def _single(spec: str | dict[str, Any]) -> Loss:
     loss = LOSSES.get(kind)
     if options and not loss.Config.model_fields:
         raise ConfigError(f"{kind}: expected no options, got {options!r}; this loss has none.")
-    return loss(validate(loss.Config, options, where=f"loss {kind!r}"))
+    return _new(loss, validate(loss.Config, options, where=f"loss {kind!r}"), classes)
+
+
+def _new(loss: type[Loss], config: ModelConfig | None, classes: Sequence[str] | int) -> Loss:
+    make: Callable[..., Loss] = loss
+    return make(config, classes) if loss.of_classes else make(config)
 
 
 def _weight(number: int, weight: Any) -> float:

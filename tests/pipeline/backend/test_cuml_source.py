@@ -34,6 +34,20 @@ SETTINGS = [
     ("RandomForestRegressor", {"max_samples": 50}),
     ("RandomForestRegressor", {"ccp_alpha": 0.5}),
     ("RandomForestRegressor", {"min_weight_fraction_leaf": 0.1}),
+    ("RandomForestClassifier", {}),
+    ("RandomForestClassifier", {"n_estimators": 50, "min_samples_leaf": 5, "random_state": 3}),
+    ("RandomForestClassifier", {"criterion": "entropy", "class_weight": "balanced", "max_features": "log2"}),
+    ("RandomForestClassifier", {"criterion": "log_loss"}),
+    ("RandomForestClassifier", {"class_weight": "balanced_subsample"}),
+    ("RandomForestClassifier", {"warm_start": True}),
+    ("RandomForestClassifier", {"max_samples": 50}),
+    ("LogisticRegression", {}),
+    ("LogisticRegression", {"C": 0.1, "class_weight": "balanced", "max_iter": 500, "tol": 1e-6}),
+    ("LogisticRegression", {"l1_ratio": 0.5, "solver": "saga", "fit_intercept": False}),
+    ("LogisticRegression", {"l1_ratio": None, "solver": "newton-cholesky"}),
+    ("LogisticRegression", {"C": float("inf")}),
+    ("LogisticRegression", {"intercept_scaling": 2.0}),
+    ("LogisticRegression", {"warm_start": True}),
     ("NearestNeighbors", {}),
     ("NearestNeighbors", {"algorithm": "ball_tree", "metric": "cosine", "n_neighbors": 9, "radius": 2.0}),
     ("NearestNeighbors", {"metric": "mahalanobis"}),
@@ -100,6 +114,11 @@ def cumls_own(folder: Path, name: str, params: dict) -> dict:
         exec(method(bases, "_params_from_cpu"), scope)
         inherited = scope["_params_from_cpu"](None, estimator)
         scope["super"] = lambda: types.SimpleNamespace(_params_from_cpu=lambda model: inherited)
+    if name == "RandomForestClassifier":  # the class adds weights to what all forests translate
+        common = (folder / "ensemble" / "randomforest_common.pyx").read_text()
+        exec(method(common[common.index("class BaseRandomForestModel") :], "_params_from_cpu"), scope)
+        shared = scope["_params_from_cpu"](None, estimator)
+        scope["super"] = lambda: types.SimpleNamespace(_params_from_cpu=lambda model: shared)
     exec(method(text, "_params_from_cpu"), scope)
     return scope["_params_from_cpu"](None, estimator)
 

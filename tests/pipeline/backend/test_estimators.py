@@ -12,6 +12,7 @@ from pipeline.errors import BackendUnavailableError, ConfigError, DataError, Unk
 from pipeline.model import Context
 
 TARGETS = {"Ridge", "LinearRegression", "RandomForestRegressor"}
+CLASSIFIERS = {"LogisticRegression", "RandomForestClassifier"}
 
 
 @pytest.fixture
@@ -19,6 +20,11 @@ def data():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(80, 5)).astype(np.float32)
     return X, (X @ rng.normal(size=(5, 2)) + 0.1 * rng.normal(size=(80, 2))).astype(np.float32)
+
+
+def classes_of(y: np.ndarray) -> np.ndarray:
+    """Return three classes that the inputs tell apart."""
+    return (y[:, 0] > -0.5).astype(np.int64) + (y[:, 0] > 0.5)
 
 
 class FakeCuml:
@@ -58,8 +64,18 @@ def test_it_is_scikit_learns_by_the_same_name_and_follows_the_backend(backend, d
     made = backend.estimator(name)
     assert made.name == name
     assert made.fallback is None
-    assert made.fit(X, y) if name in TARGETS else made.fit(X) is made
-    if name in TARGETS:
+    labels = backend.asarray(classes_of(data[1]))
+    truth = {**dict.fromkeys(TARGETS, (y,)), **dict.fromkeys(CLASSIFIERS, (labels,))}
+    assert made.fit(X, *truth.get(name, ())) is made
+    if name in CLASSIFIERS:
+        chances = made.predict_proba(X)
+        assert isinstance(chances, type(X))
+        np.testing.assert_allclose(backend.to_host(chances).sum(axis=1), 1.0, rtol=1e-5)
+        assert backend.to_host(made.classes_).tolist() == [0, 1, 2]
+        np.testing.assert_array_equal(
+            backend.to_host(chances).argmax(axis=1), backend.to_host(made.predict(X)).astype(int)
+        )
+    elif name in TARGETS:
         assert made.predict(X).shape == y.shape
         assert isinstance(made.predict(X), type(X))
     elif name == "NearestNeighbors":
@@ -116,6 +132,10 @@ REFUSED = [
     ("LinearRegression", {"positive": True}, "positive=True"),
     ("PCA", {"n_components": 0.95}, "n_components=0.95"),
     ("PCA", {"n_components": "mle"}, "n_components='mle'"),
+    ("LogisticRegression", {"solver": "liblinear"}, "solver='liblinear'"),
+    ("LogisticRegression", {"warm_start": True}, "warm_start=True"),
+    ("RandomForestClassifier", {"criterion": "log_loss"}, "criterion='log_loss'"),
+    ("RandomForestClassifier", {"class_weight": "balanced_subsample"}, "class_weight='balanced_subsample'"),
     ("RandomForestRegressor", {"criterion": "absolute_error"}, "criterion='absolute_error'"),
     ("RandomForestRegressor", {"max_samples": 50}, "max_samples=50"),
     ("RandomForestRegressor", {"oob_score": max}, "a callable oob_score"),
@@ -180,14 +200,18 @@ def test_an_unseeded_forest_stays_unseeded(gpu, data):
     assert seed_of_output(None, 3) is None
 
 
-@pytest.mark.parametrize("name", ["Ridge", "PCA", "RandomForestRegressor", "NearestNeighbors", "KMeans"])
+@pytest.mark.parametrize("name", sorted(set(ESTIMATORS) - {"LinearRegression"}))
 def test_a_saved_estimator_answers_the_same(backend, data, tmp_path, name):
     X, y = (backend.asarray(array) for array in data)
     made = backend.estimator(name)
-    made = made.fit(X, y) if name in TARGETS else made.fit(X)
+    if name in CLASSIFIERS:
+        made.fit(X, backend.asarray(classes_of(data[1])))
+    else:
+        made = made.fit(X, y) if name in TARGETS else made.fit(X)
     made.save(tmp_path)
     again = load_estimator(backend, name, tmp_path)
-    verb = {"PCA": "transform", "NearestNeighbors": "kneighbors"}.get(name, "predict")
+    verbs = {"PCA": "transform", "NearestNeighbors": "kneighbors", **dict.fromkeys(CLASSIFIERS, "predict_proba")}
+    verb = verbs.get(name, "predict")
     before, after = (getattr(estimator, verb)(X) for estimator in (made, again))
     for mine, theirs in zip(before, after, strict=True):
         np.testing.assert_array_equal(backend.to_host(mine), backend.to_host(theirs))
@@ -215,6 +239,34 @@ def test_a_file_with_foreign_types_is_not_loaded(backend, data, tmp_path):
     skops.io.dump({"payload": tmp_path.joinpath}, tmp_path / "Ridge-0.skops")
     with pytest.raises(DataError, match=r"expected an estimator of scikit-learn in Ridge-0\.skops, got the types"):
         load_estimator(backend, "Ridge", tmp_path)
+
+
+def test_logistic_regression_has_no_gradient_at_its_minimum(backend, data):
+    X, labels = data[0].astype(float), classes_of(data[1])
+    made = backend.estimator("LogisticRegression", C=0.7, tol=1e-8, max_iter=2000)
+    made.fit(backend.asarray(X), backend.asarray(labels))
+    chances, weights = (
+        np.asarray(backend.to_host(array)) for array in (made.predict_proba(backend.asarray(X)), made.coef_)
+    )
+    gap = np.eye(3)[labels] - chances
+    np.testing.assert_allclose(0.7 * gap.T @ X, weights, atol=2e-3)
+    np.testing.assert_allclose(gap.sum(axis=0), 0.0, atol=2e-3)
+
+
+def test_a_classifier_on_the_gpu_side_takes_the_options_of_cuml(gpu):
+    gpu.estimator("LogisticRegression", C=2.0, class_weight="balanced", n_jobs=2)
+    options = FakeCuml.made[-1].options
+    assert (options["C"], options["class_weight"], options["penalty"], options["solver"]) == (
+        2.0,
+        "balanced",
+        "l2",
+        "qn",
+    )
+    gpu.estimator("LogisticRegression", l1_ratio=0.3, solver="saga")
+    assert (FakeCuml.made[-1].options["penalty"], FakeCuml.made[-1].options["l1_ratio"]) == ("elasticnet", 0.3)
+    gpu.estimator("RandomForestClassifier", n_estimators=7, random_state=5)
+    options = FakeCuml.made[-1].options
+    assert (options["n_estimators"], options["split_criterion"], options["n_streams"]) == (7, "gini", 1)
 
 
 @pytest.mark.gpu

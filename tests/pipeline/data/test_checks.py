@@ -131,6 +131,14 @@ def test_names_that_promise_nothing_have_no_limits(name, values, units):
     assert texts(series(pd.date_range("2000", periods=2), values, units).rename(a=name)) == []
 
 
+def test_stations_may_be_at_no_known_place_but_not_some_of_them():
+    data = xr.Dataset(
+        {"flow": (("station",), [1.0, 2.0], {"units": "mm d-1"})},
+        {"lat": ("station", [np.nan, np.nan]), "lon": ("station", [np.nan, 3.0])},
+    )
+    assert texts(data) == ["some values of lon are not finite"]
+
+
 def test_doubled_times_are_a_fault():
     times = pd.to_datetime(["2000-01-01", "2000-01-02", "2000-01-01"])
     assert texts(series(times)) == ["some times stand more than once"]

@@ -231,6 +231,18 @@ def test_dims_without_coordinates_are_refused(make_field, load_netcdf):
         load_netcdf(data, {"zonal": {"units": "K"}})
 
 
+def test_an_image_has_pixel_numbers_and_no_places(load_netcdf):
+    image = xr.Dataset({"red": (("x", "y"), np.arange(6.0).reshape(2, 3), {"units": "1"})})
+    with pytest.raises(DataError, match=r"variable 'red': expected both a latitude and a longitude"):
+        load_netcdf(image, {"red": {"units": "1"}})
+    numbered = image.assign_coords(y=[7, 8, 9], x=[0, 1])
+    red = load_netcdf(numbered, {"red": {"units": "1"}}).data["red"]
+    assert (red.dims, red["y"].values.tolist()) == (("y", "x"), [7, 8, 9])
+    np.testing.assert_array_equal(red, image["red"].T)
+    with pytest.raises(DataError, match=r"variable 'red': expected both a latitude and a longitude"):
+        load_netcdf(image.assign_coords(y=[0.0, 12.5, 25.0], x=[0, 1]), {"red": {"units": "1"}})
+
+
 def test_text_is_no_variable(make_field, load_netcdf):
     data = make_field()
     data["flag"] = ("time", list("abcde"))

@@ -5,6 +5,7 @@ from pipeline.prediction import Prediction
 
 SHAPE = (6, 2, 3, 2)
 MEMBERS = 4
+CLASSES = 3
 
 
 def _make(family, *, seed=0, shape=SHAPE, members=MEMBERS, dtype=np.float64):
@@ -23,6 +24,7 @@ def _make(family, *, seed=0, shape=SHAPE, members=MEMBERS, dtype=np.float64):
         "members": {"members": mean},
         "bernoulli_gamma": {name: values[0] for name, values in gamma.items()},
         "bernoulli_gamma_mixture": gamma,
+        "categorical": {"probabilities": np.moveaxis(rng.dirichlet(np.ones(CLASSES), shape), -1, 0)},
     }[family]
     return Prediction(family, {name: values.astype(dtype) for name, values in parameters.items()})
 

@@ -7,7 +7,7 @@ from pipeline.errors import DataError
 from pipeline.grid import Grid
 from pipeline.prepare.config import PrepareConfig
 from pipeline.prepare.coverage import far_outside
-from pipeline.prepare.prepared import prepare
+from pipeline.prepare.making import prepare
 from pipeline.prepare.recipe import Recipe
 from pipeline.prepare.regrid import Regridder
 

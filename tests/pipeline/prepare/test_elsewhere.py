@@ -6,7 +6,8 @@ import pytest
 from pipeline.errors import DataError, SplitError
 from pipeline.prepare.config import InputsConfig, PrepareConfig, TargetConfig
 from pipeline.prepare.elsewhere import TestSource as Source
-from pipeline.prepare.prepared import Prepared, prepare
+from pipeline.prepare.making import prepare
+from pipeline.prepare.prepared import Prepared
 from pipeline.prepare.splits import TimeSplit
 
 CONFIG = PrepareConfig(inputs=InputsConfig(anomaly="none", lags=[0, 1]), target=TargetConfig(anomaly="mean"))

@@ -8,8 +8,8 @@ from pipeline.grid import Grid
 from pipeline.prepare.align import align
 from pipeline.prepare.config import InputsConfig, PrepareConfig, RegridConfig
 from pipeline.prepare.inputs import build_inputs, channel_names, common_grid
+from pipeline.prepare.making import prepare
 from pipeline.prepare.powers import backward
-from pipeline.prepare.prepared import prepare
 from pipeline.prepare.splits import TimeSplit
 
 PLAIN = PrepareConfig(inputs=InputsConfig(anomaly="none"))
@@ -151,7 +151,7 @@ def test_it_is_fitted_on_a_train_split_alone(field, cpu):
 
 def test_data_without_a_grid_are_refused(field, cpu):
     split = TimeSplit(("1990", "1991"), ("1992", "1992"), {"test": ("1993", "1993")})
-    with pytest.raises(DataError, match="expected dims lat and lon, y and x with 2-D lat and lon, or station"):
+    with pytest.raises(DataError, match="expected dims lat and lon, y and x with 2-D lat and lon"):
         build([("era", field("tas").rename(lat="latitude"))], field("t2m"), split, cpu)
 
 

@@ -9,7 +9,8 @@ import pytest
 from pipeline.errors import DataError, SplitError
 from pipeline.prediction import Prediction
 from pipeline.prepare.config import InputsConfig, PrepareConfig, TargetConfig
-from pipeline.prepare.prepared import Prepared, prepare
+from pipeline.prepare.making import prepare
+from pipeline.prepare.prepared import Prepared
 from pipeline.prepare.recipe import Recipe
 from pipeline.prepare.splits import TimeSplit
 from pipeline.prepare.storage import state
@@ -213,7 +214,7 @@ def test_a_folder_without_prepared_data_says_what_is_missing(prepared, tmp_path)
     with pytest.raises(DataError, match=r"prepared-target\.npy is not there\. Prepare again\.$"):
         Prepared.load(tmp_path, prepared.backend)
     (tmp_path / "recipe.json").write_text('{"format": 0}')
-    with pytest.raises(DataError, match=r"^expected prepared data of format 2 in .*, got 0\.$"):
+    with pytest.raises(DataError, match=r"^expected prepared data of format 3 in .*, got 0\.$"):
         Prepared.load(tmp_path, prepared.backend)
 
 

@@ -7,7 +7,8 @@ from pipeline.prepare.climatology import Climatology
 from pipeline.prepare.config import PrepareConfig, TargetConfig
 from pipeline.prepare.empirical import EmpiricalClimatology
 from pipeline.prepare.leakage import check_leakage
-from pipeline.prepare.prepared import Prepared, prepare
+from pipeline.prepare.making import prepare
+from pipeline.prepare.prepared import Prepared
 from pipeline.prepare.recipe import Recipe
 
 CONFIG = PrepareConfig(target=TargetConfig(variables={"pr": {"anomaly": "none"}}))

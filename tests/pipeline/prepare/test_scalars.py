@@ -7,7 +7,8 @@ import xarray as xr
 
 from pipeline.errors import DataError
 from pipeline.prepare.config import InputsConfig, PrepareConfig
-from pipeline.prepare.prepared import Prepared, prepare
+from pipeline.prepare.making import prepare
+from pipeline.prepare.prepared import Prepared
 from pipeline.prepare.recipe import Recipe
 from pipeline.prepare.scalars import forcing_values
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import SplitError
-from pipeline.experiment import SplitConfig
 from pipeline.prepare.splits import TimeSplit, TrainSplit
+from pipeline.split_config import SplitConfig
 
 TRAIN, VALIDATION, TEST = ("1990-01-01", "1990-12-31"), ("1991-01-11", "1991-12-31"), ("1992-01-11", "1992-12-31")
 

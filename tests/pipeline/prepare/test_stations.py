@@ -6,7 +6,8 @@ import xarray as xr
 
 from pipeline.errors import DataError
 from pipeline.prepare.config import PrepareConfig, TargetConfig
-from pipeline.prepare.prepared import Prepared, prepare
+from pipeline.prepare.making import prepare
+from pipeline.prepare.prepared import Prepared
 
 PLACES = {"lat": ("station", [40.5, 43.9, 41.0]), "lon": ("station", [0.5, 5.0, 2.0])}
 

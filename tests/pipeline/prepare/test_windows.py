@@ -70,27 +70,40 @@ def axes(draw):
     borders = sorted(draw(st.lists(st.integers(1, len(count) - 1), min_size=1, max_size=3, unique=True)))
     complete = np.array(draw(st.lists(st.booleans(), min_size=len(count), max_size=len(count))))
     lags = sorted(draw(st.sets(st.integers(0, 4), min_size=1, max_size=3)))
-    return count, np.split(np.arange(len(count)), borders), complete, lags
+    leads = sorted(draw(st.sets(st.integers(0, 3), min_size=1, max_size=2)))
+    return count, np.split(np.arange(len(count)), borders), complete, lags, leads
 
 
 @given(axes())
 def test_windows_are_those_that_a_plain_search_finds(drawn):
-    count, parts, complete, lags = drawn
+    count, parts, complete, lags, leads = drawn
+    truth = np.arange(len(count)) % 3 > 0
     for position in parts:
         moments = {int(count[step]): int(step) for step in position}
-        expected, previous = {}, {}
+        expected, previous, ahead, first = {}, {}, {}, {}
         for step in position:
             back = [moments.get(int(count[step]) - lag * DAY) for lag in lags]
             # A lag of two days may not jump over a missing day in between either.
             chain = [int(count[step]) - k * DAY in moments for k in range(max(lags) + 1)]
-            if all(chain) and all(complete[b] for b in back):
+
+            runs = {lead: [int(count[step]) + k * DAY for k in range(lead + 1)] for lead in leads}
+            onward = [moments[run[-1]] if all(day in moments for day in run) else -1 for run in runs.values()]
+            known = any(step >= 0 and truth[step] for step in onward)
+            if all(chain) and all(complete[b] for b in back) and known:
                 expected[int(step)] = back
-                previous[int(step)] = moments.get(int(count[step]) - DAY, -1)
+                previous[int(step)] = int(step) if leads[0] else moments.get(int(count[step]) - DAY, -1)
+                ahead[int(step)] = onward
+                start = int(count[step])
+                while start - DAY in moments:
+                    start -= DAY
+                first[int(step)] = moments[start]
         if not expected:
-            with pytest.raises(SplitError, match="no sample is left"):
-                windows("part", position, count, DAY, lags, complete, None)
+            with pytest.raises(SplitError, match=r"no sample is left|steps in a row or more, for a window of"):
+                windows("part", position, count, DAY, lags, complete, truth, leads)
             continue
-        found = windows("part", position, count, DAY, lags, complete, None)
+        found = windows("part", position, count, DAY, lags, complete, truth, leads)
+        assert dict(zip(found.now.tolist(), found.ahead.tolist(), strict=True)) == ahead
+        assert dict(zip(found.now.tolist(), found.first.tolist(), strict=True)) == first
         assert dict(zip(found.now.tolist(), found.index.tolist(), strict=True)) == expected
         assert dict(zip(found.now.tolist(), found.previous.tolist(), strict=True)) == previous
         assert set(found.index.ravel()) <= set(position)

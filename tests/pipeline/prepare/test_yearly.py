@@ -5,7 +5,8 @@ import pytest
 import xarray as xr
 
 from pipeline.prepare.config import InputsConfig, PrepareConfig
-from pipeline.prepare.prepared import Prepared, prepare
+from pipeline.prepare.making import prepare
+from pipeline.prepare.prepared import Prepared
 from pipeline.prepare.splits import TimeSplit
 
 SPLIT = TimeSplit(("1900", "1939"), ("1940", "1949"), {"test": ("1950", "1959")})

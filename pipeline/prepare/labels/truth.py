@@ -1,0 +1,58 @@
+"""The truth of a segmentation: class numbers as they come, or made of values by the definition of an event."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import xarray as xr
+
+from pipeline.backend import Backend
+from pipeline.errors import DataError
+from pipeline.prepare.align import Axis
+from pipeline.prepare.config import TargetConfig
+from pipeline.prepare.labels import EventLabel, make_label
+from pipeline.prepare.splits import TrainSplit
+from pipeline.prepare.targets import Truth
+
+
+def as_classes(
+    truth: Truth, target: xr.Dataset, axis: Axis, config: TargetConfig, train: TrainSplit, backend: Backend
+) -> tuple[Truth, EventLabel | None]:
+    """Return the truth as class numbers with their names, and the fitted label that made them, if one did.
+
+    Parameters
+    ----------
+    truth : Truth
+        Of one target: numbers of classes, or values in units.
+    target : Dataset
+        Where the attribute ``flag_meanings`` of the target's variable names the classes.
+    axis : Axis
+        Times of the values.
+    config : TargetConfig
+        Its ``label``.
+    train : TrainSplit
+        What the label may learn of.
+    backend : Backend
+        Whose arrays the values are.
+
+    Raises
+    ------
+    DataError
+        If there is more than one target, or neither a label nor names of classes.
+    """
+    if len(truth.names) != 1:
+        raise DataError(f"a segmentation: expected one target, got {', '.join(truth.names)}.")
+    name = truth.names[0]
+    if config.label is None:
+        meanings = str(target[name].attrs.get("flag_meanings", "")).split()
+        if not meanings:
+            raise DataError(
+                f"the target {name!r}: expected numbers of classes with names, got none. Write classes: [first, "
+                "second] for it in the catalog, or what makes classes of its values under prepare.target.label."
+            )
+        return replace(truth, classes=tuple(meanings), units=("1",)), None
+    label = make_label(config.label)
+    values = truth.values[:, 0, ...]
+    label.fit(values, axis.time, train, truth.grid, units=truth.units[0])
+    numbers = label.label(values, axis.time, truth.grid)[:, None, ...]
+    return replace(truth, values=numbers, names=(label.kind,), units=("1",), classes=label.classes), label

@@ -1,0 +1,131 @@
+"""What becomes of missing predictors: samples left out, or the mean or the last known value in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from pipeline.backend import Backend
+from pipeline.errors import DataError
+from pipeline.prepare.windows import segments
+
+Array = Any
+Missing = Literal["leave_out", "mean", "last"]
+
+
+@dataclass(frozen=True, eq=False)
+class Filled:
+    """Standardised channels whose missing values are dealt with.
+
+    Parameters
+    ----------
+    values : array of float32, shape (time, channel, lat, lon)
+        Finite where ``complete``.
+    complete : ndarray of bool, shape (time,)
+        Steps that a sample can be made of.
+    usable : ndarray of bool, shape (time, lat, lon), or None
+        Of a table: stations of each step that have all their values; None: every cell of a complete step.
+    filled : float
+        Share of the values that were missing and filled.
+    """
+
+    values: Array
+    complete: np.ndarray
+    usable: np.ndarray | None
+    filled: float
+
+
+def deal_with(
+    values: Array, missing: np.ndarray, how: Missing, run: np.ndarray, *, table: bool, backend: Backend
+) -> Filled:
+    """Return channels with their missing values left out or filled.
+
+    Parameters
+    ----------
+    values : array of float32, shape (time, channel, lat, lon)
+        Standardised, so that 0 is the train split's mean; NaN where missing.
+    missing : ndarray of bool, shape (time, channel)
+        Which channel misses any value at which step.
+    how : {"leave_out", "mean", "last"}
+        As ``prepare.inputs.missing``.
+    run : ndarray of int, shape (time,)
+        Number of the run of consecutive steps, which no filling crosses.
+    table : bool
+        Whether cells are stations that are samples of their own: one that misses a value leaves the others be.
+    backend : Backend
+        Whose arrays ``values`` are. Filling from the step before is done on the host: it costs a copy there and back.
+
+    Examples
+    --------
+    >>> from pipeline.backend import get_backend
+    >>> values = np.array([1.0, np.nan, np.nan, 4.0], "f4").reshape(4, 1, 1, 1)
+    >>> run, lost = np.array([0, 0, 1, 1]), np.isnan(values)[:, :, 0, 0]
+    >>> deal_with(values, lost, "last", run, table=False, backend=get_backend("cpu")).values.ravel().tolist()
+    [1.0, 1.0, 0.0, 4.0]
+    """
+    xp = backend.xp
+    everywhere = np.ones(len(missing), bool)
+    if not missing.any():
+        return Filled(values, everywhere, None, 0.0)
+    if how == "leave_out" and not table:
+        return Filled(values, np.logical_not(missing).all(axis=1), None, 0.0)
+    finite = xp.isfinite(values)
+    if how == "leave_out":
+        usable = np.asarray(backend.to_host(xp.all(finite, axis=1)))
+        some: np.ndarray = usable.reshape(len(usable), -1).max(axis=1)
+        return Filled(xp.where(finite, values, xp.zeros_like(values)), some, usable, 0.0)
+    share = 1.0 - float(xp.mean(xp.astype(finite, xp.float64)))
+    if how == "last":
+        values = backend.asarray(_last_known(np.asarray(backend.to_host(values)), run))
+        finite = xp.isfinite(values)
+    return Filled(xp.where(finite, values, xp.zeros_like(values)), everywhere, None, share)
+
+
+def _last_known(values: np.ndarray, run: np.ndarray) -> np.ndarray:
+    """Return the last finite value of each cell in its run, NaN before the first."""
+    step = np.arange(len(values)).reshape(-1, *[1] * (values.ndim - 1))
+    starts = np.searchsorted(run, run).reshape(step.shape)
+    known = np.maximum.accumulate(np.where(np.isfinite(values), step, -1), axis=0)
+    found: np.ndarray = np.take_along_axis(values, np.maximum(known, 0), axis=0)
+    return np.where(known >= starts, found, np.float32(np.nan))
+
+
+def runs_of_splits(positions: Mapping[str, np.ndarray], count: np.ndarray, step: int) -> np.ndarray:
+    """Return the number of the run of every step of an axis; none crosses a gap or the border of a split."""
+    run = np.zeros(len(count), int)
+    first = 0
+    for index in sorted(positions.values(), key=lambda index: int(index[0])):
+        run[index] = first + segments(count[index], step)
+        first = int(run[index].max()) + 1
+    return run
+
+
+def refuse_many(
+    missing: np.ndarray,
+    usable: np.ndarray | None,
+    names: Sequence[str],
+    positions: Mapping[str, np.ndarray],
+    most: float,
+) -> None:
+    """Refuse a split of which too much is missing.
+
+    Raises
+    ------
+    DataError
+        If more than the share ``most`` of a split's steps (of a table: of its stations' steps) miss a value.
+    """
+    for split, index in positions.items():
+        here = missing[index]
+        share = float(here.any(axis=1).mean()) if usable is None else 1.0 - float(usable[index].mean())
+        if share > most:
+            worst = names[int(here.sum(axis=0).argmax())]
+            number = (
+                f"{round(share * len(index))} of {len(index)}" if usable is None else f"{share:.0%} of its stations'"
+            )
+            raise DataError(
+                f"split {split!r}: {number} steps miss predictor values, most of them in {worst!r}; "
+                f"prepare.inputs.max_missing allows a share of {most:g}. Leave that channel out, or raise it."
+            )

@@ -1,0 +1,54 @@
+"""Where the values of a target belong: cells of a grid, stations, basins, or one series of no place."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.grid import Grid
+from pipeline.units import quantity
+
+
+def placed(grid: Grid) -> bool:
+    """Whether a map shows anything: of a grid always, of stations where two or more are at a known place.
+
+    Examples
+    --------
+    >>> placed(Grid(np.array([40.0, 41.0]), np.array([5.0])))
+    True
+    >>> nowhere = np.full((1, 1), np.nan)
+    >>> placed(Grid(nowhere, nowhere, ("row", "station"), ("nino34",)))
+    False
+    """
+    if not grid.stations:
+        return True
+    return int((np.isfinite(grid.lat) & np.isfinite(grid.lon)).sum()) > 1
+
+
+def with_place(grid: Grid, *fields: np.ndarray | None) -> tuple[Grid, tuple[np.ndarray | None, ...]]:
+    """Return the stations at a known place, and what fields of shape (1, station) hold there; a grid as it is."""
+    if not grid.stations:
+        return grid, fields
+    rows = (np.isfinite(grid.lat) & np.isfinite(grid.lon))[0]
+    if rows.all():
+        return grid, fields
+    names = tuple(name for name, there in zip(grid.stations, rows, strict=True) if there)
+    part = Grid(grid.lat[:, rows], grid.lon[:, rows], grid.dims, names)
+    return part, tuple(None if field is None else np.asarray(field)[:, rows] for field in fields)
+
+
+def kind(grid: Grid, unit: str = "") -> str:
+    """Return what the cells of a grid are called: ``cell``, ``station``, or ``basin`` where rivers flow.
+
+    Parameters
+    ----------
+    unit : str
+        Of the target.
+    """
+    if not grid.stations:
+        return "cell"
+    return "basin" if unit and quantity(unit) == "flow" else "station"
+
+
+def several(grid: Grid, unit: str = "") -> str:
+    """Return the same in the plural, ``the series`` where there is but one."""
+    return "the series" if grid.stations and len(grid.stations) == 1 else f"{kind(grid, unit)}s"

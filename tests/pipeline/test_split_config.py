@@ -1,0 +1,129 @@
+"""The split section: by time, by basin, by block."""
+
+import pytest
+
+from pipeline.errors import ConfigError
+from pipeline.experiment import Experiment
+from pipeline.schema import validate
+
+SERIES = {
+    "name": "x",
+    "task": "series",
+    "data": {"predictors": [{"dataset": "m"}], "target": {"dataset": "q"}},
+    "split": {"by": "basin", "train": ["a", "b"], "validation": ["c"], "test": ["d"]},
+    "prepare": {
+        "inputs": {"anomaly": "none", "scale": "per_field", "window": 30},
+        "target": {"anomaly": "none", "scale": "per_field"},
+    },
+    "models": {"lstm": {"kind": "lstm"}},
+}
+IMAGES = {
+    "name": "x",
+    "task": "segmentation",
+    "data": {
+        "images": ["one", "two"],
+        "predictors": [{"dataset": "images", "variables": ["blue"]}],
+        "target": {"dataset": "images", "variables": ["mask"]},
+    },
+    "split": {"by": "block", "margin": 5, "train": [0, 9], "validation": [15, 19], "test": [25, 30], "tile": [4, 4]},
+    "models": {"forest": {"kind": "pixel_forest"}},
+}
+
+
+def read(tree, **parts):
+    return validate(Experiment, tree | parts, where="x.yaml")
+
+
+def test_each_kind_is_told_by_its_word():
+    assert read(SERIES).split.by == "basin"
+    assert read(SERIES).split.test == {"test": ["d"]}
+    made = read(IMAGES)
+    assert made.split.test == {"test": (25, 30)}
+    assert made.tests == ("test",)
+    again = made.model_dump(mode="json", by_alias=True)
+    assert read(again) == made
+
+
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        ({"by": "pixel"}, "expected split.by to be time, basin or block"),
+        ({"by": "basin", "train": ["a"], "validation": ["b"], "test": ["a"]}, "expected a basin in one split, got a in test and train"),
+        ({"by": "basin", "train": ["a", "a"], "validation": ["b"], "test": ["c"]}, "expected each basin once in train"),
+        ({"by": "basin", "train": ["a"], "validation": ["b"], "test": {"train": ["c"]}}, "expected test sets with names of their own"),
+    ],
+)  # fmt: skip
+def test_basins_are_in_one_split(split, message):
+    with pytest.raises(ConfigError, match=message):
+        read(SERIES, split=split)
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value", "message"),
+    [
+        ("inputs", "anomaly", "day_of_year", "prepare.inputs.anomaly: expected none where split.by is basin, got 'day_of_year'"),
+        ("target", "scale", "per_cell", "prepare.target.scale: expected per_field where split.by is basin, got 'per_cell'"),
+    ],
+)  # fmt: skip
+def test_new_basins_have_no_climatology_of_their_own(part, key, value, message):
+    prepare = {**SERIES["prepare"], part: {**SERIES["prepare"][part], key: value}}
+    with pytest.raises(ConfigError, match=message):
+        read(SERIES, prepare=prepare)
+
+
+def test_a_split_by_basin_is_for_series():
+    with pytest.raises(ConfigError, match="expected task series for a split by basin, got 'downscaling'"):
+        read(SERIES, task="downscaling")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"validation": [8, 12]}, r"splits train \[0, 9\] and validation \[8, 12\] overlap; move one of them"),
+        ({"validation": [13, 19]}, r"splits train .* and validation .* are 3 pixels apart, and split.margin asks for 5"),
+        ({"train": [9, 0]}, r"train: expected 0 <= first <= last, got \[9, 0\]"),
+        ({"images": {"tset": ["one"]}}, r"images: no split 'tset'\. Known: train, validation, test"),
+        ({"images": {"test": []}}, r"images\.test: expected an image or more, got none"),
+        ({"tile": [0, 4]}, r"expected a tile and a stride of 1 or more"),
+    ],
+)  # fmt: skip
+def test_blocks_are_apart(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        read(IMAGES, split=IMAGES["split"] | changes)
+
+
+def test_blocks_of_different_images_may_be_the_same_columns():
+    split = IMAGES["split"] | {"test": [0, 9], "images": {"train": ["one"], "validation": ["one"], "test": ["two"]}}
+    assert read(IMAGES, split=split).split.test["test"] == (0, 9)
+
+
+def test_images_and_blocks_go_together():
+    with pytest.raises(ConfigError, match=r"data\.images: expected images with a split by block and with no other"):
+        read(IMAGES, split={"train": ["2000", "2000"], "validation": ["2001", "2001"], "test": ["2002", "2002"]})
+    data = IMAGES["data"] | {"target": {"dataset": "one"}}
+    with pytest.raises(ConfigError, match=r"expected the dataset 'images' and its variables, got 'one'"):
+        read(IMAGES, data=data)
+    with pytest.raises(ConfigError, match=r"data\.months: expected none with images"):
+        read(IMAGES, data=IMAGES["data"] | {"months": [1]})
+
+
+def test_leads_are_for_series():
+    split = {"train": ["2000", "2000"], "validation": ["2001", "2001"], "test": ["2002", "2002"]}
+    with pytest.raises(ConfigError, match=r"prepare\.target\.leads: expected \[0\] for task 'downscaling', got \[1\]"):
+        read(SERIES, task="downscaling", split=split, prepare={"target": {"leads": [1]}})
+
+
+def test_a_test_set_or_more_is_asked_for():
+    split = {"train": ["2000", "2000"], "validation": ["2001", "2001"]}
+    with pytest.raises(ConfigError, match=r"split\.test: expected a test set or more, there or under data\.tests"):
+        read(SERIES, split=split)
+
+
+def test_only_a_mean_over_a_region_has_a_name():
+    with pytest.raises(
+        ConfigError, match=r"expected a name for the mean over a region of one variable, got name: 'nino'"
+    ):
+        read(SERIES, data=SERIES["data"] | {"target": {"dataset": "sst", "name": "nino"}})
+    source = {"dataset": "sst", "variables": ["sst"], "mean_over": {"lat": [-5, 5]}, "name": "nino 3"}
+    with pytest.raises(ConfigError, match=r"expected a name of letters, digits and _, got 'nino 3'"):
+        read(SERIES, data=SERIES["data"] | {"target": source})
