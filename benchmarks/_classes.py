@@ -39,7 +39,7 @@ def _transfer(out: Path, data: Path) -> list[str]:
             f"split.images={{train: [cloud-masks-{learned}], validation: [cloud-masks-{learned}], "
             f"{asked}: [cloud-masks-{asked}]}}"
         )
-        words = ("--set", images, "--set", f"split.test={{{asked}: [410, 511]}}")
+        words = ("--set", images, "--set", f"split.test={{{asked}: [410, 511]}}", "--set", "uncertainty=[]")
         run_ = run("cloud-masks", out / learned, "--data", str(data), *words)
         commands.append(
             "    finescale run cloud-masks --data MIRROR " + " ".join(f"'{w}'" if " " in w else w for w in words)

@@ -52,7 +52,11 @@ class BasinSplitConfig(_Section):
     """Train, validation and test by basins or stations: whether a model is any good where it never learned."""
 
     by: Literal["basin"] = Field(description="What the data are split by.")
-    train: list[str] = Field(min_length=1, description="Identifiers of the basins that are learned from.")
+    train: list[str] = Field(
+        default_factory=list,
+        description="Identifiers of the basins that are learned from; all that no other split has by default, so that "
+        "one test basin is one left out.",
+    )
     validation: list[str] = Field(min_length=1, description="Those that choices are made on.")
     test: dict[str, list[str]] = Field(min_length=1, description="Those of each test set, by name.")
     span: Span | None = Field(default=None, description="First and last date, of all splits; all dates by default.")

@@ -10,6 +10,7 @@ from typing import Literal
 from pipeline.errors import DataError
 
 Quantity = Literal["precipitation", "temperature", "flow", "other"]
+_VOLUME = re.compile(r"(?<![A-Za-z])(?:[Ll]|lit(?:er|re)s?|k?m(?:\^|\*\*)?3|ft(?:\^|\*\*)?3)(?![A-Za-z0-9])")
 _SLOW = frozenset({"day", "d", "hour", "h", "hr", "week", "month", "year", "yr"})
 # Their zero is a convention, which a difference of two values no longer holds.
 _DEGREES = {"degC": "K", "°C": "K", "celsius": "K", "Celsius": "K", "degree_Celsius": "K", "degrees_Celsius": "K"}
@@ -58,15 +59,15 @@ def quantity(units: str) -> Quantity:
     """Return what a variable of these units is: a rate of precipitation, a temperature, a river's flow, or another.
 
     A speed has the dimension of a rate of rain. For rain are taken: masses of water, millimetres and
-    inches in any time, centimetres and metres in an hour or longer. Flow is a volume in a time; the same
-    divided by the area of its basin, in mm d-1, cannot be told from rain by its units and is taken for that.
+    inches in any time, centimetres and metres in an hour or longer. Flow is a volume in a time, or that of an area
+    of its basin, L s-1 km-2; written as mm d-1 it cannot be told from rain, and is taken for that.
 
     Examples
     --------
     >>> quantity("mm d-1"), quantity("kg m-2 s-1"), quantity("degC"), quantity("m s-1")
     ('precipitation', 'precipitation', 'temperature', 'other')
-    >>> quantity("m3 s-1"), quantity("cfs")
-    ('flow', 'flow')
+    >>> quantity("m3 s-1"), quantity("cfs"), quantity("L s-1 km-2")
+    ('flow', 'flow', 'flow')
     """
     from pipeline.data.units import spell
 
@@ -74,7 +75,8 @@ def quantity(units: str) -> Quantity:
     if _converts(units, "K"):
         return "temperature"
     weighed = bool(words & {"kg", "g"})  # a mass in a time may be of anything
-    if not weighed and _converts(units, "m3 s-1"):
+    of_a_basin = bool(_VOLUME.search(spell(units))) and bool(words & {"km", "ha", "mi"}) and _converts(units, "mm d-1")
+    if not weighed and (_converts(units, "m3 s-1") or of_a_basin):
         return "flow"
     rain = weighed or bool(words & {"mm", "inch"}) or (bool(words & {"cm", "m"}) and bool(words & _SLOW))
     return "precipitation" if rain and _converts(units, "mm d-1") else "other"

@@ -12,6 +12,8 @@ import pandas as pd
 from flows.workspace import Workspace
 from pipeline.errors import ConfigError, RunFolderError
 from pipeline.files import write_atomic
+from pipeline.metrics import METRICS
+from pipeline.metrics.classes import HEADLINE
 from pipeline.prepare.recipe import Recipe
 from pipeline.progress import Progress, silent
 from pipeline.registry import suggest
@@ -115,7 +117,8 @@ class Bundle:
 def best_model(space: Workspace) -> str:
     """Return the fitted model that did best on the validation split; the only one where there are no scores.
 
-    By the CRPS where every model has one, which a point forecast has too (its absolute error), else by the RMSE.
+    By the CRPS where every model has one, which a point forecast has too (its absolute error), else by the RMSE; of
+    a segmentation by the mean IoU.
 
     Raises
     ------
@@ -130,8 +133,8 @@ def best_model(space: Workspace) -> str:
         scores = pd.read_csv(path)
         rows = scores[(scores["split"] == "validation") & (scores["group"] == "all") & scores["model"].isin(known)]
         first = rows["variable"].iloc[0] if len(rows) else None
-        for metric in ("crps", "rmse"):
+        for metric in ("crps", "rmse", HEADLINE):
             by = rows[(rows["metric"] == metric) & (rows["variable"] == first)].set_index("model")["value"]
             if len(by) and by.notna().any():
-                return str(by.idxmin())
+                return str(by.idxmax() if METRICS.get(metric).better == "higher" else by.idxmin())
     raise ConfigError(f"several models are fitted and none is scored; name one with --model: {', '.join(known)}.")

@@ -93,6 +93,11 @@ def apply(bundle: Bundle, request: Request) -> Applied:
         If the inputs do not fit the bundle.
     """
     space, schema = bundle.space, bundle.recipe.schema
+    if schema.target_grid.image:
+        raise ConfigError(
+            f"predict: expected a model of data with dates, got {bundle.name!r} of images. Give new images to a run: "
+            "put them under data.images and into a test set of split.images."
+        )
     months = space.plan.experiment.data.months
     with Inputs.open(space, request.inputs) as opened:
         require_step(elapsed(opened.time), schema.step_us, "--input", opened.step)

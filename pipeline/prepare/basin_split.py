@@ -24,7 +24,7 @@ class BasinSplit:
     Parameters
     ----------
     basins : mapping of str to tuple of str
-        Identifiers by split: train, validation, and the test sets.
+        Identifiers by split: train, validation, and the test sets. An empty train has all that no other split has.
     span : tuple of str, or None
         First and last date; all dates of the data by default.
     calendar : str, optional
@@ -93,7 +93,14 @@ class BasinSplit:
             If a basin is none of them.
         """
         found = {}
-        for name, basins in self.basins.items():
+        taken = {basin for name, basins in self.basins.items() if name != "train" for basin in basins}
+        for name, given in self.basins.items():
+            basins = given or tuple(station for station in stations if station not in taken)
+            if not basins:
+                raise SplitError(
+                    f"split 'train': expected basins that no other split has, got none of {', '.join(stations)}. "
+                    "Take one out of validation or test."
+                )
             for basin in basins:
                 if basin not in stations:
                     known = ", ".join(stations[:10]) + (" and so on" if len(stations) > 10 else "")

@@ -57,7 +57,7 @@ def summarise(
         "step_days": None if tiles else axis.step / DAY,
         "matched_by": axis.matched_by,
         "months": None if months is None else list(months),
-        "notes": [*notes, *axis.notes, *_notes(reference, inputs), *_shared_dates(axis, elsewhere)],
+        "notes": [*notes, *axis.notes, *_notes(reference, inputs, tiles), *_shared_dates(axis, elsewhere)],
         "channels": _channels(inputs),
         "scalars": [
             {"name": name, "units": units} for name, units in zip(scalars.names, scalars.channel_units, strict=True)
@@ -163,9 +163,9 @@ def _grid(grid: Grid) -> dict[str, Any]:
     }
 
 
-def _notes(reference: Climatology, inputs: Inputs) -> list[str]:
+def _notes(reference: Climatology, inputs: Inputs, tiles: bool) -> list[str]:
     notes = []
-    if reference.used < reference.asked:
+    if reference.used < reference.asked and not tiles:  # tiles of images have no season
         notes.append(
             f"The climatology has {reference.used} of {reference.asked} harmonics: the train days see too little of "
             "the year to tell more of them apart."

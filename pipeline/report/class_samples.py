@@ -83,17 +83,26 @@ def choose(study: Study, data: xr.Dataset, variable: str) -> Choice | None:
         Predictions of a model, as ``Run.predictions`` opens them.
     """
     rows = np.flatnonzero(data["split"].values.astype(str) == study.split)
-    grid, classes = Grid.of(data), len(study.classes)
-    matrices = np.stack([_confusion(data, variable, row, grid, classes) for row in rows]) if len(rows) else None
-    if matrices is None or not matrices.any():
+    if not len(rows):
         return None
+    grid, classes, parts = Grid.of(data), len(study.classes), blocks(study, data, variable)
+    matrices = np.stack([_confusion(*_fields(data, variable, int(row), parts), grid.area, classes) for row in rows])
     quality = Iou().value(matrices.reshape(len(rows), -1))
+    if not np.isfinite(quality).any():
+        return None
     held = (matrices.sum(axis=2) > 0).sum(axis=1)
     least = next((many for many in range(classes, 0, -1) if (held >= many).sum() >= _LEAST), 1)
     among = np.flatnonzero((held >= least) & np.isfinite(quality))
     order = among[np.argsort(-quality[among], kind="stable")]
     places = sorted({0, (len(order) - 1) // 2, len(order) - 1})
-    shown = {place: _sample(study, data, variable, int(rows[order[place]]), quality[order[place]]) for place in places}
+    shown = {
+        place: Sample(
+            _words(study, data, int(rows[order[place]])),
+            *_fields(data, variable, int(rows[order[place]]), parts),
+            float(quality[order[place]]),
+        )
+        for place in places
+    }
     return Choice(tuple(shown.values()), shown[(len(order) - 1) // 2], _rule(study, len(order), least))
 
 
@@ -117,21 +126,23 @@ def codes(values: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(values), np.nan_to_num(values), UNKNOWN).astype(np.int16)
 
 
-def _confusion(data: xr.Dataset, variable: str, row: int, grid: Grid, classes: int) -> np.ndarray:
+def _confusion(truth: np.ndarray, predicted: np.ndarray, area: np.ndarray, classes: int) -> np.ndarray:
     """Return the area of every pair of true and predicted class in one sample."""
-    truth, predicted = _fields(data, variable, row)
     known = (truth >= 0) & (predicted >= 0)
     pairs = truth[known].astype(int) * classes + predicted[known]
-    return np.bincount(pairs, grid.area[known], classes * classes).reshape(classes, classes)
+    return np.bincount(pairs, area[known], classes * classes).reshape(classes, classes)
 
 
-def _fields(data: xr.Dataset, variable: str, row: int) -> tuple[np.ndarray, np.ndarray]:
+def _fields(data: xr.Dataset, variable: str, row: int, parts: tuple[Block, ...] = ()) -> tuple[np.ndarray, np.ndarray]:
+    """Return truth and prediction of one sample; a tile's truth is whole, also where another tile is scored by it."""
     one = data[[f"{variable}_truth", variable]].isel(time=row)
-    return codes(one[f"{variable}_truth"].values), codes(one[variable].values)
-
-
-def _sample(study: Study, data: xr.Dataset, variable: str, row: int, iou: float) -> Sample:
-    return Sample(_words(study, data, row), *_fields(data, variable, row), float(iou))
+    truth, predicted = codes(one[f"{variable}_truth"].values), codes(one[variable].values)
+    whole = next((part for part in parts if part.image == str(data["image"].values[row])), None)
+    if whole is not None:
+        top, left = (int(data[f"first_{name}"].values[row]) for name in ("y", "x"))
+        top, left = top - int(whole.grid.lat[0]), left - int(whole.grid.lon[0])
+        truth = whole.truth[top : top + truth.shape[0], left : left + truth.shape[1]]
+    return truth, predicted
 
 
 def _words(study: Study, data: xr.Dataset, row: int) -> str:

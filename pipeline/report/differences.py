@@ -55,8 +55,8 @@ def difference(
         rows = study.comparisons(reference=other, variable=variable)
         rows = rows[rows["model"] == one]
         if len(rows):
-            parts = (float(rows.iloc[0][key]) for key in ("difference", "low", "high", "relative"))
-            found = Difference(*parts, better)
+            gap, low, high, share = (float(rows.iloc[0][key]) for key in ("difference", "low", "high", "relative"))
+            found = Difference(gap, low, high, share, better)
             return found if one == model else found.turned
     metric = study.metrics[variable or study.variable]
     own, base = (study.score(name, metric, variable=variable) for name in (model, reference))

@@ -87,6 +87,8 @@ def sentence(study: Study, variable: str, split: str) -> str:
         certain = "no interval is known"
     elif len(sure) < len(better):
         certain = f"beyond doubt {leads.ranges(sure)} {_plural(sure, step)}" if sure else "nowhere beyond doubt"
+    if len(better) == 1:
+        most, certain = f"by {numbers.percent(gain.value[best] / 100)}", certain.replace("at each of these", "").strip()
     return f"{name} has a lower {study.word(variable)} than {whom} {where} ({certain}), {most}."
 
 

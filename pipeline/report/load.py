@@ -183,7 +183,9 @@ def in_rows(data: xr.Dataset) -> xr.Dataset:
     if "station" not in data.dims:
         return data
     rows = {name: field.expand_dims("row", -2) for name, field in data.data_vars.items() if "station" in field.dims}
-    return data.assign({name: field.transpose(..., "row", "station") for name, field in rows.items()})
+    table = data.assign({name: field.transpose(..., "row", "station") for name, field in rows.items()})
+    table.set_close(data.close)  # whoever closes the table closes the file
+    return table
 
 
 def load_run(path: str | Path) -> Run:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
+import xarray as xr
 
 from pipeline.grid import Grid
 from pipeline.units import quantity
 
 
-def placed(grid: Grid) -> bool:
+def placed(grid: Grid, field: np.ndarray | None = None) -> bool:
     """Whether a map shows anything: of a grid always, of stations where two or more are at a known place.
+
+    Parameters
+    ----------
+    field : ndarray, shape (..., station), optional
+        What would be drawn: stations without a value do not count, as those of other splits.
 
     Examples
     --------
@@ -21,7 +27,16 @@ def placed(grid: Grid) -> bool:
     """
     if not grid.stations:
         return True
-    return int((np.isfinite(grid.lat) & np.isfinite(grid.lon)).sum()) > 1
+    known = (np.isfinite(grid.lat) & np.isfinite(grid.lon))[0]
+    if field is not None:
+        known = known & np.isfinite(np.asarray(field, float)).reshape(-1, len(known)).any(axis=0)
+    return int(known.sum()) > 1
+
+
+def mapped(data: xr.Dataset, variable: str) -> bool:
+    """Whether diagnostics hold maps of a variable that show anything; see :func:`placed`."""
+    name = f"{variable}_rmse"
+    return placed(Grid.of(data), np.asarray(data[name].values) if name in data else None)
 
 
 def with_place(grid: Grid, *fields: np.ndarray | None) -> tuple[Grid, tuple[np.ndarray | None, ...]]:

@@ -31,7 +31,8 @@ def prepare_facts(prepared: Mapping[str, Any]) -> tuple[str, ...]:
         for name, split in splits.items()
         if split.get("truth") is False
     ]
-    found += [text for text in map(_cells, prepared.get("channels") or ()) if text]
+    word = "station" if "station" in ((prepared.get("input_grid") or {}).get("dims") or ()) else "cell"
+    found += [text for channel in prepared.get("channels") or () if (text := _cells(channel, word))]
     return (*found, *(str(note) for note in prepared.get("notes") or ()))
 
 
@@ -46,8 +47,8 @@ def _dropped(name: str, split: Mapping[str, Any]) -> str:
     return f"{start}: {', '.join(f'{dropped[reason]:,} {why}' for reason, why in known.items())}."
 
 
-def _cells(channel: Mapping[str, Any]) -> str:
+def _cells(channel: Mapping[str, Any], word: str) -> str:
     empty, constant = (int(channel.get(key) or 0) for key in ("cells_without_data", "constant_cells"))
-    parts = [f"{numbers.plural(empty, 'cell')} without data"] if empty else []
-    parts += [f"{numbers.plural(constant, 'cell')} that never {'varies' if constant == 1 else 'vary'}"] * bool(constant)
+    parts = [f"{numbers.plural(empty, word)} without data"] if empty else []
+    parts += [f"{numbers.plural(constant, word)} that never {'varies' if constant == 1 else 'vary'}"] * bool(constant)
     return f"{numbers.label(str(channel.get('name')))}: {', '.join(parts)}." if parts else ""

@@ -180,7 +180,7 @@ def warnings(study: Study) -> tuple[str, ...]:
     said = any("independent samples" in warning for warning in found)
     if few is not None and few < FEW and not said:
         found.insert(
-            0, f"The{named_set(study.split)[3:]} holds about {number(few, 0)} independent samples, fewer than {FEW}: "
+            0, f"The{named_set(study.split)[3:]} holds about {number(min(few, FEW - 1), 0)} independent samples, fewer than {FEW}: "
             "take its scores as a hint, not as a claim."
         )  # fmt: skip
     return tuple(dict.fromkeys(found))

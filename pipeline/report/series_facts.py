@@ -30,7 +30,7 @@ def series_facts(prepared: Mapping[str, Any]) -> tuple[str, ...]:
     step = step_word(float(prepared.get("step_days") or 0) or float("nan"))
     found = [_window(inputs, step), _leads(target, step)]
     found += [_MISSING.get(str(inputs.get("missing")), "")]
-    share = prepared.get("filled")
+    share = (prepared.get("missing") or {}).get("filled")
     if share:
         found.append(f"{numbers.percent(float(share))} of the input values were filled.")
     found.append(_left_out(prepared))
@@ -75,6 +75,9 @@ def basin_table(experiment: Mapping[str, Any], prepared: Mapping[str, Any]) -> t
     tests = split.get("test") or {}
     parts = {"train": split.get("train"), "validation": split.get("validation")}
     parts |= dict(tests) if isinstance(tests, Mapping) else {"test": tests}
+    if not parts["train"]:  # all that no other split has
+        taken = {str(basin) for basins in parts.values() for basin in basins or ()}
+        parts["train"] = [name for name in map(str, prepared.get("stations") or ()) if name not in taken]
     samples = {name: facts.get("samples") for name, facts in (prepared.get("splits") or {}).items()}
     rows = []
     for name, basins in parts.items():

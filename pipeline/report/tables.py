@@ -198,18 +198,22 @@ def skill_table(
     )
     turn = -1.0 if study.better(variable) == "higher" else 1.0
     models.sort(key=lambda model: turn * ranked.get(model, turn * float("inf")))
-    columns, cells = [Column("Model", numeric=False)], {model: [_model_cell(study, model)] for model in models}
+    columns, cells = [Column("Model", numeric=False)], {model: [model_cell(study, model)] for model in models}
     for metric in shown:
         words = metric_words(metric)
         rows = scores[scores["metric"] == metric].drop_duplicates("model").set_index("model")
         words = replace(words, better="?") if metric in unjudged else words
         columns.append(_column(words, str(rows["units"].iloc[0])))
-        for model, cell in zip(models, _score_cells(words, rows, models, exempt), strict=True):
+        for model, cell in zip(models, score_cells(words, rows, models, exempt), strict=True):
             cells[model].append(cell)
     source = scores.sort_values(["metric", "value"])
-    marks = _MARKS if scores["low"].notna().any() else _MARKS_ALONE
-    whole = " ".join(part for part in (caption, marks, note) if part)
+    whole = " ".join(part for part in (caption, marks(scores), note) if part)
     return Table(name, whole, tuple(columns), tuple(tuple(cells[model]) for model in models), source)
+
+
+def marks(scores: pd.DataFrame) -> str:
+    """Return the sentence that explains the marks in a table of these scores."""
+    return _MARKS if scores["low"].notna().any() else _MARKS_ALONE
 
 
 def others(study: Study, variable: str, split: str) -> list[str]:
@@ -224,12 +228,14 @@ def _column(words: MetricWords, unit: str) -> Column:
     return Column(words.label, numbers.units(unit), note=words.direction)
 
 
-def _model_cell(study: Study, model: str) -> Cell:
+def model_cell(study: Study, model: str) -> Cell:
+    """Return the cell that names a row's model."""
     note = "baseline" if model in study.baselines else ""
     return Cell(numbers.label(model), model, note)
 
 
-def _score_cells(words: MetricWords, rows: pd.DataFrame, models: Sequence[str], exempt: Collection[str]) -> list[Cell]:
+def score_cells(words: MetricWords, rows: pd.DataFrame, models: Sequence[str], exempt: Collection[str]) -> list[Cell]:
+    """Return the cells of one score, models in their order: the best marked, and those that cannot be told from it."""
     share = words.name.startswith("coverage_")
     decimals = numbers.decimals_for(rows["value"])
     judged = rows["value"].drop([model for model in exempt if model in rows.index])

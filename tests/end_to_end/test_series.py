@@ -9,7 +9,7 @@ import xarray as xr
 
 BASINS = {"seed": 0, "basins": 4, "first_year": 2001, "years": 4, "gaps": 0.02, "noise": 0.08}
 PARTS = {
-    "series": {"pr": {"units": "mm d-1"}, "tas": {"units": "degC"}, "flow": {"units": "mm d-1"}},
+    "series": {"pr": {"units": "mm d-1"}, "tas": {"units": "degC"}, "flow": {"units": "L s-1 km-2"}},
     "static": {"area": {"units": "km2"}, "slope": {"units": "1"}},
 }
 SPLIT = {

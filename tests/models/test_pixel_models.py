@@ -7,7 +7,9 @@ from models.pixel_forest import PixelForest, PixelForestConfig
 from models.pixel_kmeans import PixelKMeans, PixelKMeansConfig
 from models.pixel_logistic import PixelLogistic, PixelLogisticConfig
 from models.pixel_threshold import PixelThreshold, PixelThresholdConfig, Rule, best_rule, caught
+from pipeline.backend import get_backend
 from pipeline.errors import DataError
+from pipeline.model import Context
 from pipeline.samples import Affine
 
 
@@ -230,3 +232,15 @@ def test_what_surrounds_a_cell_helps_where_a_cell_alone_is_noisy(splits, context
         for model in (kind(kind.Config(neighbourhood=n)).fit(*noisy, context) for n in (0, 1))
     ]
     assert losses[1] < losses[0]
+
+
+@pytest.mark.parametrize("kind", [PixelThreshold, PixelLogistic, PixelForest, PixelKMeans])
+def test_arrays_of_another_namespace_give_the_same(make_classes, strict_backend, kind):
+    answers = []
+    for side in (get_backend("cpu"), strict_backend):
+        context, model = Context(side, seed=1), kind(kind.Config(neighbourhood=1))
+        train, test = (make_classes(10, seed, backend=side) for seed in range(2))
+        found = model.fit(train, test, context).predict(test, context).parameters["probabilities"]
+        assert type(found) is type(test.inputs)
+        answers.append(np.asarray(found))
+    np.testing.assert_allclose(*answers, rtol=1e-5, atol=1e-7)

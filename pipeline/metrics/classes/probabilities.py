@@ -32,7 +32,7 @@ class LogLoss(ClassMetric):
     better = "lower"
     units = "nat"
     probabilistic = True
-    label = "log loss [nat]"
+    label = "log loss"
 
     def counts(self, case: Case) -> np.ndarray:
         """Return loss and area by true class."""

@@ -53,8 +53,9 @@ def shortened(rows: Sequence[Row], keep: Sequence[str], most: int = SHOWN) -> li
 
 
 def skill_bars(
-    rows: Sequence[Row], axis: str, alt: str, title: str, *, width: int, height: int | None = None
-) -> Picture:
+    rows: Sequence[Row], axis: str, alt: str, title: str, *, width: int, height: int | None = None,
+    column: bool = False,
+) -> Picture:  # fmt: skip
     """Draw bars from zero with their intervals, the best on top; the best baseline as a line through all.
 
     Parameters
@@ -63,6 +64,8 @@ def skill_bars(
         Sorted, the best first; that with a note is drawn as the line.
     axis : str
         Name and units of the score.
+    column : bool
+        Whether the numbers stand below each other at the right, free of the line: where it is the longest bar.
     """
     tall = height or 46 + 24 * len(rows)
 
@@ -78,8 +81,8 @@ def skill_bars(
         decimals = numbers.decimals_for([row.value for row in rows])
         for row, y in zip(rows, place, strict=True):
             axes.annotate(
-                numbers.number(row.value, decimals), (_reach(row), y), xytext=(5, 0), textcoords="offset points",
-                va="center", fontsize=SMALL, color=LIGHT.text,
+                numbers.number(row.value, decimals), (edge if column else _reach(row), y), xytext=(5, 0),
+                textcoords="offset points", va="center", fontsize=SMALL, color=LIGHT.text,
             )  # fmt: skip
             if row.note:
                 axes.axvline(row.value, color=LIGHT.text, linewidth=1, linestyle=(0, (3, 3)))
@@ -146,7 +149,7 @@ def dots(
 def multiples(
     panels: Mapping[str, Sequence[Row]], axis: str, alt: str, *, mark: float | None = None, higher: bool = False
 ) -> list[Picture]:
-    """Draw one panel of dots a group, with the same limits; ``mark`` is the right value, else ``higher`` says the way."""
+    """Draw one panel of dots a group, same limits; ``mark`` is what is right, else ``higher`` or lower is better."""
     everything = [bound for rows in panels.values() for row in rows for bound in (row.value, row.low, row.high)]
     finite = [bound for bound in [*everything, mark] if bound is not None and np.isfinite(bound)]
     low, high = min(finite), max(finite)

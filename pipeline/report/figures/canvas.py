@@ -113,7 +113,8 @@ def _slim(svg: str) -> str:
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
     used = set(re.findall(r"#([\w-]+)", svg))
     svg = re.sub(r' id="([\w-]+)"', lambda match: match[0] if match[1] in used else "", svg)
-    svg = re.sub(r"(\d+\.\d\d)\d+", r"\1", svg)
+    # In tags alone: a number that is written on the figure keeps its digits.
+    svg = re.sub(r"<[^>]*>", lambda tag: re.sub(r"(\d+\.\d\d)\d+", r"\1", tag[0]), svg)
     svg = svg.replace("'DejaVu Sans', 'DejaVu Sans'", "'DejaVu Sans'").replace("'DejaVu Sans'", _FONTS)
     return re.sub(r"\s*\n\s*", "\n", svg)
 

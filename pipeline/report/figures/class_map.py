@@ -49,12 +49,13 @@ class Key:
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where panels stand, in pixels from the upper left: (left, top), all of one size."""
+    """Where panels stand, in pixels from the upper left: (left, top), all of one size; and the key below or beside."""
 
     places: tuple[tuple[float, float], ...]
     wide: float
     tall: float
     height: int
+    key: tuple[float, float]
 
 
 def errors(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
@@ -127,9 +128,12 @@ def class_maps(
     earth : bool
         False for a made region, on which the coastlines of the Earth have no place.
     """
-    rows = _key_rows(key, width)
-    layout = _layout(len(shown), _ratio(grid), width, highest - _KEY_ROW * len(rows) - 4)
-    height = layout.height + _KEY_ROW * len(rows) + 4
+    ratio = _ratio(grid)
+    square = len(shown) == 3 and 0.7 < ratio < 1.4
+    rows = [[(entry, wrapped(entry.name, 24, 1), 0.0)] for entry in key] if square else _key_rows(key, width)
+    tall = _KEY_ROW * len(rows) + 4
+    layout = _in_square(ratio, width, tall) if square else _layout(len(shown), ratio, width, highest - tall)
+    height = layout.height + (0 if square else tall)
 
     def draw(figure: Any, theme: Theme) -> None:
         dark = int(theme is palette.DARK)
@@ -140,7 +144,7 @@ def class_maps(
             figure.text(
                 left / width, 1 - (top - 4) / height, panel.title, fontsize=SMALL, color=theme.muted, va="bottom"
             )
-        _draw_key(figure, rows, layout.height, (width, height), theme, dark)
+        _draw_key(figure, rows, layout.key, (width, height), theme, dark)
 
     return raster(draw, width, height, alt, title)
 
@@ -158,18 +162,27 @@ def _ratio(grid: Grid) -> float:
 def _layout(count: int, ratio: float, width: int, highest: float) -> _Layout:
     """Return places as large as they fit, side by side or below each other, whichever is larger."""
     across = (width - _GAP * (count - 1)) / count
-    beside = min(across, (highest - _TITLE) / ratio)
-    room = (highest - (_TITLE + _GAP) * count + _GAP) / count
+    beside = min(across, (highest - _TITLE - _GAP) / ratio)
+    room = (highest - (_TITLE + _GAP) * count) / count
     below = min(float(width), room / ratio)
     if beside >= below:
         tall = beside * ratio
         # Narrow strips stand together, not spread over the page.
-        return _Layout(
-            tuple((k * (beside + _GAP), _TITLE) for k in range(count)), beside, tall, int(tall + _TITLE + _GAP)
-        )
+        high = int(tall + _TITLE + _GAP)
+        return _Layout(tuple((k * (beside + _GAP), _TITLE) for k in range(count)), beside, tall, high, (0.0, high))
     tall = below * ratio
     step = tall + _TITLE + _GAP
-    return _Layout(tuple((0.0, _TITLE + k * step) for k in range(count)), below, tall, int(count * step))
+    high = int(count * step)
+    return _Layout(tuple((0.0, _TITLE + k * step) for k in range(count)), below, tall, high, (0.0, high))
+
+
+def _in_square(ratio: float, width: int, key: int) -> _Layout:
+    """Return two panels above, the third below them, and the key beside it."""
+    wide = (width - _GAP) / 2
+    tall = wide * ratio
+    second = _TITLE + tall + _GAP + _TITLE
+    places = ((0.0, _TITLE), (wide + _GAP, _TITLE), (0.0, second))
+    return _Layout(places, wide, tall, int(second + max(tall, key) + _GAP), (wide + _GAP, second))
 
 
 def _panel(axes: Any, panel: ClassPanel, grid: Grid, theme: Theme, dark: int, earth: bool) -> None:
@@ -213,14 +226,20 @@ def _key_rows(key: Sequence[Key], width: int) -> list[list[tuple[Key, str, float
 
 
 def _draw_key(
-    figure: Any, rows: list[list[tuple[Key, str, float]]], top: float, size: tuple[int, int], theme: Theme, dark: int
+    figure: Any,
+    rows: list[list[tuple[Key, str, float]]],
+    corner: tuple[float, float],
+    size: tuple[int, int],
+    theme: Theme,
+    dark: int,
 ) -> None:
     from matplotlib.patches import Rectangle
 
-    width, height = size
+    (start, top), (width, height) = corner, size
     for number, row in enumerate(rows):
         middle = 1 - (top + _KEY_ROW * (number + 0.5)) / height
-        for entry, text, left in row:
+        for entry, text, shift in row:
+            left = start + shift
             hatch = "" if entry.colour else "//////"
             face = entry.colour[dark] if entry.colour else theme.surface
             figure.add_artist(

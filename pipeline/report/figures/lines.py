@@ -201,9 +201,9 @@ def unbroken(data: Series) -> Series:
 
     Examples
     --------
-    >>> day = np.array(["2001-01-01", "2001-01-02", "2001-01-05"], "datetime64[D]")
-    >>> unbroken(Series(day, np.ones(3), np.ones(3), ())).truth.tolist()
-    [1.0, 1.0, nan, 1.0]
+    >>> day = np.array(["2001-01-01", "2001-01-02", "2001-01-03", "2001-01-07"], "datetime64[D]")
+    >>> unbroken(Series(day, np.ones(4), np.ones(4), ())).truth.tolist()
+    [1.0, 1.0, 1.0, nan, 1.0]
     """
     steps = np.diff(data.time)
     after = np.flatnonzero(steps > 1.5 * np.median(steps)) + 1 if len(steps) > 1 else np.array([], int)

@@ -155,7 +155,7 @@ def _stations(axes: Any, panel: MapPanel, lon: Any, lat: Any, scale: Scale, them
     values = np.asarray(panel.field, float).ravel()
     known = np.isfinite(values)
     x, y = lon.ravel(), lat.ravel()
-    size = float(np.clip(1600 / len(values), 12, 90))
+    size = float(np.clip(1600 / len(values), 28, 90))
     axes.scatter(
         x[known], y[known], c=values[known], cmap=scale.colours(theme), vmin=scale.low, vmax=scale.high, s=size,
         edgecolors=theme.text, linewidths=0.6, zorder=3,

@@ -14,7 +14,8 @@ from pipeline.report.sections.cell import Cell, calendar_free
 from pipeline.report.study import Study
 from pipeline.units import quantity
 
-_LEAST_LEADS = 3
+_LEAST_LEADS = 5
+_KNOWN = 0.8  # share of a stretch that has truth
 _NEAR = 60  # samples before and after a peak
 _OF_A_YEAR = 0.5
 _LENGTHS = (60, 24, 12)  # samples of a stretch
@@ -35,7 +36,7 @@ class Case:
 def best_and_worst(study: Study, variable: str, series: Series, place: Cell | None) -> tuple[Case, ...]:
     """Return the best and the worst case, or none where there are too few.
 
-    Of several leads, they are forecasts by their error over all leads; of flow, the highest of each year by how
+    Of five leads or more, they are forecasts by their error over all leads; of flow, the highest of each year by how
     much was predicted on that day; else stretches of the test set.
     """
     if len(study.run.leads) >= _LEAST_LEADS:
@@ -133,16 +134,17 @@ def _stretches(study: Study, variable: str, series: Series) -> tuple[Case, ...]:
     for start in range(0, len(gap) - length + 1, length) if length else ():
         part = slice(start, start + length)
         whole = bool((steps[start : start + length - 1] <= 1.5 * np.median(steps)).all())
-        if whole and np.isfinite(gap[part]).all():
-            parts.append((float(np.sqrt(np.mean(gap[part] ** 2))), part))
+        if whole and np.isfinite(gap[part]).mean() >= _KNOWN:
+            parts.append((float(np.sqrt(np.nanmean(gap[part] ** 2))), part))
     if len(parts) < 2:
         return ()
     parts.sort(key=lambda item: item[0])
+    when = "" if study.run.shown_lead is None else f", {leads.ahead(study.run.shown_lead, study.step)}"
     found = []
     for word, (rmse, part) in (("Best", parts[0]), ("Worst", parts[-1])):
         first = str(series.time[part][0])[:10]
         amount = numbers.with_units(numbers.number(rmse), study.units[variable])
-        rule = f"the stretches of {length} {study.step}s with the lowest and the highest RMSE."
+        rule = f"the stretches of {length} {study.step}s with the lowest and the highest RMSE{when}."
         alt = f"The {word.lower()} stretch of {length} {study.step}s, from {first}, is off by {amount}."
         found.append(Case(cut(series, part), f"{word}: from {first}, RMSE {amount}", alt, rule))
     return tuple(found)

@@ -45,7 +45,7 @@ def telling(study: Study, highest: int) -> Picture | None:
     sample = choice.middle
     title = f"The {study.step} in the middle by IoU"
     shown = class_map.panels(sample.truth, sample.predicted, len(study.classes))[:2]
-    key = class_map.keys(shown, study.classes, _unknown(grid))
+    key = class_map.keys(shown, study.classes, "no truth")
     alt = _finding(study, sample)
     return class_map.class_maps(shown, key, grid, alt, title, highest=highest, earth=study.on_earth)
 
@@ -96,7 +96,7 @@ def _samples(study: Study, variable: str, choice: Choice, grid: Grid) -> Figure:
     for word, sample in zip(_NAMES[len(choice.samples)], choice.samples, strict=True):
         shown = class_map.panels(sample.truth, sample.predicted, len(study.classes))
         title = f"{word.capitalize()}: {sample.words}, mean IoU {numbers.number(sample.iou, 2)}"
-        key = class_map.keys(shown, study.classes, _unknown(grid))
+        key = class_map.keys(shown, study.classes, "no truth")
         pictures.append(
             class_map.class_maps(
                 shown, key, grid, _finding(study, sample), title, highest=_TALLEST, earth=study.on_earth
@@ -135,9 +135,10 @@ def _accuracy(study: Study, variable: str, data: xr.Dataset) -> list[Block]:
     if not np.isfinite(field).any():
         return []
     low = float(np.nanquantile(field, 0.05))
+    name, mean = numbers.label(study.headline), numbers.percent(float(np.nanmean(field)))
     alt = (
-        f"{numbers.label(study.headline)} names the right class {numbers.percent(float(np.nanmean(field)))} of the time "
-        f"in the mean over places, and less than {numbers.percent(low)} of it in a twentieth of them."
+        f"{name} names the right class {mean} of the time in the mean over places, "
+        f"and less than {numbers.percent(low)} of it in a twentieth of them."
     )
     scale = maps.Scale.of("spread", "%", 100 * field)
     pictures = [
@@ -145,7 +146,7 @@ def _accuracy(study: Study, variable: str, data: xr.Dataset) -> list[Block]:
     ]
     pictures += _rarest(study, variable, data, grid)
     caption = (
-        f"How often {numbers.label(study.headline)} names the right class on {sentences.named_set(study.split)}, and how "
+        f"How often {name} names the right class on {sentences.named_set(study.split)}, and how "
         "often the rarest class is there and is predicted. Where all is background, being right is easy."
     )
     return [Figure(slug("accuracy", variable), tuple(pictures), caption)]
@@ -170,10 +171,6 @@ def _rarest(study: Study, variable: str, data: xr.Dataset, grid: Grid) -> list[P
         panel = maps.MapPanel(field, f"{numbers.label(study.classes[of])}, {word}", alt)
         found.append(maps.draw_map(panel, grid, scale, highest=330, earth=study.on_earth))
     return found
-
-
-def _unknown(grid: Grid) -> str:
-    return "scored in another tile, or no truth" if grid.image else "no truth"
 
 
 def _right(truth: np.ndarray, predicted: np.ndarray) -> float:

@@ -12,7 +12,7 @@ from pipeline.grid import Grid
 from pipeline.metrics.indices import INDICES
 from pipeline.report import flow_words, numbers, palette, sentences, structure_words, tables
 from pipeline.report.figures import Picture, maps, spectra
-from pipeline.report.places import kind, placed
+from pipeline.report.places import kind, mapped
 from pipeline.report.sections import Block, Figure, Heading, Section, Words, flow, slug
 from pipeline.report.study import Study
 from pipeline.report.tables import Table
@@ -60,7 +60,8 @@ def _tables(study: Study, variable: str, split: str, note: str) -> list[Block]:
     judged: dict[str, Any] = {"note": _late_note(study, late), "exempt": late}
     present = set(study.scores(variable=variable, split=split).dropna(subset=["value"])["metric"])
     for number, (names, words) in enumerate(packed(present), 1):
-        caption = f"{_capital(words)}; {variable} on {split}."
+        each = words.replace("cell by cell", "series by series") if study.run.is_series else words
+        caption = f"{_capital(each)}; {variable} on {split}."
         name = slug("extremes", variable, split, *([] if number == 1 else [str(number)]))
         table = tables.skill_table(study, variable, split, names, name, caption, **judged)
         found += [table] if table else []
@@ -118,9 +119,8 @@ def _pairs(study: Study, split: str) -> list[Block]:
     for pair in dict.fromkeys(name for name in there if "~" in name):
         first, _, second = pair.partition("~")
         metrics = list(dict.fromkeys(study.scores(variable=pair, split=split)["metric"]))
-        caption = (
-            f"Whether {first} and {second} go together on {split} as they do in truth, draw by draw and cell by cell."
-        )
+        each = "series by series" if study.run.is_series else "cell by cell"
+        caption = f"Whether {first} and {second} go together on {split} as they do in truth, draw by draw and {each}."
         table: Table | None = tables.skill_table(study, pair, split, metrics, slug("pair", pair, split), caption)
         found += [Heading(f"{first} and {second} together, {split}"), table] if table else []
     return found
@@ -128,7 +128,7 @@ def _pairs(study: Study, split: str) -> list[Block]:
 
 def _figures(study: Study, data: xr.Dataset | None, variable: str) -> list[Block]:
     rivers = flow.figures(study, variable) if flow.is_flow(study, variable) and study.run.is_series else []
-    if data is None or not placed(Grid.of(data)):
+    if data is None or not mapped(data, variable):
         return rivers
     curves = _spectra(study, data, variable)
     return [*rivers, *([curves] if curves is not None else []), *_index_maps(study, data, variable)]

@@ -72,11 +72,13 @@ def verdict_picture(study: Study, variable: str, height: int) -> Picture | None:
     if record is None:
         return None
     part = part_of(study, variable, record)
+    # A date does not break over lines.
+    title = f"{record.where}, {part.first} to {part.last}".replace("-", "\u2011")
     # Its legend has little room: the widest band alone.
     slim = Series(part.series.time, part.series.truth, part.series.mean, part.series.bands[:1])
     return lines.hydrograph(
         slim, study.colours[study.headline], _axis(study, variable), _alt(study, variable, record, part),
-        f"{record.where}, {part.first} to {part.last}", names=("truth", study.headline), width=344, height=height,
+        title, names=("truth", study.headline), width=344, height=height,
     )  # fmt: skip
 
 
@@ -86,6 +88,13 @@ def place_of(study: Study, variable: str) -> Cell | None:
     if data is None or int(np.prod(Grid.of(data).shape)) == 1:
         return None
     return median_cell(study, data, variable)
+
+
+def scored_series(study: Study, variable: str) -> int:
+    """Return how many series have scores on the test set; 0 where it is not known."""
+    data = study.run.diagnostics(study.headline)
+    name = f"{variable}_rmse"
+    return 0 if data is None or name not in data else int(np.isfinite(np.asarray(data[name].values, float)).sum())
 
 
 def record_of(study: Study, variable: str) -> Record | None:
@@ -106,7 +115,9 @@ def record_of(study: Study, variable: str) -> Record | None:
         return None
     unit = study.units[variable]
     where = f"{variable} at {place.words}" if place is not None else variable
-    why = f" It is the {kind(grid, unit)} with the median {place.ranked_by}." if place is not None else ""
+    why = ""
+    if place is not None and scored_series(study, variable) > 1:
+        why = f" It is the {kind(grid, unit)} with the median {place.ranked_by}."
     return Record(dates, series, where, why)
 
 

@@ -12,7 +12,7 @@ from pipeline.report import data_facts, numbers, tables
 from pipeline.report.figures import Picture, time
 from pipeline.report.load import Member
 from pipeline.report.prepare_facts import prepare_facts
-from pipeline.report.sections import Block, Figure, Heading, Section, Words, slug
+from pipeline.report.sections import Block, Figure, Heading, Section, Words, class_learned, slug
 from pipeline.report.series_facts import basin_table, series_facts
 from pipeline.report.study import VALIDATION, Study
 
@@ -25,8 +25,12 @@ def build(study: Study) -> Section | None:
     basins = basin_table(study.run.experiment, study.run.stage("prepare"))
     spans = _spans(study) if basins is None else []
     blocks: list[Block] = [] if basins is None else [basins]
-    if spans:
+    tiles = class_learned.split_table(study)
+    if tiles is not None:
+        blocks.append(tiles)
+    elif spans:
         blocks.append(_timeline(study, spans))
+    blocks += class_learned.blocks(study) if study.classes else []
     found = data_facts.datasets(study.run.ingest)
     table = data_facts.table(found)
     facts = prepare_facts(study.run.stage("prepare"))
@@ -78,6 +82,7 @@ def _lead(study: Study, spans: list[time.Span]) -> str:
         if span is not None and (words != "tested on" or name != VALIDATION):
             count = f"{span.count:,} samples, " if span.count is not None else ""
             parts.append(f"{words} {count}{span.first} to {span.last}")
+    parts = [tiles] if (tiles := class_learned.lead(study)) else parts
     deep = sum(member.history is not None for member in study.run.members)
     nets = f"; {numbers.plural(deep, 'network')} {'was' if deep == 1 else 'were'} trained" if deep else ""
     if not parts:
@@ -95,9 +100,10 @@ def _of_basins(study: Study, table: tables.Table) -> str:
         for name, words in (("train", "were fitted on"), (VALIDATION, "chosen on"), (study.split, "tested on"))
         if name in counts
     ]
+    parts = [tiles] if (tiles := class_learned.lead(study)) else parts
     deep = sum(member.history is not None for member in study.run.members)
     nets = f"; {numbers.plural(deep, 'network')} {'was' if deep == 1 else 'were'} trained" if deep else ""
-    return f"Models {numbers.listing(parts)}, none of them in two splits but test sets{nets}."
+    return f"Models {numbers.listing(parts)}, no basin in two of these{nets}."
 
 
 def _timeline(study: Study, spans: list[time.Span]) -> Figure:

@@ -12,6 +12,7 @@ from pipeline.report import numbers, sentences
 from pipeline.report.places import kind, placed
 from pipeline.report.sections import Section, Words
 from pipeline.report.sections.cell import place
+from pipeline.report.sections.hydrograph import scored_series
 from pipeline.report.study import FEW, VALIDATION, Study
 
 _LONG = 30
@@ -36,14 +37,14 @@ def build(study: Study) -> Section | None:
     if study.sampling is None:
         return None
     sampling = study.sampling
-    items = _time(study) + _place(study) + _truth(study) + _climate(study)
+    items = times(study) + _place(study) + truth(study) + _climate(study)
     if study.chosen_on != VALIDATION:
         items.append(sentences.chosen(study))
     if len(study.variables) == 1:
         items.append(f"Only {study.variable} was judged; its relation to other variables was not.")
     items += overlaps(study)
     items.append(
-        f"Means over {_judged(study)} are judged here; rare extremes, {_patterns(study)}sequences of "
+        f"Means over {_judged(study)} are judged here; rare extremes{_patterns(study)} and sequences of "
         f"{sampling.step}s may be better or worse than these scores say."
     )
     region = _region(study)
@@ -55,7 +56,8 @@ def build(study: Study) -> Section | None:
     return Section("limits", "Limits", lead, (Words(tuple(items), listed=True),))
 
 
-def _time(study: Study) -> list[str]:
+def times(study: Study) -> list[str]:
+    """Say how long and in which season a test set is, and how many independent samples it holds."""
     sampling = study.sampling
     assert sampling is not None
     items = []
@@ -82,12 +84,17 @@ def _judged(study: Study) -> str:
     grid, step = _grid(study), study.step
     if not study.run.is_series or grid is None:
         return f"{step}s and cells"
-    return f"{step}s" if len(grid.stations) == 1 else f"{step}s and {kind(grid, study.unit)}s"
+    return f"{step}s" if _tested(study, grid) == 1 else f"{step}s and {kind(grid, study.unit)}s"
+
+
+def _tested(study: Study, grid: Grid) -> int:
+    return scored_series(study, study.variable) or len(grid.stations)
 
 
 def _patterns(study: Study) -> str:
     grid = _grid(study)
-    return "" if study.run.is_series and grid is not None and len(grid.stations) == 1 else "spatial patterns and "
+    alone = study.run.is_series and grid is not None and _tested(study, grid) == 1
+    return "" if alone else ", spatial patterns"
 
 
 def overlaps(study: Study) -> list[str]:
@@ -119,6 +126,8 @@ def _region(study: Study) -> str:
     west, east = float(np.nanmin(grid.lon)), float(np.nanmax(grid.lon))
     if north - south > 150 and east - west > 300:
         return ""
+    if study.run.is_series and grid.stations:  # places are known to the metre, which is no help here
+        south, north, west, east = (round(edge, 1) for edge in (south, north, west, east))
     return f"one region, {place(south, west)} to {place(north, east)}"
 
 
@@ -127,7 +136,8 @@ def _place(study: Study) -> list[str]:
     if study.run.is_series and grid is not None and grid.stations:
         known = kind(grid, study.unit)
         one = "One series was" if known == "station" else f"One {known} was"
-        what = one if len(grid.stations) == 1 else f"{len(grid.stations):,} {known}s were"
+        many = _tested(study, grid)
+        what = one if many == 1 else f"{many:,} {known}s were"
         return [f"{what} tested; skill elsewhere is not known."]
     return ["One region was tested; skill elsewhere, or on another grid, is not known."] if _region(study) else []
 
@@ -140,7 +150,7 @@ def _grid(study: Study) -> Grid | None:
         return Grid.of(data)
 
 
-def _truth(study: Study) -> list[str]:
+def truth(study: Study) -> list[str]:
     """Say how much truth is missing at cells that are predicted."""
     data = study.run.predictions(study.headline)
     name = f"{study.variable}_truth"
@@ -153,13 +163,16 @@ def _truth(study: Study) -> list[str]:
         every = max(1, test[name].size // _MOST_VALUES)
         truth = np.isfinite(test[name].values[::every])
         mean = np.isfinite(test[study.variable].values[::every])
+    by_basin = (study.run.experiment.get("split") or {}).get("by") == "basin"
+    if by_basin:  # those of other splits are predicted too, and no truth of theirs is known here
+        mean = mean & truth.any(axis=0)
     items = []
     cells = mean.any(axis=0)
     if not cells.all():
+        others = "the others are of other splits" if by_basin else "the others have too little truth to learn from"
         items.append(
             f"{numbers.plural(int(cells.sum()), _word(study))} of {cells.size:,} {'is' if cells.sum() == 1 else 'are'} "
-            "predicted; "
-            "the others have too little truth to learn from."
+            f"predicted; {others}."
         )
     lost = float((mean & ~truth).sum() / max(mean.sum(), 1))
     if lost > 0:
@@ -204,7 +217,7 @@ def climate_of(study: Study) -> Climate | None:
     target = (study.run.experiment.get("data") or {}).get("target") or {}
     split = study.run.experiment.get("split") or {}
     path = study.run.path / "work" / "ingest" / f"{target.get('dataset')}.nc"
-    if not path.is_file() or "train" not in split:
+    if not path.is_file() or "train" not in split or split.get("by", "time") != "time":
         return None
     months = (study.run.experiment.get("data") or {}).get("months")
     with xr.open_dataset(path, cache=False) as data:

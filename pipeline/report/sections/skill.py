@@ -45,8 +45,8 @@ def _blocks(study: Study, variable: str, split: str) -> list[Block]:
         table = tables.skill_table(study, variable, split, metrics, slug(name, variable, split), caption, note=note)
         blocks += [table] if table else []
     if split == study.split and study.reference is not None:
-        blocks += _differences(study, variable)
-    blocks += _groups(study, variable, split)
+        blocks += differences(study, variable)
+    blocks += groups(study, variable, split)
     return blocks
 
 
@@ -67,7 +67,8 @@ def _of_points(study: Study, variable: str, split: str) -> str:
     )
 
 
-def _differences(study: Study, variable: str) -> list[Block]:
+def differences(study: Study, variable: str) -> list[Block]:
+    """Return every model's score less that of the best baseline, as points with their intervals."""
     best = targets.reference(study, variable)
     # A run may hold differences to the best baseline of its first target alone.
     known = best if len(study.comparisons(variable=variable, reference=best)) else study.reference
@@ -104,13 +105,14 @@ def _differences(study: Study, variable: str) -> list[Block]:
     step = study.step
     whose = f"the best baseline, {name}," if known == best else f"the baseline {name}"
     caption = (
-        f"{study.word(variable)} of each model less that of {whose} for {variable} on {study.split}, "
+        f"{_capital(study.word(variable))} of each model less that of {whose} for {variable} on {study.split}, "
         f"paired {step} by {step}{bounds}. {finding}"
     )
     return [Figure(slug("difference", variable), (chart,), caption)]
 
 
-def _groups(study: Study, variable: str, split: str) -> list[Block]:
+def groups(study: Study, variable: str, split: str) -> list[Block]:
+    """Return the score by season, class or other group, one panel each."""
     scores = study.scores(study.metrics[variable], variable=variable, split=split, group=None)
     scores = scores[scores["value"].notna() & scores["group"].str.fullmatch(r"(?!lead=)[^=;]+=[^=;]+")]
     blocks: list[Block] = leads.blocks(study, variable, split)
@@ -147,13 +149,18 @@ def ordered_groups(groups: Iterable[str]) -> list[str]:
 
 
 def _multiples(study: Study, variable: str, split: str, key: str, groups: list[str], rows: pd.DataFrame) -> Figure:
-    first = best_first(rows[rows["group"] == groups[0]])
+    # Classes differ in how easy they are, the background most: all panels are in the order of the verdict.
+    whole = study.scores(study.metrics[variable], variable=variable, split=split).dropna(subset=["value"])
+    first = best_first(whole if key == "class" else rows[rows["group"] == groups[0]])
     order = list(first["model"])
-    kept = {row.name for row in bars.shortened([bars.Row(m, 0, 0, 0, "") for m in order], _main(study))}
+    kept = {row.name for row in bars.shortened([bars.Row(m, 0, 0, 0, "") for m in order], main(study))}
+    # Of one class there is no mean over classes.
+    word = study.word(variable).removeprefix("mean ") if key == "class" else study.word(variable)
     panels = {}
     for group in groups:
         table = rows[rows["group"] == group].drop_duplicates("model").set_index("model")
-        panels[group.partition("=")[2]] = [
+        shown = group.partition("=")[2]
+        panels[numbers.label(shown) if key == "class" else shown] = [
             bars.Row(m, table.at[m, "value"], table.at[m, "low"], table.at[m, "high"], study.colours[m])
             for m in order
             if m in kept and m in table.index
@@ -161,16 +168,21 @@ def _multiples(study: Study, variable: str, split: str, key: str, groups: list[s
     pictures = bars.multiples(
         panels,
         sentences.score_axis(study.metrics[variable], study.units[variable]),
-        f"{study.word(variable)} by {key}",
+        f"{word} by {key}",
         higher=study.better(variable) == "higher",
     )
     hidden = f" The {len(kept)} best of {len(order)} models." if len(kept) < len(order) else ""
-    what = f"{study.word(variable)} of {variable} on {split} by {key}"
+    what = f"{_capital(word)} of {variable} on {split} by {key}"
     known = any(math.isfinite(row.low) for panel in panels.values() for row in panel)
     spread = "with 95\u00a0% interval" if known else f"no interval is known of so few samples a {key}"
     caption = f"{what}, {spread}; same scale in all panels.{hidden}"
     return Figure(slug("by", key, variable, split), tuple(pictures), caption)
 
 
-def _main(study: Study) -> tuple[str, ...]:
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def main(study: Study) -> tuple[str, ...]:
+    """Return the two models of the verdict."""
     return tuple(model for model in (study.headline, study.reference) if model)

@@ -10,7 +10,7 @@ from pipeline.grid import Grid
 from pipeline.report import error_bars, numbers, tables
 from pipeline.report.figures import Picture, bars, maps, trust
 from pipeline.report.metric_words import metric_words
-from pipeline.report.places import placed
+from pipeline.report.places import mapped
 from pipeline.report.sections import Block, Figure, Heading, Section, Words, curves, leads, slug
 from pipeline.report.sections.reduction import bound
 from pipeline.report.sections.skill import group_key, ordered_groups
@@ -66,7 +66,7 @@ def _variable(study: Study, data: xr.Dataset | None, variable: str) -> list[Bloc
     blocks += [table] if table else []
     # What share is right for precipitation differs from season to season: no line to draw.
     blocks += [] if dry else _coverage_groups(study, variable)
-    if data is not None and placed(Grid.of(data)):
+    if data is not None and mapped(data, variable):
         blocks += _variances(study, data, variable)
     return blocks
 

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import xarray as xr
 
-from pipeline.grid import Grid
-from pipeline.report import error_bars, numbers, sentences, targets
+from pipeline.report import class_words, error_bars, numbers, sentences, targets
 from pipeline.report.figures import Picture, bars, trust
-from pipeline.report.places import placed
-from pipeline.report.sections import curves, hydrograph, leads
+from pipeline.report.places import mapped
+from pipeline.report.sections import class_maps, class_trust, curves, hydrograph, leads
 from pipeline.report.sections.reduction import Reduction
 from pipeline.report.study import VALIDATION, Study, best_first
 
@@ -34,9 +33,11 @@ def build(study: Study) -> Verdict:
     """Return the verdict."""
     diagnostics, whose = study.run.diagnostics(study.headline), targets.of(study, study.variable)
     pictures = [_bars(study)]
-    beside = _beside(study, diagnostics)
+    beside = class_maps.telling(study, _HIGH) if study.classes else _beside(study, diagnostics)
     pictures += [beside] if beside is not None else []
-    if diagnostics is not None:
+    if study.classes:
+        pictures += class_trust.verdict_pictures(study, _HIGH)
+    elif diagnostics is not None:
         curve = curves.calibration(diagnostics, study.variable, study.headline, study.colours[study.headline])
         if curve is not None:
             pictures.append(
@@ -46,7 +47,7 @@ def build(study: Study) -> Verdict:
         question=sentences.question(study),
         answer=sentences.answer(study),
         further=targets.further(study),
-        trust=error_bars.trust(study),
+        trust=class_words.trust(study) if study.classes else error_bars.trust(study),
         # Where there is no validation, a warning says so.
         chosen=sentences.chosen(study) if study.reference and study.chosen_on == VALIDATION else "",
         warnings=sentences.warnings(study),
@@ -56,7 +57,7 @@ def build(study: Study) -> Verdict:
 
 def _beside(study: Study, diagnostics: xr.Dataset | None) -> Picture | None:
     """Return the map of skill; of a series at no place its skill by lead, or how it went."""
-    if diagnostics is not None and placed(Grid.of(diagnostics)):
+    if diagnostics is not None and mapped(diagnostics, study.variable):
         skill = Reduction.of(study, diagnostics, study.variable)
         return skill.picture(study, diagnostics, study.variable, _HIGH) if skill is not None else None
     if not study.run.is_series:
@@ -92,5 +93,11 @@ def _bars(study: Study) -> Picture:
     what += ", all leads" if study.run.leads else ""
     title = what if not hidden else f"{what}, {len(kept)} of {len(rows)} models"
     return bars.skill_bars(
-        kept, sentences.score_axis(study.metric, study.unit), f"{finding}{against}.", title, width=344, height=_HIGH
+        kept,
+        sentences.score_axis(study.metric, study.unit),
+        f"{finding}{against}.",
+        title,
+        width=344,
+        height=_HIGH,
+        column=study.better() == "higher",
     )

@@ -11,7 +11,7 @@ from pipeline.grid import Grid
 from pipeline.metrics.indices import wet_threshold
 from pipeline.report import leads, numbers, sentences
 from pipeline.report.figures import maps
-from pipeline.report.places import kind, placed
+from pipeline.report.places import kind, mapped, placed
 from pipeline.report.sections import Block, Figure, Heading, Section, hydrograph, slug
 from pipeline.report.sections.cell import Cell, median_cell, series, spot
 from pipeline.report.sections.reduction import Reduction, bound
@@ -49,7 +49,7 @@ def build(study: Study) -> Section | None:
 def _variable(study: Study, data: xr.Dataset | None, variable: str) -> tuple[list[Block], str]:
     blocks: list[Block] = []
     lead, cell = "", None
-    if data is not None and f"{variable}_rmse" in data and placed(Grid.of(data)):
+    if data is not None and f"{variable}_rmse" in data and mapped(data, variable):
         cell = median_cell(study, data, variable)
         blocks.append(_maps(study, data, variable, cell))
         lead = _lead(study, data, variable)
@@ -58,7 +58,7 @@ def _variable(study: Study, data: xr.Dataset | None, variable: str) -> tuple[lis
         with predictions:
             test = predictions.isel(time=np.flatnonzero(predictions["split"].values.astype(str) == study.split))
             if f"{variable}_truth" in test and test.sizes["time"]:
-                if placed(Grid.of(test)):
+                if placed(Grid.of(test), test[f"{variable}_truth"].values):
                     days = _days(test, variable, _wet(study, variable))
                     blocks += _day_figures(study, test, variable, days)
                     lead = lead or _days_lead(study, variable, days)
@@ -164,12 +164,20 @@ def _days_lead(study: Study, variable: str, days: tuple[Day, Day] | None) -> str
     if days is None:
         return f"The{sentences.named_set(study.split)[3:]} has no truth for {variable}."
     best, worst = days
-    unit = study.units[variable]
-    rain = "On days with rain in a tenth of the cells or more, the" if _wet(study, variable) is not None else "The"
+    unit, cells = study.units[variable], _cells(study)
+    rain = f"On days with rain in a tenth of the {cells} or more, the" if _wet(study, variable) is not None else "The"
     return (
         f"{rain} RMSE over the area runs from {numbers.with_units(numbers.number(best.rmse), unit)} on {best.date} "
         f"to {numbers.with_units(numbers.number(worst.rmse), unit)} on {worst.date}."
     )  # fmt: skip
+
+
+def _cells(study: Study) -> str:
+    data = study.run.predictions(study.headline)
+    if data is None:
+        return "cells"
+    with data:
+        return f"{kind(Grid.of(data))}s"
 
 
 def _day_figures(study: Study, test: xr.Dataset, variable: str, days: tuple[Day, Day] | None) -> list[Block]:
@@ -199,7 +207,7 @@ def _day_figures(study: Study, test: xr.Dataset, variable: str, days: tuple[Day,
         )
         chosen = ""
         if word == "best" and _wet(study, variable) is not None:
-            chosen = " among those on which a tenth of the cells or more is wet"
+            chosen = f" among those on which a tenth of the {kind(grid)}s or more is wet"
         caption = (
             f"The {word} {study.step} of {sentences.named_set(study.split)}{chosen}, {day.date}: "
             f"{variable}{_at(study)}, RMSE {numbers.with_units(numbers.number(day.rmse), unit)}. "

@@ -91,11 +91,12 @@ def test_camels_basins_have_weather_flow_and_places(shipped):
     assert data["station"].values.tolist() == ["01022500", "01547700", "02064000"]
     assert dict(data.sizes) == {"time": 1461, "station": 3}
     # 255 cubic feet a second on 587.7 km2.
-    assert float(data["streamflow"][0, 0]) == pytest.approx(1.0616, abs=1e-4)
+    assert float(data["streamflow"][0, 0]) == pytest.approx(255 * 28.316847 / 587.7, rel=1e-3)
     assert np.isfinite(data["streamflow"].values).sum(axis=0).tolist() == [1096, 1096, 1096]
     assert np.isfinite(data["prcp"].values).sum(axis=0).tolist() == [1461, 1096, 1096]
     assert data["lat"].values[0] == pytest.approx(44.60797)
-    ratio = np.nansum(data["streamflow"].values[:1096], axis=0) / np.nansum(data["prcp"].values[:1096], axis=0)
+    millimetres = 0.0864 * data["streamflow"].values[:1096]  # a day, of L s-1 km-2
+    ratio = np.nansum(millimetres, axis=0) / np.nansum(data["prcp"].values[:1096], axis=0)
     assert ((ratio > 0.1) & (ratio < 0.8)).all()
 
 

@@ -107,3 +107,16 @@ def test_a_span_without_data_is_refused(basins, cpu):
         made(basins, cpu, split)
     with pytest.raises(SplitError, match=r"split\.span: expected a date"):
         made(basins, cpu, BasinSplit({"train": ("a",), "validation": ("b",), "test": ("d",)}, ("1990-02-30", "1991")))
+
+
+def test_one_basin_is_left_out_of_all(basins, cpu):
+    split = BasinSplit({"train": (), "validation": ("b",), "test": ("d",)})
+    assert split.cells(tuple("abcd"))["train"].tolist() == [[True, False, True, False]]
+    assert np.isfinite(made(basins, cpu, split).truth("train")[:, 0, 0]).any(axis=0).tolist() == [
+        True,
+        False,
+        True,
+        False,
+    ]
+    with pytest.raises(SplitError, match=r"split 'train': expected basins that no other split has, got none of b, d"):
+        split.cells(("b", "d"))

@@ -143,7 +143,7 @@ def test_one_target_is_not_named_and_has_no_further_sentence(whole_run):
 
 def test_differences_are_to_the_best_baseline_of_the_target_where_the_run_holds_them(two):
     def caption(gaps):
-        return skill._differences(_read(two(gaps)), "pr")[0].caption
+        return skill.differences(_read(two(gaps)), "pr")[0].caption
 
     both = {(ENSEMBLE, "climatology"): (-0.5, -0.7, -0.3), (ENSEMBLE, "ridge"): (-1.5, -1.7, -1.3)}
     assert caption(both).startswith("CRPS of each model less that of the best baseline, climatology, for pr on test")
@@ -154,7 +154,7 @@ def test_differences_are_to_the_best_baseline_of_the_target_where_the_run_holds_
 
 def test_differences_without_intervals_say_so(two):
     run = two({(ENSEMBLE, "climatology"): (-0.5, NAN, NAN)})
-    caption = skill._differences(_read(run), "pr")[0].caption
+    caption = skill.differences(_read(run), "pr")[0].caption
     assert caption.endswith("1 of 1 model has a lower CRPS than climatology; no interval is known of so few samples.")
 
 
