@@ -18,6 +18,7 @@ from pipeline.metrics.groups import Group, Sampling, area_series, is_month, make
 from pipeline.metrics.index_maps import index_maps
 from pipeline.metrics.kinds import YearScore, field_sums, pair_sums, score_fields, score_years
 from pipeline.metrics.maps import NEEDED, Maps, make_maps
+from pipeline.metrics.paired import with_intervals
 from pipeline.metrics.rows import Part, comparison_rows, sampling_rows, score_rows
 from pipeline.metrics.sums import BlockSums, Resampled, block_sums, centred, score_series, score_sums
 from pipeline.metrics.tables import Comparison, Score
@@ -195,7 +196,7 @@ class _Variable:
         # Each variable has draws of its own: on the same random numbers two would go together by themselves.
         seed = derive_seed(setup.seed, f"draws:{name}")
         cases = {model: replace(case, units=units, time=setup.time, seed=seed) for model, case in cases.items()}
-        self.cases = cases
+        self.cases: Mapping[str, Case] = cases
         self.maps: dict[str, Maps] = {}
         self.reference: BlockSums | None = None
         # The reference comes first: the others' maps of skill need its sums.
@@ -251,8 +252,12 @@ class _Variable:
 
     def comparisons(self, model: str) -> Iterator[Comparison]:
         """Yield the differences of a model to the reference, for the scores that both have."""
-        reference = self.setup.reference
-        return comparison_rows(model, reference, self._parts(), split=self.setup.split, variable=self.name)
+        setup = self.setup
+        rows = comparison_rows(model, setup.reference, self._parts(), split=setup.split, variable=self.name)
+        purpose = f"{setup.split}:{self.name}"
+        return with_intervals(
+            rows, self.groups, self.cases, setup.weights, seed=setup.seed, purpose=purpose, resamples=setup.resamples
+        )
 
     def samplings(self) -> Iterator[Sampling]:
         """Yield how much every group of times can tell."""
@@ -278,7 +283,7 @@ class _Pair(_Variable):
         self.setup, self.name, self.units = setup, f"{first.name}~{second.name}", "1"
         self.valid = first.valid & second.valid
         self.groups = tuple(group for group in first.groups if not group.of_month)
-        self.found, self.maps, self.reference = {}, {}, None
+        self.found, self.maps, self.reference, self.cases = {}, {}, None, {}
         names = [name for name in setup.names if issubclass(METRICS.get(name), PairMetric)]
         for model in first.cases:
             pair = first.cases[model], second.cases[model]

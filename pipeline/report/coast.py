@@ -37,7 +37,12 @@ def lines(kind: str) -> tuple[np.ndarray, ...]:
     with resources.as_file(source) as path, np.load(path) as data:
         steps, lengths = data[f"{kind}_step"], data[f"{kind}_length"]
     points = np.cumsum(steps, axis=1, dtype=np.int16).T * np.array([180 / 32767, 90 / 32767])
-    return tuple(np.split(points, np.cumsum(lengths.astype(np.int64))[:-1]))
+    found: list[np.ndarray] = []
+    for line in np.split(points, np.cumsum(lengths.astype(np.int64))[:-1]):
+        # Where a line passes the 180th meridian its longitudes jump: not drawn as a line round the Earth.
+        jumps = np.flatnonzero(np.abs(np.diff(line[:, 0])) > 180) + 1
+        found += [part for part in np.split(line, jumps) if len(part) > 1]
+    return tuple(found)
 
 
 @lru_cache(maxsize=16)

@@ -70,7 +70,7 @@ class Sampling:
 
     @classmethod
     def of_tiles(cls, count: int, span: Sequence[str] = (), images: int = 0) -> Sampling:
-        """Return the sampling of tiles: their number, the span of their block as a split has it, and of how many images.
+        """Return the sampling of tiles: how many, the span of their block as a split has it, and of how many images.
 
         Examples
         --------

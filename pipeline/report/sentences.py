@@ -177,10 +177,11 @@ def warnings(study: Study) -> tuple[str, ...]:
         start = member.partition(" and was left out")[0]
         found += [] if any(warning.startswith(start) for warning in found) else [member]
     few = study.effective
+    least = None if few is None else min(few, FEW - 1)  # 29.6 are fewer than 30, which a rounded number would hide
     said = any("independent samples" in warning for warning in found)
-    if few is not None and few < FEW and not said:
+    if few is not None and least is not None and few < FEW and not said:
         found.insert(
-            0, f"The{named_set(study.split)[3:]} holds about {number(min(few, FEW - 1), 0)} independent samples, fewer than {FEW}: "
+            0, f"The{named_set(study.split)[3:]} holds about {number(least, 0)} independent samples, fewer than {FEW}: "
             "take its scores as a hint, not as a claim."
         )  # fmt: skip
     return tuple(dict.fromkeys(found))

@@ -83,7 +83,8 @@ def test_tiles_of_images_are_split_by_blocks(world):
         "arrays": {"img": ["y", "x", "channel"], "msk": ["y", "x", "channel"]},
         "channels": {"img": ["red", "blue"], "msk": ["mask"]},
     }
-    variables = {"red": {"units": "1"}, "blue": {"units": "1"}, "mask": {"units": "1", "classes": ["clear", "cloud"]}}
+    band = {"units": "1", "source_units": "1"}
+    variables = {"red": band, "blue": band, "mask": {"units": "1", "classes": ["clear", "cloud"]}}
     world.catalog = {"schema_version": 1} | {
         name: {
             "format": "npz", "options": layout, "files": [{"path": f"{name}.npz"}], "variables": variables, "licence": "CC0-1.0",
@@ -132,7 +133,7 @@ def test_events_are_made_of_values(world):
         },
         "prepare": {
             "inputs": {"anomaly": "none"},
-            "target": {"label": {"kind": "percentile_extreme", "side": "below", "window": 31}},
+            "target": {"label": {"kind": "percentile_extreme", "percentile": 10, "side": "below", "window": 31}},
         },
         "models": {"class_frequencies": {"kind": "class_frequencies"}, "pixel_logistic": {"kind": "pixel_logistic"}},
         "scores": ["iou", "recall"],

@@ -18,16 +18,18 @@ def space():
     """What of a workspace the scores ask for: two targets on four cells, two baselines."""
     traits = {name: {"baseline"} if name != "unet" else set() for name in ERRORS}
     schema = SimpleNamespace(
-        targets=("tas", "pr"), target_units=("K", "mm d-1"), mask=np.ones((2, 2), bool),
+        variables=("tas", "pr"), target_units=("K", "mm d-1"), mask=np.ones((2, 2), bool), leads=(0,), classes=(),
         target_grid=SimpleNamespace(area=np.ones((2, 2))),
     )  # fmt: skip
     return SimpleNamespace(
         plan=SimpleNamespace(
             metrics=("rmse", "mae", "crps"),
             models={name: SimpleNamespace(type=SimpleNamespace(traits=found)) for name, found in traits.items()},
-            experiment=SimpleNamespace(seed=1),
+            experiment=SimpleNamespace(seed=1, task="downscaling"),
         ),
-        prepared=SimpleNamespace(schema=schema, samples=lambda _: SimpleNamespace(time=TIME)),
+        prepared=SimpleNamespace(
+            schema=schema, samples=lambda _: SimpleNamespace(time=TIME, valid_time=lambda _: TIME)
+        ),
     )
 
 

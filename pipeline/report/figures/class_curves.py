@@ -22,7 +22,7 @@ from pipeline.report.figures.canvas import (
 )
 from pipeline.report.palette import LIGHT, Theme
 
-WIDTH, HEIGHT = 344, 280
+WIDTH, HEIGHT, MATRIX = 344, 280, 490
 _NAME, _ROW_NAME = 24, 16
 _DARK, _BRIGHT = "#101214", "#fdfdfd"
 
@@ -116,7 +116,7 @@ def inside(places: Sequence[float], gap: float) -> list[float]:
 
 
 def confusion_matrix(
-    area: np.ndarray, classes: Sequence[str], counted: bool, alt: str, title: str, *, width: int = 490
+    area: np.ndarray, classes: Sequence[str], counted: bool, alt: str, title: str, *, width: int = MATRIX
 ) -> Picture:
     """Draw shares of each true class by what they were predicted as, in squares as dark as they are large.
 
@@ -127,11 +127,9 @@ def confusion_matrix(
     counted : bool
         Whether areas are numbers of cells, as those of pixels; else they are said as shares of the whole.
     """
-    count = len(classes)
-    left = min(label_room(classes, _ROW_NAME, 2, SMALL) + 4, 0.34 * width)
+    count, left = len(classes), _left(classes, width)
     room = width - left - 8
-    side = room / count
-    tall = float(np.clip(side * 0.62, 30, 64))
+    side, tall = room / count, _tall(room / count)
     letters = max(int(side / (0.56 * SMALL)), 4)
     lines = max(wrapped(name, letters, 2).count("\n") + 1 for name in classes)
     top, bottom = 4, 24 + 13 * lines
@@ -149,7 +147,7 @@ def confusion_matrix(
             np.arange(count + 1) - 0.5, np.arange(count + 1) - 0.5, np.ma.masked_invalid(shares), cmap=colours,
             vmin=0, vmax=1, edgecolors=theme.surface, linewidth=1.5,
         )  # fmt: skip
-        _cells(axes, shares, area, colours, side, tall, counted)
+        _cells(axes, shares, area, colours, side, has_room_below(classes, width), counted)
         axes.set_ylim(count - 0.5, -0.5)
         for spine in axes.spines.values():
             spine.set_visible(False)
@@ -161,13 +159,26 @@ def confusion_matrix(
     return raster(draw, width, height, alt, title)
 
 
+def has_room_below(classes: Sequence[str], width: int = MATRIX) -> bool:
+    """Whether a second number stands in the squares of a confusion matrix, below the share."""
+    side = (width - _left(classes, width) - 8) / len(classes)
+    return side >= 62 and _tall(side) >= 40
+
+
+def _left(classes: Sequence[str], width: int) -> float:
+    return min(label_room(classes, _ROW_NAME, 2, SMALL) + 4, 0.34 * width)
+
+
+def _tall(side: float) -> float:
+    return float(np.clip(side * 0.62, 30, 64))
+
+
 def _cells(
-    axes: Any, shares: np.ndarray, area: np.ndarray, colours: Any, side: float, tall: float, counted: bool
+    axes: Any, shares: np.ndarray, area: np.ndarray, colours: Any, side: float, below: bool, counted: bool
 ) -> None:
     """Write the share into each square, and below it the number or the share of all area where there is room."""
     from matplotlib.colors import to_hex
 
-    below = side >= 62 and tall >= 40
     for row, column in zip(*np.nonzero(np.isfinite(shares)), strict=True):
         share = float(shares[row, column])
         ground = to_hex(colours(share))

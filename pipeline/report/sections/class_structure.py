@@ -106,10 +106,11 @@ def _confusion(study: Study, variable: str) -> Figure:
         pictures.append(
             class_curves.confusion_matrix(area, study.classes, counted, alt.strip(), f"{numbers.label(model)}, {what}")
         )
-    small = "numbers of cells" if counted else "shares of the whole area"
+    small = f", below them {'numbers of cells' if counted else 'shares of the whole area'}"
+    small = small if class_curves.has_room_below(study.classes) else ""
     caption = (
-        f"What true classes of {variable} (rows) were predicted as on {study.split}: shares of each true class, below "
-        f"them {small}. The diagonal is right."
+        f"What true classes of {variable} (rows) were predicted as on {study.split}: shares of each true class{small}. "
+        "The diagonal is right."
     )
     return Figure(slug("confusion", variable), tuple(pictures), caption)
 

@@ -180,3 +180,9 @@ def test_frequencies_of_a_cell_begin_with_those_of_all(train_of, backend):
 def test_frequencies_are_fitted_on_train_alone(backend):
     with pytest.raises(TypeError, match="ClassFrequencies is fitted on a TrainSplit alone"):
         ClassFrequencies.fit(backend.asarray(np.zeros((2, 1, 1, 1))), slice(0, 1), 2, per_cell=True)
+
+
+def test_tiles_are_not_said_to_lack_seasons(images, cpu):
+    tiles = cut(images, ["blue", "nir"], ["mask"], a_split())
+    made = prepare_tiles(tiles, config=CONFIG, backend=cpu, classes=True)
+    assert not [note for note in made.summary()["notes"] if "harmonics" in note]

@@ -163,3 +163,16 @@ def test_written_numbers_keep_their_digits():
     text = bars.skill_bars(rows, "IoU", "A finding.", "", width=344, column=True).light.decode()
     assert "0.825" in text
     assert "0.157" in text
+
+
+def test_a_second_number_stands_where_there_is_room():
+    assert class_curves.has_room_below(("clear", "cloud", "shadow"))
+    assert not class_curves.has_room_below([f"class {k}" for k in range(8)])
+
+
+@pytest.mark.parametrize("box", [(-180.0, 180.0), (0.0, 360.0), (-7.5, 352.5)])
+def test_no_coast_runs_across_the_whole_map(box):
+    from pipeline.report import coast
+
+    lines = coast.clipped("coast", coast.Box(*box, -90.0, 90.0))
+    assert max(float(np.abs(np.diff(line[:, 0])).max()) for line in lines) < 20.0

@@ -1,0 +1,94 @@
+"""Intervals of differences from blocks of the differences themselves."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline.metrics import Case
+from pipeline.metrics.evaluate import evaluate
+from pipeline.prediction import Prediction
+
+TIME = np.arange("1993-01", "2003-01", dtype="datetime64[M]").astype("datetime64[ns]")
+WEIGHTS = np.array([1.0, 3.0])
+
+
+def slow(rng, memory=0.97):
+    """A truth that swings for years: an AR(1) of months."""
+    values = np.zeros(len(TIME))
+    for month in range(1, len(TIME)):
+        values[month] = memory * values[month - 1] + rng.normal()
+    return values
+
+
+def case(truth, error):
+    usual = Prediction("normal", {"mean": np.zeros_like(truth), "sd": np.full_like(truth, 3.0)})
+    return Case(Prediction("point", {"mean": truth + error}), truth, usual, units="K", time=TIME)
+
+
+def compared(first, second, metric="rmse", **more):
+    found = evaluate(
+        {"a": {"x": first}, "b": {"x": second}}, split="test", time=TIME, weights=WEIGHTS, units={"x": "K"}, seed=1,
+        metrics=("rmse", metric), reference="b", seasons=False, **more,
+    )  # fmt: skip
+    score = next(row for row in found.scores if row.metric == metric and row.model == "a")
+    return score, next(row for row in found.comparisons if row.metric == metric), found
+
+
+def test_a_difference_has_an_interval_where_a_score_has_none():
+    rng = np.random.default_rng(0)
+    truth = np.stack([slow(rng)] * 2, axis=1)
+    score, row, found = compared(
+        case(truth, rng.normal(size=truth.shape)), case(truth, 2 * rng.normal(size=truth.shape))
+    )
+    assert found.samplings[0].blocks < 8
+    assert np.isnan(score.low)
+    assert row.low < row.difference < row.high < 0.0
+
+
+@pytest.mark.parametrize("metric", ["rmse", "mae", "crps"])
+def test_it_is_as_wide_as_the_difference_varies_from_world_to_world(metric):
+    """The interval's half width against the spread of the difference over many worlds of white errors."""
+    gaps, halves = [], []
+    for seed in range(40):
+        rng = np.random.default_rng([2, seed])
+        truth = np.stack([slow(rng)] * 2, axis=1)
+        _, row, _ = compared(
+            case(truth, rng.normal(size=truth.shape)), case(truth, 1.3 * rng.normal(size=truth.shape)), metric
+        )
+        gaps.append(row.difference)
+        halves.append((row.high - row.low) / 2)
+    assert np.mean(halves) == pytest.approx(1.96 * np.std(gaps), rel=0.35)
+
+
+def test_the_difference_itself_is_that_of_the_scores():
+    rng = np.random.default_rng(3)
+    truth = np.stack([slow(rng)] * 2, axis=1)
+    truth[5:9, 1] = np.nan
+    first, second = (case(truth, size * rng.normal(size=truth.shape)) for size in (1.0, 1.5))
+    _, row, _ = compared(first, second)
+    errors = [
+        np.sqrt(np.nansum(WEIGHTS * (c.mean - truth) ** 2) / (WEIGHTS * np.isfinite(truth)).sum())
+        for c in (first, second)
+    ]
+    assert row.difference == pytest.approx(errors[0] - errors[1], rel=1e-9)
+    assert row.low < row.difference < row.high
+
+
+def test_a_difference_that_swings_as_long_has_none_either():
+    rng = np.random.default_rng(4)
+    truth = np.stack([slow(rng)] * 2, axis=1)
+    swing = np.stack([slow(rng)] * 2, axis=1)
+    _, row, _ = compared(case(truth, swing), case(truth, 0.0 * swing))
+    assert np.isnan(row.low)
+
+
+def test_with_blocks_enough_it_is_as_it_was():
+    rng = np.random.default_rng(5)
+    truth = rng.normal(size=(len(TIME), 2))
+    first, second = case(truth, rng.normal(size=truth.shape)), case(truth, 1.2 * rng.normal(size=truth.shape))
+    score, row, found = compared(first, second)
+    assert found.samplings[0].blocks >= 8
+    assert np.isfinite(score.low)
+    again = compared(replace(first, time=TIME), second)[1]
+    assert (row.low, row.high) == (again.low, again.high)
