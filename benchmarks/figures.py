@@ -7,10 +7,12 @@ reached whether it was. It fails where the data are not there: a number without 
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -196,29 +198,62 @@ def _best(run_: RunFolder, metric: str) -> str:
     return str(values.idxmin())
 
 
+Section = Callable[[Path, Path], list[str]]
+SECTIONS: Mapping[str, Section] = {
+    "quickstart": lambda out, data: quickstart(out),
+    "iberia-tas": iberia_tas,
+    "iberia-pr": iberia_pr,
+    "iberia-stations": iberia_stations,
+    "hadcm3-sr": hadcm3,
+    "imperfect": lambda out, data: imperfect(out),
+    "cordex": lambda out, data: cordex(out),
+    "nino34": nino34,
+    "salmon-flow": salmon_flow,
+    "us-stations": us_stations,
+    "camels": camels,
+    "cloud-masks": cloud_masks,
+    "storms": lambda out, data: storms(out),
+    "indices": lambda out, data: indices(),
+}
+HEAD = """# Results
+
+Made by `make figures DATA=MIRROR`, which runs the commands below; do not edit by hand.
+
+"""
+MARK = "<!-- {} -->"  # before each section, so that one can be made anew without the others
+
+
 def main() -> None:
     """Write docs/results.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="local mirror with the files of the experiments")
     parser.add_argument("--runs", type=Path, help="folder that keeps the runs; by default they are thrown away")
+    parser.add_argument("--only", nargs="+", choices=list(SECTIONS), help="make these sections, keep the others")
     asked = parser.parse_args()
     data = asked.data.resolve()
     for name in NEEDED:
         if not (data / name).is_dir():
             sys.exit(f"expected a mirror with the folder {name}, got {data}: the figures cannot be made.")
+    path = ROOT / "docs/results.md"
+    done = sections_of(path.read_text(encoding="utf-8")) if asked.only else {}
     with tempfile.TemporaryDirectory() as folder:
         out = (asked.runs or Path(folder)).resolve()
-        parts = [*quickstart(out), *iberia_tas(out, data), *iberia_pr(out, data), *iberia_stations(out, data)]
-        parts += [*hadcm3(out, data), *imperfect(out), *cordex(out)]
-        parts += [*nino34(out, data), *salmon_flow(out, data), *us_stations(out, data), *camels(out, data)]
-        parts += [*cloud_masks(out, data), *storms(out), *indices()]
-    head = [
-        "# Results",
-        "",
-        "Made by `make figures DATA=MIRROR`, which runs the commands below; do not edit by hand.",
-        "",
-    ]
-    (ROOT / "docs/results.md").write_text("\n".join([*head, *parts]), encoding="utf-8")
+        for name in asked.only or SECTIONS:
+            done[name] = "\n".join(SECTIONS[name](out, data)).strip()
+    ordered = [f"{MARK.format(name)}\n\n{done[name]}\n" for name in SECTIONS if name in done]
+    path.write_text(HEAD + "\n".join(ordered), encoding="utf-8")
+
+
+def sections_of(text: str) -> dict[str, str]:
+    """Return the sections of a page that :func:`main` wrote, by name.
+
+    Examples
+    --------
+    >>> sections_of("# Results\\n\\n<!-- a -->\\n\\n## A\\n\\n<!-- b -->\\n\\n## B\\n")
+    {'a': '## A', 'b': '## B'}
+    """
+    parts = re.split(r"<!-- ([\w-]+) -->", text)
+    return {name: body.strip() for name, body in zip(parts[1::2], parts[2::2], strict=True)}
 
 
 if __name__ == "__main__":

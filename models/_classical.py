@@ -21,6 +21,7 @@ Array = Any
 
 COLUMN_BYTES = 64 * 2**20  # of a block of columns in float64
 MISSING = 0.1  # share of missing truth from which a cell's fit is said to be drawn to its mean
+FEW_ROWS = 0.1  # share of the train rows below which a draw of them is said on the report's first screen
 SMALLEST = 1e-3  # least standard deviation of a cell, as a share of the mean one: no cell is certain
 
 

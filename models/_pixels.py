@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from models._boxes import boxes
-from models._classical import ArrayModel, Table, known_truth
+from models._classical import FEW_ROWS, ArrayModel, Table, known_truth
 from models._layout import Layout
 from models._segmentation import same_grid
 from pipeline.errors import ConfigError, DataError
@@ -150,7 +150,7 @@ class Pixels:
     def train_rows(self, samples: Samples, most: int, context: Context) -> TrainRows:
         """Return the rows with known classes, or ``most`` of them drawn in proportion to the classes.
 
-        Every class keeps a row at least. That some are left out is said through ``context.warn``.
+        Every class keeps a row at least. That few are taken is said through ``context.warn``.
 
         Raises
         ------
@@ -165,7 +165,7 @@ class Pixels:
                 f"{samples.name}: expected two classes or more to tell apart, got {name!r} alone. Widen the split."
             )
         known = int(np.isfinite(labels).sum())
-        if len(chosen) < known:
+        if len(chosen) < FEW_ROWS * known:
             context.warn(
                 f"{context.name}: {len(chosen)} of {known} known cells of the train split are drawn to learn from, "
                 "each class in proportion; a larger max_rows takes more memory and time."

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from models import MODELS
-from models._classical import known_truth, rmse
+from models._classical import FEW_ROWS, known_truth, rmse
 from models._lag_features import LagConfig
 from models._lag_model import LagModel
 from pipeline.backend.estimators import Estimator, load_estimator
@@ -110,10 +110,11 @@ class LagForest(LagModel):
             name = self.table.layout.targets[place]
             raise DataError(f"expected truth of {name!r} in the split {train.name!r}, got missing values only.")
         if len(chosen) > self.config.max_rows:
-            context.warn(
-                f"{context.name}: {self.config.max_rows} of {len(chosen)} rows (samples times cells) are drawn to grow "
-                "trees on; a larger max_rows takes more memory and time."
-            )
+            if self.config.max_rows < FEW_ROWS * len(chosen):
+                context.warn(
+                    f"{context.name}: {self.config.max_rows} of {len(chosen)} rows (samples times series) are drawn to "
+                    "grow trees on; a larger max_rows takes more memory and time."
+                )
             draw = np.random.default_rng(context.seed_for(f"rows {place}"))
             chosen = np.sort(draw.choice(chosen, self.config.max_rows, replace=False))
         X, y = self._rows(train, truth, chosen)

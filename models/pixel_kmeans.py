@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from models import MODELS
+from models._classical import FEW_ROWS
 from models._pixels import PixelConfig, PixelModel, frequencies, moments
 from pipeline.errors import DataError
 from pipeline.model import Context
@@ -71,10 +72,11 @@ class PixelKMeans(PixelModel):
             )
         if count <= most:
             return np.arange(count)
-        context.warn(
-            f"{context.name}: clusters are made of {most} of {count} cells of the train split, drawn at random; a "
-            "larger max_rows takes more memory and time."
-        )
+        if most < FEW_ROWS * count:
+            context.warn(
+                f"{context.name}: clusters are made of {most} of {count} cells of the train split, drawn at random; a "
+                "larger max_rows takes more memory and time."
+            )
         draw = np.random.default_rng(context.seed_for("rows"))
         return np.sort(draw.choice(count, most, replace=False, shuffle=False))
 

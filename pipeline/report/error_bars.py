@@ -14,6 +14,7 @@ from pipeline.report.study import FEW, Study
 from pipeline.units import quantity
 
 _LEVEL = 0.9
+_MUCH = 0.2  # of coverage or of the ratio of spread and error: no small fault, whatever the other sign says
 _LEAN_ROOM = 0.05
 _COVERAGE_ROOM = 0.03
 _SPREAD_ROOM = 0.1
@@ -118,7 +119,7 @@ def _judged(study: Study, variable: str, said: str, words: str, signs: list[_Sig
     if {-1, 1} <= points and any(abs(sign.gap) > sign.room for sign in signs):
         return f"{said} give mixed signs: {', but '.join(sign.meaning for sign in signs)}."
     if any(sides):
-        some = "somewhat " if 0 in sides else ""
+        some = "somewhat " if 0 in sides and max(abs(sign.gap) for sign in signs) <= _MUCH else ""
         return f"{said} are {some}too {'narrow' if -1 in sides else 'wide'}{f' and {lie}' if lie else ''}: {words}."
     few = study.effective
     doubt = f"Whether t{said[1:]} are right cannot be told"

@@ -267,10 +267,12 @@ def test_the_forest_is_scikit_learns_on_the_rows_it_knows(make_series, context, 
 
 
 def test_more_rows_than_asked_for_are_drawn_and_said(series, context, said):
-    config = LagForestConfig(trees=5, max_rows=100)
+    LagForest(LagForestConfig(trees=5, max_rows=100)).fit(*series, context)
+    assert said == []  # a fifth of them is enough
+    config = LagForestConfig(trees=5, max_rows=40)
     model = LagForest(config).fit(*series, context)
-    assert said[0].startswith("model: 100 of 480 rows (samples times cells) are drawn to grow trees on")
-    assert model.summary()["rows"] == 100
+    assert said[0].startswith("model: 40 of 480 rows (samples times series) are drawn to grow trees on")
+    assert model.summary()["rows"] == 40
     again = LagForest(config).fit(*series, context)
     assert again.summary()["validation_rmse"] == model.summary()["validation_rmse"]
     model.fit(*series, context)  # once more, from the beginning

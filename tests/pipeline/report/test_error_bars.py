@@ -39,6 +39,7 @@ def said(found):
         (0.71, 0.7, "The error bars of unet are too narrow: its 90 % intervals hold the truth 71.0 % of the time"),
         (0.97, 1.4, "The error bars of unet are too wide"),
         (0.80, 0.98, "The error bars of unet are somewhat too narrow"),
+        (0.45, 0.98, "The error bars of unet are too narrow"),
     ],
 )
 def test_trust(bars, coverage, spread, start):
