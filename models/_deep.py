@@ -180,7 +180,10 @@ class DeepModel(Model):
         return make_augmenter(self.config.augment, self._layout, self.traits, name)
 
     def predict(self, inputs: Samples, context: Context) -> Prediction:
-        """Return the distribution that the loss defines; NaN outside of the mask."""
+        """Return the distribution that the loss defines; NaN outside of the mask.
+
+        A point is never below no rain or no flow, unless a constraint holds its mean to a coarse field.
+        """
         loss = self._loss
         self._network.eval()
         with torch.no_grad():
@@ -188,6 +191,9 @@ class DeepModel(Model):
         # Time stands third from the end, behind members where there are any.
         joined = {name: torch.cat([part[name] for part in parts], dim=-3) for name in parts[0]}
         maps = {name: self._maps(cells, torch.nan) for name, cells in joined.items()}
+        least = self._layout.least
+        if loss.family == "point" and least is not None and self.config.constraint is None:
+            maps["mean"] = torch.maximum(maps["mean"], torch.as_tensor(least, device=maps["mean"].device))
         return Prediction(loss.family, {name: context.backend.from_torch(map_) for name, map_ in maps.items()})
 
     def _answers(self, samples: Samples, context: Context) -> Iterator[Tensor]:

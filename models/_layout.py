@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 from pipeline.errors import DataError
 from pipeline.grid import Grid
 from pipeline.samples import Affine, Samples, Schema
+from pipeline.units import NEVER_NEGATIVE, quantity
 
 NAMES, ARRAYS = "layout.json", "layout.safetensors"
 
@@ -41,6 +42,8 @@ class Layout:
         Of a segmentation.
     class_shares : tuple of float
         Their shares in the train split.
+    target_units : tuple of str
+        Of the targets.
     """
 
     channels: tuple[str, ...]
@@ -55,6 +58,7 @@ class Layout:
     leads: tuple[int, ...] = (0,)
     classes: tuple[str, ...] = ()
     class_shares: tuple[float, ...] = ()
+    target_units: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, schema: Schema) -> Layout:
@@ -73,12 +77,28 @@ class Layout:
             schema.leads,
             schema.classes,
             schema.class_shares,
+            schema.target_units,
         )
 
     @property
     def fields(self) -> list[int]:
         """Where the channels stand that differ from cell to cell."""
         return [place for place, name in enumerate(self.channels) if name not in self.scalars]
+
+    @property
+    def least(self) -> np.ndarray | None:
+        """The number that stands for no rain and no flow at every cell, minus infinity for other targets.
+
+        float32, shape (target, lat, lon); None where no target is such an amount, or its zero is not one number,
+        since an anomaly by day of the year was taken.
+        """
+        amounts = [quantity(units) in NEVER_NEGATIVE for units in self.target_units]
+        if not any(amounts) or self.target_affine is None:
+            return None
+        shape = (len(self.targets), *self.mask.shape)
+        scale, shift = (np.broadcast_to(part, shape) for part in (self.target_affine.scale, self.target_affine.shift))
+        bounds = np.where(np.array(amounts)[:, None, None], -shift / scale, -np.inf)
+        return np.asarray(bounds, np.float32)
 
     @property
     def cells(self) -> int:
@@ -125,6 +145,7 @@ class Layout:
             "leads": self.leads,
             "classes": self.classes,
             "class_shares": self.class_shares,
+            "target_units": self.target_units,
         }
         (folder / NAMES).write_text(json.dumps(names, indent=1))
         arrays = {
@@ -156,6 +177,7 @@ class Layout:
             tuple(names["leads"]),
             tuple(names["classes"]),
             tuple(names["class_shares"]),
+            tuple(names["target_units"]),
         )
 
 

@@ -12,11 +12,9 @@ from models._classical import ArrayModel, Table
 from pipeline.model import Context, ModelConfig
 from pipeline.prediction import Prediction
 from pipeline.samples import Samples, Schema
-from pipeline.units import quantity
+from pipeline.units import NEVER_NEGATIVE, quantity
 
 Array = Any
-
-NEVER_NEGATIVE = frozenset({"precipitation", "flow"})  # quantities whose least value is zero
 
 
 class NormalConfig(ModelConfig):

@@ -10,6 +10,8 @@ from typing import Literal
 from pipeline.errors import DataError
 
 Quantity = Literal["precipitation", "temperature", "flow", "other"]
+NEVER_NEGATIVE = ("precipitation", "flow")
+"""Quantities that are never below zero."""
 _VOLUME = re.compile(r"(?<![A-Za-z])(?:[Ll]|lit(?:er|re)s?|k?m(?:\^|\*\*)?3|ft(?:\^|\*\*)?3)(?![A-Za-z0-9])")
 _SLOW = frozenset({"day", "d", "hour", "h", "hr", "week", "month", "year", "yr"})
 # Their zero is a convention, which a difference of two values no longer holds.

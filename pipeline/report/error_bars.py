@@ -14,7 +14,7 @@ from pipeline.report.study import FEW, Study
 from pipeline.units import quantity
 
 _LEVEL = 0.9
-_MUCH = 0.2  # of coverage or of the ratio of spread and error: no small fault, whatever the other sign says
+_MUCH = 0.25  # of coverage or of the ratio of spread and error: no small fault, whatever the other sign says
 _LEAN_ROOM = 0.05
 _COVERAGE_ROOM = 0.03
 _SPREAD_ROOM = 0.1

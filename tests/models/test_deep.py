@@ -200,3 +200,27 @@ def test_point_members_make_an_ensemble_without_a_density(make_samples, context)
     assert missing >= {"spread_skill", "coverage_90", "width_90", "crps_fair", "crpss"}
     assert "nll" not in applying["together"] | applying["alone"]
     assert {"rmse", "crps"} <= applying["alone"]
+
+
+def test_a_point_of_flow_is_never_below_none(make_series, context):
+    from dataclasses import replace
+
+    from models.mlp import MLP, MLPConfig
+    from pipeline.samples import Affine
+
+    def dry(samples):
+        """The same, with numbers whose zero lies at -1: much of what a network says is below."""
+        shape = (len(samples.schema.targets), *samples.schema.mask.shape)
+        affine = Affine(np.full(shape, 2.0, np.float32), np.full(shape, 2.0, np.float32))
+        return replace(samples, schema=replace(samples.schema, target_affine=affine))
+
+    train, check = (dry(make_series(120, seed, backend=context.backend)) for seed in (0, 1))
+    model = MLP(MLPConfig(epochs=3, loss="mse", hidden=(8,))).fit(train, check, context)
+    mean = np.asarray(context.backend.to_host(model.predict(check, context).mean()))
+    assert mean.min() == -1.0
+    other = replace(check.schema, target_units=("K",) * len(check.schema.targets))
+    train, check = (replace(samples, schema=other) for samples in (train, check))
+    free = MLP(MLPConfig(epochs=3, loss="mse", hidden=(8,))).fit(train, check, context)
+    unbound = np.asarray(context.backend.to_host(free.predict(check, context).mean()))
+    assert unbound.min() < -1.0
+    np.testing.assert_array_equal(mean, np.maximum(unbound, np.float32(-1.0)))
