@@ -56,4 +56,5 @@ def check(name: str, overrides: Sequence[str], catalog: Path | None, data: Path 
         region=data_config.region.bounds() if data_config.region else None,
         backend=backend,
         seed=experiment.seed,
+        classes=experiment.task == "segmentation",
     )

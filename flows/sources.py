@@ -9,7 +9,8 @@ from flows.assemble import ALTITUDE
 from pipeline.data.catalog import Catalog, Entry, open_catalog
 from pipeline.data.files import Places
 from pipeline.errors import ConfigError
-from pipeline.experiment import IMAGES, Experiment, Source
+from pipeline.experiment import Experiment, Source
+from pipeline.experiment_checks import IMAGES
 from pipeline.registry import suggest
 
 

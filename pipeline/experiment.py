@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pipeline.backend.cluster import ComputeConfig
+from pipeline.experiment_checks import check_task
 from pipeline.prepare.config import PrepareConfig
 from pipeline.split_config import AnySplit, Span
 from pipeline.training.config import TrainingConfig
@@ -82,10 +83,6 @@ class TestData(Section):
     target: Source | None = Field(default=None, description="The truth; without one it is predicted and not scored.")
     forcings: list[Source] | None = Field(default=None, description="In place of data.forcings; those by default.")
     span: Span | None = Field(default=None, description="First and last date; all dates of the predictors by default.")
-
-
-IMAGES = "images"
-"""Name under which predictors and target find the variables of ``data.images``."""
 
 
 class DataConfig(Section):
@@ -247,52 +244,8 @@ class Experiment(Section):
         return self
 
     @model_validator(mode="after")
-    def _leads_of_a_series(self) -> Experiment:
-        leads = self.prepare.target.leads
-        if leads != [0] and self.task != "series":
-            raise ValueError(
-                f"prepare.target.leads: expected [0] for task {self.task!r}, got {leads!r}; take task: series"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _images_in_blocks(self) -> Experiment:
-        """Hold images to a split by block, and the other way round."""
-        data, block = self.data, self.split.by == "block"
-        if block != bool(data.images):
-            raise ValueError(
-                f"data.images: expected images with a split by block and with no other, got {data.images!r} and "
-                f"split.by {self.split.by!r}"
-            )
-        sources = [*data.predictors, data.target]
-        for source in sources if block else ():
-            if source.dataset != IMAGES or source.coarsen or source.mean_over:
-                raise ValueError(f"data: expected the dataset 'images' and its variables, got {source.dataset!r}")
-        rest = [name for name in ("static", "forcings", "tests", "months", "region") if getattr(data, name)]
-        if block and rest:
-            raise ValueError(f"data.{rest[0]}: expected none with images, which have neither place nor time")
-        return self
-
-    @model_validator(mode="after")
-    def _new_basins(self) -> Experiment:
-        """Refuse what a basin that was never trained on cannot have: a climatology of its own."""
-        if self.split.by != "basin":
-            return self
-        inputs, target = self.prepare.inputs, self.prepare.target
-        got = {
-            "prepare.inputs.anomaly": (inputs.anomaly, "none"),
-            "prepare.inputs.scale": (inputs.scale, "per_field"),
-            "prepare.target.anomaly": (target.anomaly, "none"),
-            "prepare.target.scale": (target.scale, "per_field"),
-        }
-        for key, (value, wanted) in got.items():
-            if value != wanted:
-                raise ValueError(
-                    f"{key}: expected {wanted} where split.by is basin, got {value!r}: a basin that was never trained "
-                    "on has no mean and no deviation of its own"
-                )
-        if self.task != "series":
-            raise ValueError(f"split.by: expected task series for a split by basin, got {self.task!r}")
+    def _fits_its_task(self) -> Experiment:
+        check_task(self)
         return self
 
     @field_validator("models")

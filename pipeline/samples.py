@@ -235,6 +235,10 @@ class Samples:
         What all splits share.
     past : Past or None
         Of a series: the target's own past; None where there is none, as for new predictors.
+    valid : ndarray, shape (time, lead), or None
+        What time each answer is for, as the data have it; None: as the calendar says.
+    usable : ndarray of bool, shape (time, lat, lon), or None
+        Of a table: stations that have all values of the window. The others have no truth and get no answer.
     """
 
     name: str
@@ -245,6 +249,8 @@ class Samples:
     day: np.ndarray
     schema: Schema
     past: Past | None = None
+    valid: np.ndarray | None = None
+    usable: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.time)
@@ -265,10 +271,15 @@ class Samples:
             time=self.time[chosen],
             day=self.day[chosen],
             past=None if self.past is None else self.past.take(chosen),
+            valid=None if self.valid is None else self.valid[chosen],
+            usable=None if self.usable is None else self.usable[chosen],
         )
 
     def valid_time(self, lead: int) -> np.ndarray:
         """Return what time each sample's answer at ``lead`` is for, shape (time,)."""
+        if self.valid is not None:
+            found: np.ndarray = self.valid[:, self.schema.leads.index(lead)]
+            return found
         return ahead(self.time, lead, self.schema.step_us) if lead else self.time
 
     @property

@@ -58,7 +58,9 @@ class BasinSplitConfig(_Section):
         "one test basin is one left out.",
     )
     validation: list[str] = Field(min_length=1, description="Those that choices are made on.")
-    test: dict[str, list[str]] = Field(min_length=1, description="Those of each test set, by name.")
+    test: dict[str, Annotated[list[str], Field(min_length=1)]] = Field(
+        min_length=1, description="Those of each test set, by name."
+    )
     span: Span | None = Field(default=None, description="First and last date, of all splits; all dates by default.")
 
     @field_validator("test", mode="before")
@@ -115,8 +117,8 @@ class BlockSplitConfig(_Section):
         for name, chosen in self.images.items():
             if name not in parts:
                 raise ValueError(f"images: no split {name!r}. Known: {', '.join(parts)}")
-            if not chosen:
-                raise ValueError(f"images.{name}: expected an image or more, got none")
+            if not chosen or len(set(chosen)) < len(chosen):
+                raise ValueError(f"images.{name}: expected an image or more, each once, got {chosen!r}")
         pairs = [("train", "validation"), *((early, test) for early in ("train", "validation") for test in self.test)]
         for early, late in pairs:
             self._check(early, parts[early], late, parts[late])

@@ -178,7 +178,8 @@ def _block(
     """Return the forecasts of the dates of ``span``; None where none of them is complete."""
     recipe, (first, last) = bundle.recipe, span
     # The dates before, which lags reach back to, of this period or not; they are predicted elsewhere or not at all.
-    before = max(0, first - max(recipe.encoder.lags))
+    # Where the last known value fills a gap, it may lie anywhere before.
+    before = 0 if recipe.encoder.missing == "last" else max(0, first - max(recipe.encoder.lags))
     try:
         samples = recipe.encode(inputs.read(before, last), inputs.forcings, name=SPLIT, step=inputs.step)
     except SplitError:
@@ -238,8 +239,8 @@ def _inside(time: np.ndarray, span: tuple[str, str] | None) -> np.ndarray:
 
 def _block_size(bundle: Bundle, inputs: Inputs) -> int:
     """Return how many dates a block has, so that it fits the memory that is meant for it."""
-    schema = bundle.recipe.schema
+    schema, lags = bundle.recipe.schema, len(bundle.recipe.encoder.lags)
     cells = len(schema.targets) * schema.mask.size
     # An answer is held several times over: in numbers, in units, as fields of the file; fifty members is a lot.
-    step = 3 * inputs.bytes_per_step() + 4 * cells * 64
+    step = (2 + lags) * inputs.bytes_per_step() + 4 * cells * 64
     return int(np.clip(_MEMORY // max(1, step), 16, 4096))

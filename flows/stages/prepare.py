@@ -45,10 +45,8 @@ def _tiles(space: Workspace) -> Prepared:
     experiment = space.plan.experiment
     assert isinstance(experiment.split, BlockSplitConfig)  # the schema holds images to it
     images = [(name, _opened(space, name)) for name in experiment.data.images]
-    labels = experiment.data.target.variables or []
-    every = [str(name) for name in images[0][1].data_vars]
-    asked = [name for source in experiment.data.predictors for name in source.variables or every]
-    tiles = cut(images, [name for name in asked if name not in labels], labels, experiment.split)
+    asked = [name for source in experiment.data.predictors for name in source.variables or ()]
+    tiles = cut(images, asked, experiment.data.target.variables or (), experiment.split)
     return prepare_tiles(tiles, config=experiment.prepare, backend=space.backend, classes=True)
 
 

@@ -146,15 +146,17 @@ def shared_dates(predictors: Predictors, step: int | None = None) -> tuple[np.nd
     return keys.times[0][steps[0]], steps
 
 
-def steps_at(time: np.ndarray, data: xr.Dataset, what: str) -> np.ndarray:
+def steps_at(time: np.ndarray, data: xr.Dataset, what: str, step: int | None = None) -> np.ndarray:
     """Return the step of ``data`` on each date of ``time``, -1 where it has none.
+
+    ``step`` is the usual time between two steps [us], where these are a few dates of a longer series.
 
     Raises
     ------
     DataError
         As for :func:`align`.
     """
-    keys = _Keys.of([("the axis", xr.Dataset(coords={"time": time})), (what, data)])
+    keys = _Keys.of([("the axis", xr.Dataset(coords={"time": time})), (what, data)], step)
     return _where(keys.keys[1], keys.keys[0])
 
 

@@ -95,11 +95,12 @@ class BasinSplit:
         found = {}
         taken = {basin for name, basins in self.basins.items() if name != "train" for basin in basins}
         for name, given in self.basins.items():
-            basins = given or tuple(station for station in stations if station not in taken)
+            rest = tuple(station for station in stations if station not in taken)
+            basins = rest if name == "train" and not given else given
             if not basins:
                 raise SplitError(
-                    f"split 'train': expected basins that no other split has, got none of {', '.join(stations)}. "
-                    "Take one out of validation or test."
+                    f"split {name!r}: expected basins with enough truth that no other split has, got none of "
+                    f"{', '.join(stations)}. Take one out of validation or test, or lower prepare.target.min_share."
                 )
             for basin in basins:
                 if basin not in stations:

@@ -13,6 +13,7 @@ from pipeline.errors import DataError
 EPOCH = "microseconds since 1970-01-01"
 GREGORIAN = "proleptic_gregorian"  # what datetime64 counts in
 DAY = 86_400_000_000  # microseconds
+MONTH = 30.4375 * DAY
 _DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
 
 
@@ -116,7 +117,7 @@ def ahead(time: np.ndarray, lead: int, step: int) -> np.ndarray:
     >>> ahead(np.array(["1999-01-31", "1999-12-15"], "datetime64[ns]"), 1, 30 * DAY).astype("M8[D]").tolist()
     [datetime.date(1999, 2, 28), datetime.date(2000, 1, 15)]
     """
-    months = 12 * lead if step >= 300 * DAY else lead if step >= 27 * DAY else 0
+    months = lead * round(step / MONTH) if step >= 27 * DAY else 0
     if not lead or not months:
         return from_microseconds(microseconds(time) + lead * step, calendar_of(time), native=time.dtype.kind == "M")
     return np.array([_months_on(stamp, months) for stamp in time], dtype=time.dtype)

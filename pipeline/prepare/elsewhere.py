@@ -13,6 +13,7 @@ from pipeline.errors import DataError, SplitError
 from pipeline.grid import Grid
 from pipeline.prepare.align import Predictors, crop, steps_at
 from pipeline.prepare.dates import calendar_of, components, iso, microseconds, parse
+from pipeline.prepare.frequencies import class_names, require_numbers
 from pipeline.prepare.inputs import field
 from pipeline.prepare.places import of_same_stations, placed
 from pipeline.prepare.recipe import Recipe, Steps
@@ -131,15 +132,19 @@ def _truth(recipe: Recipe, target: xr.Dataset, time: np.ndarray) -> Array:
     missing = [name for name in names if name not in target]
     if missing:
         raise DataError(f"expected the targets {', '.join(names)}, got {', '.join(map(str, target.data_vars))}.")
-    where = steps_at(time, target, "the target")
+    where = steps_at(time, target, "the target", schema.step_us)
     there = where >= 0
     host = np.full((len(time), len(names), *grid.shape), np.nan, np.float32)
     for position, (name, units) in enumerate(zip(names, units_of[: len(names)], strict=True)):
         got = str(target[name].attrs.get("units", ""))
-        if got != units:
+        if schema.classes and label is None:
+            _require_classes(target, name, schema.classes)
+        elif got != units:
             raise DataError(f"target {name!r}: expected units {units!r}, got {got!r}; convert it in the catalog.")
         host[there, position] = field(target, name, grid, "time")[where[there]]
     host[~np.isfinite(host)] = np.nan
+    if schema.classes and label is None:
+        require_numbers(host, schema.classes)
     if label is not None:
         found = label.label(backend.asarray(host[:, 0]), time, grid)
         host = np.array(backend.to_host(found))[:, None]
@@ -149,3 +154,12 @@ def _truth(recipe: Recipe, target: xr.Dataset, time: np.ndarray) -> Array:
             "expected truth on some date of the predictors, got none; leave `target` out, and it is not scored."
         )
     return backend.asarray(host)
+
+
+def _require_classes(target: xr.Dataset, name: str, classes: tuple[str, ...]) -> None:
+    got = class_names(target, name)
+    if got != classes:
+        raise DataError(
+            f"target {name!r}: expected the classes {', '.join(classes)} that the models were fitted on, got "
+            f"{', '.join(got) or 'none'}. Write the same classes in the catalog, in the same order."
+        )

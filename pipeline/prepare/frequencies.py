@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
 from pipeline.backend import array_namespace
 from pipeline.errors import DataError
@@ -74,6 +75,27 @@ class ClassFrequencies:
         return Prediction("categorical", {"probabilities": xp.broadcast_to(self.values[:, None, ...], shape)})
 
 
+def require_numbers(numbers: Array, classes: Sequence[str]) -> None:
+    """Refuse what is none of the numbers 0, 1, ... of ``classes``; NaN is unknown.
+
+    Raises
+    ------
+    DataError
+        If there is one.
+    """
+    xp = array_namespace(numbers)
+    strange = xp.isfinite(numbers) & ((numbers != xp.floor(numbers)) | (numbers < 0) | (numbers >= len(classes)))
+    if bool(xp.any(strange)):
+        names = ", ".join(f"{number} {name}" for number, name in enumerate(classes))
+        worst = float(xp.max(xp.where(strange, numbers, xp.full_like(numbers, -1.0))))
+        raise DataError(f"the target: expected class numbers ({names}), got {worst:g}. Correct classes in the catalog.")
+
+
+def class_names(target: xr.Dataset, name: str) -> tuple[str, ...]:
+    """Return the names of the classes of a variable, none where it has none."""
+    return tuple(str(target[name].attrs.get("flag_meanings", "")).split())
+
+
 def class_shares(numbers: Array, train: TrainSplit, classes: Sequence[str], area: np.ndarray) -> tuple[float, ...]:
     """Return the share of every class in the train split, by area.
 
@@ -95,12 +117,7 @@ def class_shares(numbers: Array, train: TrainSplit, classes: Sequence[str], area
     """
     TrainSplit.require(train, "class_shares")
     xp = array_namespace(numbers)
-    known = xp.isfinite(numbers)
-    strange = known & ((numbers != xp.floor(numbers)) | (numbers < 0) | (numbers >= len(classes)))
-    names = ", ".join(f"{number} {name}" for number, name in enumerate(classes))
-    if bool(xp.any(strange)):
-        worst = float(xp.max(xp.where(strange, numbers, xp.full_like(numbers, -1.0))))
-        raise DataError(f"the target: expected class numbers ({names}), got {worst:g}. Correct classes in the catalog.")
+    require_numbers(numbers, classes)
     weight, seen = beside(area, numbers), train.take(numbers)
     totals = [float(xp.sum(xp.astype(seen == number, xp.float64) * weight)) for number in range(len(classes))]
     for name, total in zip(classes, totals, strict=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -179,13 +179,17 @@ def build_inputs(
     carriers = carriers_of(predictors, grid, config.regrid.method)
     require_mostly_inside(carriers)
     raw = carry(predictors, axis.predictors, carriers, backend)
-    fitted = only(raw, cells if grid.stations == target.stations else None)
-    transform = InputTransform.fit(fitted, train, config, grid, names, units, covered_by(predictors, carriers))
+    cells = cells if grid.stations == target.stations else None
+    transform = InputTransform.fit(
+        only(raw, cells), train, config, grid, names, units, covered_by(predictors, carriers)
+    )
+    if cells is not None or grid.image:
+        transform = replace(transform, unseen=_nowhere(transform.unseen, cells))
     values, missing = transform.forward(raw, axis.phase)
     missed, how = backend.to_host(missing), config.inputs.missing
     run = runs_of_splits(axis.positions, axis.count, axis.step)
     filled = deal_with(values, missed, how, run, table=is_table(grid, target), backend=backend)
-    refuse_many(missed, filled.usable, names, axis.positions, config.inputs.max_missing)
+    refuse_many(missed, filled.lost, names, axis.positions, config.inputs.max_missing)
     told = tuple(carrier.told() for carrier in carriers)
     return Inputs(filled.values, filled.complete, filled.usable, filled.filled, transform, told)
 
@@ -196,6 +200,13 @@ def only(values: Array, cells: np.ndarray | None) -> Array:
         return values
     xp = array_namespace(values)
     return xp.where(beside(cells, values), values, xp.full_like(values, float("nan")))
+
+
+def _nowhere(unseen: Array, cells: np.ndarray | None) -> Array:
+    """Return the channels that no cell has values of, for all cells: a basin, or a pixel of a tile, is as another."""
+    xp = array_namespace(unseen)
+    own = unseen if cells is None else unseen | ~beside(cells, unseen)
+    return xp.broadcast_to(xp.all(own, axis=(1, 2), keepdims=True), unseen.shape)
 
 
 def is_table(grid: Grid, target: Grid) -> bool:

@@ -11,6 +11,7 @@ import xarray as xr
 
 from pipeline.backend import Backend
 from pipeline.prepare.align import Predictors
+from pipeline.prepare.arrays import rows
 from pipeline.prepare.config import PrepareConfig
 from pipeline.prepare.dates import as_times, calendar_of, microseconds
 from pipeline.prepare.making import prepare
@@ -47,6 +48,7 @@ def check_leakage(
     region: Mapping[str, tuple[float, float]] | None = None,
     backend: Backend,
     seed: int = 0,
+    classes: bool = False,
 ) -> LeakageReport:
     """Prepare twice, once with noise for every value after the train span, and compare.
 
@@ -68,15 +70,17 @@ def check_leakage(
 
     def both(sources: Predictors, truth: xr.Dataset, series: Sequence[xr.Dataset]) -> dict[str, bytes]:
         prepared = prepare(
-            sources, truth, static, series, config=config, split=split, months=months, region=region, backend=backend
-        )
+            sources, truth, static, series, config=config, split=split, months=months, region=region, backend=backend,
+            classes=classes,
+        )  # fmt: skip
         return fitted_bytes(prepared)
 
     before = both(predictors, target, forcings)  # first, as it checks the data
     generator = np.random.default_rng(seed)
     noisy = [(name, _replaced(data, split, generator, missing=0.0)) for name, data in predictors]
     series = [_replaced(data, split, generator, missing=0.0) for data in forcings]
-    after = both(noisy, _replaced(target, split, generator, missing=0.5), series)
+    kinds = _kinds(target) if classes and config.target.label is None else 0
+    after = both(noisy, _replaced(target, split, generator, missing=0.5, kinds=kinds), series)
     names = sorted(set(before) | set(after))
     return LeakageReport(tuple(names), tuple(name for name in names if before.get(name) != after.get(name)))
 
@@ -85,20 +89,35 @@ def fitted_bytes(prepared: Prepared) -> dict[str, bytes]:
     """Return the bytes of everything fitted and of the train samples, by name."""
     arrays, facts = state(prepared)
     train, chosen = prepared.samples("train"), prepared.windows["train"]
-    arrays |= {f"train/{part}": getattr(train, part) for part in ("inputs", "target", "previous", "day")}
-    arrays |= {f"windows/{part}": getattr(chosen, part) for part in ("index", "now", "previous")}
+    arrays |= {f"train/{part}": getattr(train, part) for part in ("target", "previous", "day")}
+    if train.lagged is None:
+        arrays["train/inputs"] = train.inputs
+    else:  # the steps that windows are made of, and which: laid out they are as many times the data
+        steps = np.unique(train.lagged.index)
+        arrays |= {"train/steps": rows(train.lagged.values, steps), "train/windows": train.lagged.index}
+    if train.usable is not None:
+        arrays["train/usable"] = train.usable
+    arrays |= {f"windows/{part}": getattr(chosen, part) for part in ("index", "now", "previous", "ahead", "first")}
     found = {name: np.ascontiguousarray(prepared.backend.to_host(array)).tobytes() for name, array in arrays.items()}
     return found | {name: repr(value).encode() for name, value in facts.items()}
 
 
-def _replaced(data: xr.Dataset, split: TimeSplit, generator: np.random.Generator, *, missing: float) -> xr.Dataset:
-    """Return ``data`` with noise after the train span, a share of which is NaN."""
+def _kinds(target: xr.Dataset) -> int:
+    """Return how many classes the target's numbers stand for."""
+    return max(len(str(target[name].attrs.get("flag_meanings", "")).split()) for name in target.data_vars)
+
+
+def _replaced(
+    data: xr.Dataset, split: TimeSplit, generator: np.random.Generator, *, missing: float, kinds: int = 0
+) -> xr.Dataset:
+    """Return ``data`` with noise after the train span, a share of which is NaN; of ``kinds`` classes, if any."""
     time = as_times(data["time"].values)
     later = microseconds(time) >= split.end("train", calendar_of(time))
     changed: dict[str, Any] = {}
     for name, variable in data.data_vars.items():
         values = np.array(variable.transpose("time", ...).values, np.float32)
-        noise = generator.normal(0, 1e3, values[later].shape)
+        shape = values[later].shape
+        noise = generator.integers(0, kinds, shape).astype(float) if kinds else generator.normal(0, 1e3, shape)
         noise[generator.random(noise.shape) < missing] = np.nan
         values[later] = noise
         changed[str(name)] = (("time", *(dim for dim in variable.dims if dim != "time")), values, variable.attrs)

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from pipeline.backend import Backend
+from pipeline.grid import Grid
 from pipeline.prepare.affine import channel_affine, target_affine
 from pipeline.prepare.align import Axis, Predictors, Split, align, crop
 from pipeline.prepare.basin_split import BasinSplit
@@ -29,7 +30,7 @@ from pipeline.prepare.summary import summarise
 from pipeline.prepare.targets import Truth, build_statics, build_truth
 from pipeline.prepare.tiles import Tiles
 from pipeline.prepare.transform import TargetTransform
-from pipeline.prepare.windows import Windows, windows
+from pipeline.prepare.windows import Windows, require_every_lead, windows, with_truth
 from pipeline.samples import Schema, lead_name
 from pipeline.units import quantity
 
@@ -129,7 +130,9 @@ def prepare_on(
 ) -> Prepared:
     """Return the samples of ``sources`` on an axis that is known; see :func:`prepare`."""
     split, train = axis.split, axis.split.train_split(axis.time)
-    truth = build_truth(sources.target, axis, config.target, train, backend).of_stations_in_mask()
+    every = Grid.of(sources.target).stations
+    by_cell = split.cells(every) if isinstance(split, BasinSplit) else None
+    truth = build_truth(sources.target, axis, config.target, train, backend, by_cell).of_stations_in_mask()
     label = None
     if classes:
         truth, label = as_classes(truth, sources.target, axis, config.target, train, backend)
@@ -139,6 +142,7 @@ def prepare_on(
     predictors = of_same_stations(sources.predictors, truth.grid.stations, "the target")
     static, forcings, months, region = sources.static, sources.forcings, sources.months, sources.region
     tests = sources.tests
+    xp = backend.xp
     cells = split.cells(truth.grid.stations) if isinstance(split, BasinSplit) else None
     fitted_on = None if cells is None else cells["train"]
     inputs = build_inputs(predictors, truth.grid, axis, config, train, backend, fitted_on)
@@ -174,6 +178,10 @@ def prepare_on(
         class_shares=class_shares(seen, train, truth.classes, truth.grid.area * truth.mask) if truth.classes else (),
     )
     chosen = _windows_of(axis, config, inputs.complete, _known_by_split(truth, axis, cells, backend))
+    if inputs.usable is not None:
+        finite = np.asarray(backend.to_host(xp.any(xp.isfinite(truth.values), axis=1)))
+        chosen = {name: with_truth(part, finite, inputs.usable, name) for name, part in chosen.items()}
+    require_every_lead(chosen, truth.known, leads)
     fitted: dict[str, Any] = {
         "schema": schema,
         "transform": transform,
@@ -230,7 +238,10 @@ def _known_by_split(
     if cells is not None:
         xp = backend.xp
         for name, inside in cells.items():
-            known[name] = backend.to_host(xp.any(xp.isfinite(only(truth.values, inside)), axis=(1, 2, 3)))
+            finite = backend.to_host(xp.any(xp.isfinite(only(truth.values, inside)), axis=(1, 2, 3)))
+            # A basin without gauge is a test set like one without truth: predicted, never scored.
+            unscored = name not in ("train", "validation") and not finite.any()
+            known[name] = None if unscored else finite
     return known | dict.fromkeys(truth.without)
 
 
@@ -247,7 +258,7 @@ def _windows_of(
             lags,
             complete,
             known[name],
-            leads if known[name] is not None else (0,),
+            leads,
         )
         for name, index in axis.positions.items()
     }

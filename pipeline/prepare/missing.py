@@ -28,6 +28,8 @@ class Filled:
         Steps that a sample can be made of.
     usable : ndarray of bool, shape (time, lat, lon), or None
         Of a table: stations of each step that have all their values; None: every cell of a complete step.
+    lost : ndarray, shape (time,)
+        Share of each step that misses a value: of the stations of a table, else all of it or nothing.
     filled : float
         Share of the values that were missing and filled.
     """
@@ -35,6 +37,7 @@ class Filled:
     values: Array
     complete: np.ndarray
     usable: np.ndarray | None
+    lost: np.ndarray
     filled: float
 
 
@@ -69,19 +72,22 @@ def deal_with(
     xp = backend.xp
     everywhere = np.ones(len(missing), bool)
     if not missing.any():
-        return Filled(values, everywhere, None, 0.0)
+        return Filled(values, everywhere, None, np.zeros(len(missing)), 0.0)
+    any_lost = missing.any(axis=1)
     if how == "leave_out" and not table:
-        return Filled(values, np.logical_not(missing).all(axis=1), None, 0.0)
+        return Filled(values, np.logical_not(any_lost), None, any_lost.astype(float), 0.0)
     finite = xp.isfinite(values)
+    stations = np.asarray(backend.to_host(xp.all(finite, axis=1))).reshape(len(missing), -1)
+    lost = 1.0 - stations.mean(axis=1) if table else any_lost.astype(float)
     if how == "leave_out":
         usable = np.asarray(backend.to_host(xp.all(finite, axis=1)))
         some: np.ndarray = usable.reshape(len(usable), -1).max(axis=1)
-        return Filled(xp.where(finite, values, xp.zeros_like(values)), some, usable, 0.0)
+        return Filled(xp.where(finite, values, xp.zeros_like(values)), some, usable, lost, 0.0)
     share = 1.0 - float(xp.mean(xp.astype(finite, xp.float64)))
     if how == "last":
         values = backend.asarray(_last_known(np.asarray(backend.to_host(values)), run))
         finite = xp.isfinite(values)
-    return Filled(xp.where(finite, values, xp.zeros_like(values)), everywhere, None, share)
+    return Filled(xp.where(finite, values, xp.zeros_like(values)), everywhere, None, lost, share)
 
 
 def _last_known(values: np.ndarray, run: np.ndarray) -> np.ndarray:
@@ -105,7 +111,7 @@ def runs_of_splits(positions: Mapping[str, np.ndarray], count: np.ndarray, step:
 
 def refuse_many(
     missing: np.ndarray,
-    usable: np.ndarray | None,
+    lost: np.ndarray,
     names: Sequence[str],
     positions: Mapping[str, np.ndarray],
     most: float,
@@ -119,12 +125,11 @@ def refuse_many(
     """
     for split, index in positions.items():
         here = missing[index]
-        share = float(here.any(axis=1).mean()) if usable is None else 1.0 - float(usable[index].mean())
+        share = float(lost[index].mean())
         if share > most:
+            whole = np.isin(lost[index], (0.0, 1.0)).all()
             worst = names[int(here.sum(axis=0).argmax())]
-            number = (
-                f"{round(share * len(index))} of {len(index)}" if usable is None else f"{share:.0%} of its stations'"
-            )
+            number = f"{round(share * len(index))} of {len(index)}" if whole else f"{share:.0%} of its stations'"
             raise DataError(
                 f"split {split!r}: {number} steps miss predictor values, most of them in {worst!r}; "
                 f"prepare.inputs.max_missing allows a share of {most:g}. Leave that channel out, or raise it."

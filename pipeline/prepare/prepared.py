@@ -78,10 +78,12 @@ class Prepared(Recipe):
         if chosen.truth and truth is not None:
             target = self._at_leads(name, steps, lambda index: self._transformed(truth, steps, index))
             previous = self._where(chosen.previous, lambda index: self._transformed(truth, steps, index))
+            previous = only(previous, self._cells(name))
             previous = previous if len(leads) == 1 else xp.concat([previous] * len(leads), axis=1)
             if self.own_past:
                 last = chosen.now if min(leads) else chosen.now - 1
-                past = Past(self._transformed(truth, steps, np.arange(len(steps.time))), chosen.first, last)
+                known = self._transformed(truth, steps, np.arange(len(steps.time)))
+                past = Past(only(known, self._cells(name)), chosen.first, last)
         return self._samples(name, chosen, steps, target, previous, past)
 
     def truth(self, name: str) -> np.ndarray | None:
@@ -129,9 +131,12 @@ class Prepared(Recipe):
         xp, chosen = self.backend.xp, self._windows(name)
         parts = [self._where(index, take) for index in chosen.ahead.T]
         values = parts[0] if len(parts) == 1 else xp.concat(parts, axis=1)
-        values = only(values, None if self.cells is None else self.cells[name])
+        values = only(values, self._cells(name))
         usable = steps.cells_of(chosen)
         return only(values, None if usable is None else usable[:, None])
+
+    def _cells(self, name: str) -> np.ndarray | None:
+        return None if self.cells is None else self.cells[name]
 
     def _where(self, index: np.ndarray, take: Callable[[np.ndarray], Array]) -> Array:
         """Return what ``take`` gives at the positions ``index``, NaN where one is negative."""

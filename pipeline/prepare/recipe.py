@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,10 +18,10 @@ from pipeline.prepare.align import Predictors, shared_dates
 from pipeline.prepare.arrays import rows
 from pipeline.prepare.climatology import Climatology
 from pipeline.prepare.coverage import carriers_of, require_covered
-from pipeline.prepare.dates import as_times, elapsed, phase_of_year
+from pipeline.prepare.dates import ahead, as_times, elapsed, phase_of_year
 from pipeline.prepare.empirical import EmpiricalClimatology
 from pipeline.prepare.frequencies import ClassFrequencies
-from pipeline.prepare.inputs import InputTransform, carry, channel_names, channel_units, is_table
+from pipeline.prepare.inputs import InputTransform, carry, channel_names, channel_units, is_table, only
 from pipeline.prepare.labels import EventLabel
 from pipeline.prepare.missing import deal_with
 from pipeline.prepare.places import of_same_stations, placed_predictors
@@ -113,8 +114,14 @@ class Recipe:
     backend: Backend
 
     def to_units(self, prediction: Prediction, samples: Samples) -> Prediction:
-        """Return a prediction for ``samples`` in units of the target, NaN outside the mask."""
-        return self.transform.to_units(prediction, samples.valid_day)
+        """Return a prediction for ``samples`` in units of the target.
+
+        NaN outside the mask, and at stations of a table that miss predictors.
+        """
+        answer = self.transform.to_units(prediction, samples.valid_day)
+        if samples.usable is None:
+            return answer
+        return answer.map(partial(only, cells=samples.usable[:, None]))
 
     def climatology(self, samples: Samples) -> Prediction:
         """Return the train split's climatology as a forecast for ``samples``, in units: normal, or members."""
@@ -130,6 +137,8 @@ class Recipe:
         step: int | None = None,
     ) -> Samples:
         """Return samples of new predictors, channels chosen by name; steps that miss a value or a lag are left out.
+
+        Of a table a station that misses one is left out alone: its answer is NaN.
 
         Parameters
         ----------
@@ -199,8 +208,7 @@ class Recipe:
             self.encoder.lags,
             steps.complete,
             known,
-            # Without truth the last lead may lie beyond the data: it is predicted all the same.
-            self.schema.leads if known is not None else (0,),
+            self.schema.leads,
         )
 
     def _forcings(self, forcings: Sequence[xr.Dataset]) -> list[xr.Dataset]:
@@ -254,7 +262,20 @@ class Recipe:
             day=steps.phase[chosen.now],
             schema=self.schema,
             past=past,
+            valid=self._valid(chosen, steps),
+            usable=steps.cells_of(chosen),
         )
+
+    def _valid(self, chosen: Windows, steps: Steps) -> np.ndarray | None:
+        """Return what times are answered: the data's own stamps, those of the calendar behind their end."""
+        leads = self.schema.leads
+        if leads == (0,):
+            return None
+        columns = []
+        for lead, index in zip(leads, chosen.ahead.T, strict=True):
+            known, later = index >= 0, ahead(steps.time[chosen.now], lead, self.schema.step_us)
+            columns.append(np.where(known, steps.time[np.maximum(index, 0)], later))
+        return np.stack(columns, axis=1)
 
 
 def side_by_side(parts: Sequence[Prediction], xp: Any) -> Prediction:

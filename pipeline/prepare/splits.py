@@ -135,7 +135,7 @@ class TimeSplit:
     def __post_init__(self) -> None:
         object.__setattr__(self, "test", dict(self.test))
         taken = sorted(set(self.test) & {"train", "validation"})
-        if taken or not self.test:
+        if taken:
             raise SplitError(f"expected test sets with names of their own, got {list(self.test)!r}.")
         object.__setattr__(self, "_edges", self._count())
         self._check_order()

@@ -92,6 +92,7 @@ def state(recipe: Recipe) -> tuple[Arrays, Facts]:
     )  # fmt: skip
     facts = {
         "step_us": schema.step_us,
+        "transforms": [] if schema.channel_affine is None else list(schema.channel_affine.transforms),
         "schema": {name: list(getattr(schema, name)) for name in texts},
         "scalars": {part: getattr(recipe.scalars, part) for part in ("forcings", "units", "calendar")},
         "stations": {"input": list(schema.input_grid.stations), "target": list(schema.target_grid.stations)},
@@ -173,8 +174,8 @@ def _schema(facts: dict[str, Any], arrays: Arrays) -> Schema:
         for side, dims in facts["dims"].items()
     }
     affines: dict[str, Any] = {
-        f"{side}_affine": Affine(arrays[f"{side}_scale"], arrays[f"{side}_shift"])
-        for side in ("channel", "target")
+        f"{side}_affine": Affine(arrays[f"{side}_scale"], arrays[f"{side}_shift"], transforms)
+        for side, transforms in (("channel", tuple(facts["transforms"])), ("target", ()))
         if f"{side}_scale" in arrays
     }
     texts: dict[str, Any] = {name: tuple(values) for name, values in facts["schema"].items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from pipeline.grid import Grid
 from pipeline.prepare.align import Axis
 from pipeline.prepare.arrays import beside
 from pipeline.prepare.config import TargetConfig
-from pipeline.prepare.inputs import field
+from pipeline.prepare.inputs import field, only
 from pipeline.prepare.regrid import Method, Regridder
 from pipeline.prepare.scaling import CONSTANT
 from pipeline.prepare.splits import TrainSplit
@@ -87,8 +87,18 @@ class Statics:
     units: tuple[str, ...]
 
 
-def build_truth(target: xr.Dataset, axis: Axis, config: TargetConfig, train: TrainSplit, backend: Backend) -> Truth:
+def build_truth(
+    target: xr.Dataset,
+    axis: Axis,
+    config: TargetConfig,
+    train: TrainSplit,
+    backend: Backend,
+    cells: Mapping[str, np.ndarray] | None = None,
+) -> Truth:
     """Return the target at every step of ``axis`` on the device of ``backend``.
+
+    ``cells``, bool (lat, lon) by split, where splits differ by cells: those of train have to have enough truth, the
+    others are asked about whether they have any or not.
 
     Raises
     ------
@@ -113,14 +123,17 @@ def build_truth(target: xr.Dataset, axis: Axis, config: TargetConfig, train: Tra
     for name in sorted(without & {"train", "validation"}):
         span = " to ".join(axis.split.spans[name])
         raise SplitError(f"split {name!r} ({span}) has predictors and no truth; only a test set may go without.")
-    mask = fit_mask(values, train, config)
+    # A pixel of a tile is no place: that train tiles lack truth there says nothing of others.
+    mask = xp.asarray(np.ones(grid.shape, bool)) if grid.image else fit_mask(values, train, config, cells)
     values = xp.where(mask, values, xp.full_like(values, float("nan")))
     known = backend.to_host(xp.any(xp.isfinite(values), axis=(1, 2, 3)))
     units = tuple(str(target[name].attrs.get("units", "")) for name in names)
     return Truth(values, names, units, grid, backend.to_host(mask), known, without)
 
 
-def fit_mask(values: Array, train: TrainSplit, config: TargetConfig) -> Array:
+def fit_mask(
+    values: Array, train: TrainSplit, config: TargetConfig, cells: Mapping[str, np.ndarray] | None = None
+) -> Array:
     """Return which cells are predicted and scored, bool, shape (lat, lon).
 
     Parameters
@@ -132,6 +145,8 @@ def fit_mask(values: Array, train: TrainSplit, config: TargetConfig) -> Array:
     config : TargetConfig
         ``finite``: cells where every target has truth on at least ``min_share`` of those train days
         that have any truth at all. ``all``: every cell.
+    cells : mapping of str to ndarray of bool, shape (lat, lon), optional
+        By split, where splits differ by cells. Only train's are looked at; those of other splits are kept.
 
     Raises
     ------
@@ -142,6 +157,10 @@ def fit_mask(values: Array, train: TrainSplit, config: TargetConfig) -> Array:
     """
     TrainSplit.require(train, "The mask")
     xp = array_namespace(values)
+    if cells is not None:
+        own = fit_mask(only(values, cells["train"]), train, config.model_copy(update={"mask": "finite"}))
+        asked = np.any([inside for name, inside in cells.items() if name != "train"], axis=0)
+        return own | beside(asked, values)
     finite = xp.isfinite(train.take(values))
     days = int(xp.sum(xp.astype(xp.any(finite, axis=(1, 2, 3)), xp.int64)))
     count = xp.min(xp.sum(xp.astype(finite, xp.int64), axis=0), axis=0)
@@ -181,7 +200,14 @@ def build_statics(static: Sequence[xr.Dataset], grid: Grid, method: Method, cell
             name = str(key)
             if name in names:
                 raise DataError(f"expected static fields with names of their own, got {name!r} twice.")
-            values.append(_standardised(carry(field(data, name, source).astype(np.float32)), name, cells))
+            carried = carry(field(data, name, source).astype(np.float32))
+            if by_name and not np.isfinite(carried).all():
+                lacking = [grid.stations[place] for place in np.flatnonzero(~np.isfinite(carried.ravel()))]
+                raise DataError(
+                    f"data.static: expected a value of {name!r} for every station of the target, got none for "
+                    f"{', '.join(lacking[:5])}. Leave the attribute out, or these stations."
+                )
+            values.append(_standardised(carried, name, cells))
             names.append(name)
             units.append(str(data[name].attrs.get("units", "")))
     stacked = np.stack(values) if values else np.zeros((0, *grid.shape), np.float32)

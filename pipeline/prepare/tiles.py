@@ -186,11 +186,13 @@ def _stack(
         cuts = [arrays[tile.image][tile.y : tile.y + height, tile.x : tile.x + width] for tile in origins]
         attrs = images[origins[0].image][name].attrs
         for image, data in images.items():
-            if data[name].attrs.get("units") != attrs.get("units"):
-                raise DataError(
-                    f"image {image!r}: expected {name!r} in {attrs.get('units')!r}, as the first image has it, got "
-                    f"{data[name].attrs.get('units')!r}."
-                )
+            for key, what in (("units", "units"), ("flag_meanings", "classes")):
+                mine, first = data[name].attrs.get(key), attrs.get(key)
+                if mine != first:
+                    raise DataError(
+                        f"image {image!r}: expected {name!r} with the {what} {first!r}, as the first image has it, got "
+                        f"{mine!r}. Write the same for both in the catalog."
+                    )
         parts[name] = (("time", "y", "x"), np.stack(cuts), attrs)
     coords = {"time": np.arange(len(origins)), "y": np.arange(height), "x": np.arange(width)}
     return xr.Dataset(parts, coords)

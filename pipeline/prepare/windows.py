@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,7 +23,7 @@ class Windows:
     index : ndarray of int64, shape (sample, lag)
         Steps whose predictors make the sample, in the order of the lags.
     now : ndarray of int64, shape (sample,)
-        The step that the sample answers for.
+        The sample's own step: the last whose predictors it has.
     previous : ndarray of int64, shape (sample,)
         The last step whose truth is known: the one before, or with leads of 1 and more the sample's own; -1 where
         the step before lies across a gap or in another split.
@@ -181,11 +181,13 @@ def windows(
     """
     segment = segments(count[position], step)
     longest = int(np.bincount(segment).max()) if len(segment) else 0
-    if longest <= max(lags) + min(leads):
+    # Without truth a lead may lie beyond the data: it is predicted all the same.
+    first = min(leads) if truth is not None else 0
+    if longest <= max(lags) + first:
         raise SplitError(
-            f"split {name!r}: expected {max(lags) + min(leads) + 1} steps in a row or more, for a window of "
-            f"{max(lags) + 1} and a first lead of {min(leads)}, got {longest} at most. Shorten prepare.inputs.window "
-            "(or lags), or lengthen the split."
+            f"split {name!r}: expected {max(lags) + first + 1} steps in a row or more, for a window of "
+            f"{max(lags) + 1} and a first lead of {first}, got {longest} at most. Shorten prepare.inputs.window "
+            "(or lags), lengthen the split, or keep more months in a row (data.months)."
         )
     local = np.stack([lagged(segment, lag) for lag in lags], axis=1)
     onward = np.stack([lagged(segment, -lead) for lead in leads], axis=1)
@@ -218,3 +220,55 @@ def windows(
         dropped=dropped,
         truth=truth is not None,
     )
+
+
+def with_truth(chosen: Windows, truth: np.ndarray, usable: np.ndarray, name: str) -> Windows:
+    """Return the samples that have truth at a station that has predictors, too.
+
+    Parameters
+    ----------
+    chosen : Windows
+        Of a table; without truth they stay as they are.
+    truth, usable : ndarray of bool, shape (time, lat, lon)
+        Stations of each step with truth, and with all their predictors.
+    name : str
+        Of the split.
+
+    Raises
+    ------
+    SplitError
+        If no sample is left.
+    """
+    if not chosen.truth:
+        return chosen
+    inputs = usable[chosen.now]
+    for index in chosen.index.T:
+        inputs = inputs & usable[index]
+    known = np.zeros(len(chosen.now), bool)
+    for index in chosen.ahead.T:
+        there = truth[np.maximum(index, 0)] & inputs
+        known |= (index >= 0) & there.reshape(len(known), -1).any(axis=1)
+    if known.all():
+        return chosen
+    if not known.any():
+        raise SplitError(f"split {name!r}: expected a station with both truth and predictors at some step, got none.")
+    parts = {part: getattr(chosen, part)[known] for part in ("index", "now", "previous", "ahead", "first")}
+    lost = {**chosen.dropped, "no truth": chosen.dropped.get("no truth", 0) + int((~known).sum())}
+    return replace(chosen, **parts, dropped=lost)
+
+
+def require_every_lead(chosen: Mapping[str, Windows], known: np.ndarray, leads: Sequence[int]) -> None:
+    """Refuse a lead that reaches behind the end of every run of train or validation.
+
+    Raises
+    ------
+    SplitError
+        If there is one.
+    """
+    for name in ("train", "validation"):
+        for lead, index in zip(leads, chosen[name].ahead.T, strict=True):
+            if not (known[np.maximum(index, 0)] & (index >= 0)).any():
+                raise SplitError(
+                    f"split {name!r}: expected truth {lead} steps ahead of some sample, got none: no run of steps is "
+                    "that long. Leave the lead out of prepare.target.leads, or lengthen the split."
+                )

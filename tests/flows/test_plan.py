@@ -1,6 +1,6 @@
 import pytest
 
-from flows.load import load_experiment
+from flows.load import load_experiment, shipped
 from flows.plan import make_plan
 from pipeline.errors import ConfigError, TraitError, UnknownNameError
 
@@ -91,3 +91,15 @@ def test_each_task_has_the_scores_that_suit_it_and_its_main_one():
     classes = plan("task=segmentation", "models={f: {kind: pixel_forest}}", "uncertainty=[]", "explain=[]").metrics
     assert classes[0] == "iou"
     assert "rmse" not in classes
+
+
+@pytest.mark.parametrize("name", sorted(shipped()))
+def test_every_shipped_experiment_has_a_plan(name):
+    made = make_plan(load_experiment(name).experiment, where=name)
+    assert made.models
+
+
+def test_labels_are_checked_before_data_are_read():
+    task = ("task=segmentation", "models={f: {kind: pixel_forest}}", "uncertainty=[]", "explain=[]")
+    with pytest.raises(UnknownNameError, match=r"unknown label 'deep_lwo'\. Did you mean 'deep_low'"):
+        plan(*task, "prepare.target.label={kind: deep_lwo}")

@@ -26,6 +26,7 @@ IMAGES = {
         "target": {"dataset": "images", "variables": ["mask"]},
     },
     "split": {"by": "block", "margin": 5, "train": [0, 9], "validation": [15, 19], "test": [25, 30], "tile": [4, 4]},
+    "prepare": {"inputs": {"anomaly": "none", "scale": "per_field"}},
     "models": {"forest": {"kind": "pixel_forest"}},
 }
 
@@ -83,7 +84,7 @@ def test_a_split_by_basin_is_for_series():
         ({"validation": [13, 19]}, r"splits train .* and validation .* are 3 pixels apart, and split.margin asks for 5"),
         ({"train": [9, 0]}, r"train: expected 0 <= first <= last, got \[9, 0\]"),
         ({"images": {"tset": ["one"]}}, r"images: no split 'tset'\. Known: train, validation, test"),
-        ({"images": {"test": []}}, r"images\.test: expected an image or more, got none"),
+        ({"images": {"test": []}}, r"images\.test: expected an image or more, each once, got \[\]"),
         ({"tile": [0, 4]}, r"expected a tile and a stride of 1 or more"),
     ],
 )  # fmt: skip
@@ -101,7 +102,7 @@ def test_images_and_blocks_go_together():
     with pytest.raises(ConfigError, match=r"data\.images: expected images with a split by block and with no other"):
         read(IMAGES, split={"train": ["2000", "2000"], "validation": ["2001", "2001"], "test": ["2002", "2002"]})
     data = IMAGES["data"] | {"target": {"dataset": "one"}}
-    with pytest.raises(ConfigError, match=r"expected the dataset 'images' and its variables, got 'one'"):
+    with pytest.raises(ConfigError, match=r"expected the dataset 'images' and names of its variables, got 'one'"):
         read(IMAGES, data=data)
     with pytest.raises(ConfigError, match=r"data\.months: expected none with images"):
         read(IMAGES, data=IMAGES["data"] | {"months": [1]})
@@ -127,3 +128,42 @@ def test_only_a_mean_over_a_region_has_a_name():
     source = {"dataset": "sst", "variables": ["sst"], "mean_over": {"lat": [-5, 5]}, "name": "nino 3"}
     with pytest.raises(ConfigError, match=r"expected a name of letters, digits and _, got 'nino 3'"):
         read(SERIES, data=SERIES["data"] | {"target": source})
+
+
+@pytest.mark.parametrize(
+    ("tree", "parts", "message"),
+    [
+        (IMAGES, {"task": "downscaling"}, r"task: expected 'segmentation' where split.by is block, got 'downscaling'"),
+        (IMAGES, {"prepare": {}}, r"prepare\.inputs\.anomaly: expected 'none' where split.by is block, got 'day_of_year'"),
+        (IMAGES, {"data": IMAGES["data"] | {"images": ["one", "one"]}}, r"data\.images: expected each image once"),
+        (SERIES, {"split": SERIES["split"] | {"test": {"t": []}}}, r"split\..*test\.t"),
+        (
+            SERIES,
+            {"prepare": SERIES["prepare"] | {"target": SERIES["prepare"]["target"] | {"variables": {"q": {"scale": "per_cell"}}}}},
+            r"prepare\.target\.variables\.q: expected no anomaly and scale per_field",
+        ),
+        (
+            SERIES,
+            {"data": SERIES["data"] | {"tests": {"far": {"predictors": [{"dataset": "n"}]}}}},
+            r"data\.tests: expected none where split\.by is basin",
+        ),
+    ],
+)  # fmt: skip
+def test_what_has_no_meaning_for_a_split_is_refused(tree, parts, message):
+    with pytest.raises(ConfigError, match=message):
+        read(tree, **parts)
+
+
+def test_labels_are_for_segmentations_and_changes_for_numbers():
+    split = {
+        "train": ["2000", "2000"],
+        "validation": ["2001", "2001"],
+        "test": {"a": ["2002", "2002"], "b": ["2003", "2003"]},
+    }
+    label = {"target": {"label": {"kind": "deep_low"}}}
+    with pytest.raises(
+        ConfigError, match=r"prepare\.target\.label: expected task segmentation with a label, got task 'series'"
+    ):
+        read(SERIES, split=split, prepare=label)
+    with pytest.raises(ConfigError, match=r"changes: expected a target of numbers at one lead; leave changes out"):
+        read(SERIES, split=split, prepare={"target": {"leads": [1, 2]}}, changes=[{"from": "a", "to": "b"}])

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import xarray as xr
 
 from pipeline.backend import Backend
 from pipeline.errors import DataError
 from pipeline.prepare.align import Axis
+from pipeline.prepare.arrays import rows
 from pipeline.prepare.config import TargetConfig
+from pipeline.prepare.frequencies import class_names
 from pipeline.prepare.labels import EventLabel, make_label
 from pipeline.prepare.splits import TrainSplit
 from pipeline.prepare.targets import Truth
@@ -44,15 +47,19 @@ def as_classes(
         raise DataError(f"a segmentation: expected one target, got {', '.join(truth.names)}.")
     name = truth.names[0]
     if config.label is None:
-        meanings = str(target[name].attrs.get("flag_meanings", "")).split()
+        meanings = class_names(target, name)
         if not meanings:
             raise DataError(
                 f"the target {name!r}: expected numbers of classes with names, got none. Write classes: [first, "
                 "second] for it in the catalog, or what makes classes of its values under prepare.target.label."
             )
-        return replace(truth, classes=tuple(meanings), units=("1",)), None
+        return replace(truth, classes=meanings, units=("1",)), None
     label = make_label(config.label)
     values = truth.values[:, 0, ...]
     label.fit(values, axis.time, train, truth.grid, units=truth.units[0])
-    numbers = label.label(values, axis.time, truth.grid)[:, None, ...]
+    # Split by split: an event that reached over a border would let validation say what happened in train.
+    host = np.full(tuple(values.shape), np.nan, np.float32)
+    for index in axis.positions.values():
+        host[index] = backend.to_host(label.label(rows(values, index), axis.time[index], truth.grid))
+    numbers = backend.asarray(host)[:, None, ...]
     return replace(truth, values=numbers, names=(label.kind,), units=("1",), classes=label.classes), label

@@ -118,5 +118,47 @@ def test_one_basin_is_left_out_of_all(basins, cpu):
         True,
         False,
     ]
-    with pytest.raises(SplitError, match=r"split 'train': expected basins that no other split has, got none of b, d"):
+    with pytest.raises(
+        SplitError, match=r"split 'train': expected basins with enough truth that no other split has, got none of b, d"
+    ):
         split.cells(("b", "d"))
+
+
+def test_new_basins_have_their_own_inputs(basins, backend):
+    """Standardised by the train basins' mean and deviation, not blanked out as cells that were never seen."""
+    prepared = made(basins, backend)
+    rain = basins[0].rain.sel(time=slice(*SPLIT.span)).values.astype(float)
+    known = rain[:, [0, 2]]
+    expected = (rain - known.mean()) / known.std()
+    samples = prepared.samples("test")
+    np.testing.assert_allclose(np.asarray(samples.inputs)[:, 0, 0], expected[4:], atol=1e-4)
+
+
+def test_the_truth_of_other_basins_chooses_no_train_basin(basins, cpu):
+    series, area = basins
+    short = series.copy(deep=True)
+    short["flow"][dict(station=[0, 1, 2], time=slice(0, 750))] = np.nan  # only the test basin has truth there
+    prepared = made((short, area), cpu)
+    assert prepared.schema.target_grid.stations == ("a", "b", "c", "d")
+    bare = series.copy(deep=True)
+    bare["flow"][dict(station=3)] = np.nan  # a basin that was never gauged
+    prepared = made((bare, area), cpu)
+    assert prepared.truth("test") is None
+    assert len(prepared.samples("test")) > 700
+
+
+def test_models_know_nothing_of_the_past_of_other_basins(basins, cpu):
+    samples = made(basins, cpu).samples("train")
+    for values in (samples.previous, samples.past.values):
+        assert np.isnan(np.asarray(values)[..., [1, 3]]).all()
+
+
+def test_a_basin_without_an_attribute_is_refused(basins, cpu):
+    from pipeline.errors import DataError
+
+    series, area = basins
+    area["area"][1] = np.nan
+    with pytest.raises(
+        DataError, match=r"data\.static: expected a value of 'area' for every station of the target, got none for b"
+    ):
+        made((series, area), cpu)

@@ -139,6 +139,8 @@ def test_nothing_after_train_moves_what_is_fitted(field, index, split, cpu):
 @pytest.mark.parametrize(
     ("start", "lead", "step", "expected"),
     [
+        ("2000-01-01", 1, 91 * DAY, "2000-04-01"),
+        ("2000-01-15", 2, 360 * DAY, "2002-01-15"),
         ("1999-12-15", 1, 30 * DAY, "2000-01-15"),
         ("2000-01-31", 1, 31 * DAY, "2000-02-29"),
         ("2000-02-29", 1, 365 * DAY, "2001-02-28"),
@@ -207,3 +209,29 @@ def _table(field, names):
         "lon": ("station", [1.0, 2, 3]),
     }
     return xr.Dataset({"tas": (("time", "station"), cells, {"units": "K"})}, coords)
+
+
+def test_what_is_forecast_is_stamped_as_the_data_are(cpu):
+    """Months stamped in their middle: the answer is for the stamp that the truth has, in files and climatologies."""
+    starts = pd.date_range("1970-01-01", "1989-12-01", freq="MS")
+    time = starts + (starts.shift(1) - starts) / 2
+    values = 10 * np.cos(2 * np.pi * np.arange(len(time)) / 12) + np.random.default_rng(0).normal(size=len(time))
+    index = xr.Dataset({"nino": ("time", values.astype("f4"), {"units": "K"})}, {"time": time})
+    split = TimeSplit(("1970", "1979"), ("1980", "1984"), {"test": ("1985", "1989")})
+    config = PrepareConfig(inputs=InputsConfig(window=2), target=TargetConfig(leads=[1, 3]))
+    prepared = prepare([("river", index)], index, config=config, split=split, backend=cpu)
+    samples, truth = prepared.samples("test"), prepared.truth("test")
+    back = prepared.to_units(Prediction("point", {"mean": samples.target}), samples).mean()
+    known = np.isfinite(truth)
+    np.testing.assert_allclose(back[known], truth[known], atol=1e-4)
+    for column, lead in enumerate((1, 3)):
+        here = known[:, column, 0, 0]
+        assert np.isin(samples.valid_time(lead)[here], time.values).all()
+
+
+def test_a_lead_longer_than_every_run_is_refused(field, index, split, cpu):
+    config = PrepareConfig(inputs=InputsConfig(window=4), target=TargetConfig(leads=[1, 500]))
+    with pytest.raises(
+        SplitError, match=r"split 'validation': expected truth 500 steps ahead of some sample, got none"
+    ):
+        prepare([("era", field("tas"))], index, config=config, split=split, backend=cpu)

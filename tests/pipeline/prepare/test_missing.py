@@ -98,3 +98,45 @@ def test_lags_and_a_window_are_not_both_taken():
         InputsConfig(lags=[0, 2], window=3)
     with pytest.raises(ValueError, match=r"expected different leads of 0 or more, got \[1, 1\]"):
         TargetConfig(leads=[1, 1])
+
+
+def test_many_stations_that_miss_a_little_are_filled(field, split, cpu):
+    """One in a hundred values of twenty stations: one step in five misses some value, one value in a hundred."""
+    rng = np.random.default_rng(1)
+    time = field("tas").time
+    cells = rng.normal(size=(len(time), 20)).astype(np.float32)
+    names = [f"s{number:02d}" for number in range(20)]
+    coords = {"time": time, "station": names, "lat": ("station", np.arange(20.0)), "lon": ("station", np.arange(20.0))}
+    table = xr.Dataset({"tas": (("time", "station"), cells, {"units": "K"})}, coords)
+    holed = table.rename(tas="warm").copy(deep=True)
+    holed["warm"] = holed["warm"].where(rng.random(cells.shape) > 0.01).assign_attrs(units="K")
+    for how in ("mean", "last", "leave_out"):
+        made(holed, table, split, cpu, missing=how)
+
+
+def test_a_station_that_misses_predictors_gets_no_answer(table, split, cpu):
+    from pipeline.prediction import Prediction
+
+    prepared = made(with_gap(table), table, split, cpu)
+    samples = prepared.samples("test")
+    ones = Prediction("point", {"mean": np.ones((len(samples), 1, 1, 3), np.float32)})
+    answer = prepared.to_units(ones, samples).mean()
+    assert np.isnan(answer).sum() == 5
+    again = prepared.encode([("gauges", with_gap(table).sel(time="1993"))])
+    assert (
+        np.isnan(
+            prepared.to_units(Prediction("point", {"mean": np.ones((len(again), 1, 1, 3), "f4")}), again).mean()
+        ).sum()
+        == 5
+    )
+
+
+def test_a_sample_without_truth_where_its_predictors_are_is_left_out(table, split, cpu):
+    holed = with_gap(table)
+    lonely = table.copy(deep=True)
+    lonely["tas"][dict(station=[0, 2], time=slice(1200, 1203))] = (
+        np.nan
+    )  # only the station without predictors has truth
+    prepared = made(holed, lonely, split, cpu)
+    target = np.asarray(prepared.samples("test").target)
+    assert np.isfinite(target).any(axis=(1, 2, 3)).all()

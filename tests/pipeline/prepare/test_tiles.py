@@ -138,7 +138,9 @@ def test_images_with_other_variables_or_units_are_refused(images):
     with pytest.raises(DataError, match=r"image 'one': no variable 'bleu'\. Did you mean 'blue'"):
         cut(images, ["bleu"], ["mask"], a_split())
     images[1][1]["blue"].attrs["units"] = "%"
-    with pytest.raises(DataError, match=r"image 'two': expected 'blue' in '1', as the first image has it, got '%'"):
+    with pytest.raises(
+        DataError, match=r"image 'two': expected 'blue' with the units '1', as the first image has it, got '%'"
+    ):
         cut(images, ["blue"], ["mask"], a_split())
 
 
@@ -186,3 +188,19 @@ def test_tiles_are_not_said_to_lack_seasons(images, cpu):
     tiles = cut(images, ["blue", "nir"], ["mask"], a_split())
     made = prepare_tiles(tiles, config=CONFIG, backend=cpu, classes=True)
     assert not [note for note in made.summary()["notes"] if "harmonics" in note]
+
+
+def test_pixels_without_truth_in_train_are_asked_about_all_the_same(images, cpu):
+    for _, image in images:
+        image["mask"][dict(y=slice(0, 20, 4), x=slice(0, 15))] = np.nan
+    prepared = prepare_tiles(
+        cut(images, ["blue"], ["mask"], a_split(stride=None)), config=CONFIG, backend=cpu, classes=True
+    )
+    assert prepared.schema.mask.all()
+    assert np.isfinite(prepared.truth("test")).sum() == 2 * 20 * 6
+
+
+def test_images_of_other_classes_are_refused(images, cpu):
+    images[1][1]["mask"].attrs["flag_meanings"] = "cloud clear shadow"
+    with pytest.raises(DataError, match=r"image 'two': expected 'mask' with the classes 'clear cloud shadow'"):
+        cut(images, ["blue"], ["mask"], a_split())
