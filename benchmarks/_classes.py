@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks._tables import Goal, goals, run, scores_of, seconds, table
+from benchmarks._tables import Goal, beside, goals, run, scores_of, seconds, table
 from pipeline.run_folder import RunFolder
 
 CLOUDS = (("iou", "mean IoU (95 %)"), ("kappa", "kappa"), ("accuracy", "accuracy"), ("log_loss", "log loss"))
@@ -31,8 +31,7 @@ def cloud_masks(out: Path, data: Path) -> list[str]:
 
 def _transfer(out: Path, data: Path) -> list[str]:
     """Return what is left of the skill on the sensor that was not learned from."""
-    lines = ["| kappa | " + " | ".join(f"{a} to {b}" for a, b in _PAIRS) + " |", "|---|---|---|"]
-    found: dict[str, list[str]] = {}
+    found: dict[str, pd.Series] = {}
     commands = []
     for learned, asked in _PAIRS:
         images = (
@@ -45,11 +44,9 @@ def _transfer(out: Path, data: Path) -> list[str]:
             "    finescale run cloud-masks --data MIRROR " + " ".join(f"'{w}'" if " " in w else w for w in words)
         )
         rows = scores_of(run_, asked)
-        for model, value in rows[rows["metric"] == "kappa"].set_index("model")["value"].items():
-            found.setdefault(str(model), []).append(f"{value:.3f}")
-    lines += [f"| {model} | " + " | ".join(values) + " |" for model, values in found.items()]
+        found[f"{learned} to {asked}"] = rows[rows["metric"] == "kappa"].set_index("model")["value"]
     said = "One sensor to the other, as it is: learned and chosen on one, tested on the same columns of the other."
-    return ["### From one sensor to the other", "", *commands, "", *lines, "", said, ""]
+    return ["### From one sensor to the other", "", *commands, "", *beside("kappa", found), "", said, ""]
 
 
 _PAIRS = (("landsat5", "sentinel2"), ("sentinel2", "landsat5"))

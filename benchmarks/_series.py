@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks._tables import Goal, difference, goals, run, scores_of, seconds, table
+from benchmarks._tables import Goal, beside, difference, goals, run, scores_of, seconds, table
 from pipeline.run_folder import RunFolder
 
 FLOW = (("rmse", "RMSE [m3/s] (95 %)"), ("nse", "NSE"), ("kge", "KGE"), ("log_nse", "log NSE"), ("fhv", "FHV [%]"),
@@ -53,22 +53,19 @@ BASINS = ("01022500", "01547700", "02064000")
 
 def camels(out: Path, data: Path) -> list[str]:
     """Return the NSE of every basin from models that never saw it, with what they do not show."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, pd.Series] = {}
     for number, basin in enumerate(BASINS):
         chosen_on = BASINS[number - 1]
         words = ("--set", f"split.test=['{basin}']", "--set", f"split.validation=['{chosen_on}']")
         run_ = run("camels", out / f"basin-{basin}", "--data", str(data), *words)
         rows = scores_of(run_, "test")
-        for model, value in rows[rows["metric"] == "nse"].set_index("model")["value"].items():
-            found.setdefault(str(model), []).append(f"{value:.3f}")
-    lines = ["| NSE | " + " | ".join(f"of {basin}" for basin in BASINS) + " |", "|---" * (len(BASINS) + 1) + "|"]
-    lines += [f"| {model} | " + " | ".join(values) + " |" for model, values in found.items()]
+        found[f"of {basin}"] = rows[rows["metric"] == "nse"].set_index("model")["value"]
     said = (
         "Each basin left out in turn, one of the other two learned from and one chosen on, three years: that the parts "
         "fit together is what this shows, nothing of a model's worth."
     )
     command = "    finescale run camels --data MIRROR --set split.test=['ID'] --set split.validation=['OTHER']"
-    return ["## camels", "", command, "", *lines, "", said, ""]
+    return ["## camels", "", command, "", *beside("NSE", found), "", said, ""]
 
 
 def _best(run_: RunFolder) -> str:

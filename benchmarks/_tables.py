@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,6 +76,15 @@ def table(
                 bounds = f" ({row.low:.3f} to {row.high:.3f})" if place == 0 else ""
                 cells.append(f"{row.value:.3f}{bounds}")
         lines.append(f"| {model} | {' | '.join(cells)} |")
+    return lines
+
+
+def beside(corner: str, columns: Mapping[str, pd.Series]) -> list[str]:
+    """Return values of several runs as Markdown: one column a run, one row a model; empty where a run lacks one."""
+    lines = [f"| {corner} | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    for model in dict.fromkeys(str(name) for values in columns.values() for name in values.index):
+        values = [column.get(model, float("nan")) for column in columns.values()]
+        lines.append(f"| {model} | {' | '.join('' if pd.isna(value) else f'{value:.3f}' for value in values)} |")
     return lines
 
 

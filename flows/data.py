@@ -132,9 +132,9 @@ def added(text: str, path: Path) -> str:
     with write_atomic(path) as temporary:
         temporary.write_text(f"{before.rstrip()}\n\n{text}", encoding="utf-8")
         Catalog.load(temporary)[name]  # refuses what cannot be used
-    left_out = [line.strip(" #") for line in text.splitlines() if re.match(r"  # .* is left out: ", line)]
+    remarks = [line.strip(" #") for line in text.splitlines() if line.startswith("  # ")]
     then = f"added {name} to {path}; fill in its licence, then: finescale data check {name} --catalog {path}"
-    return "\n".join([*left_out, then])
+    return "\n".join([*remarks, then])
 
 
 def _variable(check: VariableCheck) -> str:

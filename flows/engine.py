@@ -12,9 +12,9 @@ from pathlib import Path
 from flows import stages
 from flows.load import dump, load_experiment, validate_tree
 from flows.plan import Plan, make_plan
-from flows.server import server_that_answers
+from flows.server import asked_for_server, server_that_answers
 from flows.sources import Sources, open_sources, used_entries
-from flows.workspace import Workspace
+from flows.workspace import FORMAT, Workspace
 from pipeline import __version__
 from pipeline.backend import get_backend
 from pipeline.backend.cluster import limit_threads
@@ -97,7 +97,8 @@ def start(request: Request, say: Callable[[str], None] = lambda text: None) -> R
 def _work(run: RunFolder, request: Request, say: Callable[[str], None]) -> Result:
     server = server_that_answers() if request.use_server else None
     if server is None:
-        say("stages are called directly: " + ("--no-server" if not request.use_server else "no Prefect server answers"))
+        if request.use_server and asked_for_server():
+            say(f"stages are called directly: no Prefect server answers at {os.environ['PREFECT_API_URL']}")
         return execute(run, direct, debug=request.debug)
     say(f"stages are tasks of a flow run on the Prefect server at {server}")
     if not request.debug:
@@ -200,6 +201,7 @@ def _created(request: Request) -> RunFolder:
     run.write_json(
         "work/settings.json",
         {
+            "format": FORMAT,
             "backend": backend.name,
             "base": source.parent.resolve(),
             "catalog": sources.catalog.path.resolve(),

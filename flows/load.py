@@ -36,11 +36,16 @@ class Loaded:
 def shipped() -> dict[str, Path]:
     """Return the experiments that can be named: the shipped ones and those of the working folder, which win."""
     found = {path.stem: path for path in sorted(SHIPPED.glob("*.yaml"))}
-    for name in list(found):
-        own = Path.cwd() / f"{name}.yaml"
-        if own.is_file():
-            found[name] = own
-    return found
+    return {name: _own(name) or path for name, path in found.items()}
+
+
+def _own(name: str) -> Path | None:
+    """Return the working folder's file of that name.
+
+    An empty one does not count: the shell makes it for `experiments show NAME > NAME.yaml` before we look.
+    """
+    path = Path.cwd() / f"{name}.yaml"
+    return path if path.is_file() and path.stat().st_size else None
 
 
 def find_experiment(name: str) -> Path:
@@ -55,9 +60,13 @@ def find_experiment(name: str) -> Path:
     if path.suffix in (".yaml", ".yml"):
         if not path.is_file():
             raise ConfigError(f"expected an experiment file, got {name!r}, which is not there.")
+        if not path.stat().st_size:
+            raise ConfigError(
+                f"expected an experiment file, got {name!r}, which is empty. To begin with a shipped one: "
+                f"finescale experiments show NAME > {name}; its names: {', '.join(shipped())}."
+            )
         return path
-    own = Path.cwd() / f"{name}.yaml"
-    if own.is_file():
+    if (own := _own(name)) is not None:
         return own
     known = shipped()
     if name not in known:

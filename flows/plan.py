@@ -19,7 +19,7 @@ from pipeline.metrics import METRICS
 from pipeline.model import Model
 from pipeline.model_config import ModelConfig
 from pipeline.prepare.basin_split import BasinSplit
-from pipeline.prepare.labels import make_label
+from pipeline.prepare.labels import LABELS
 from pipeline.prepare.splits import TimeSplit
 from pipeline.registry import load_plugins
 from pipeline.schema import validate
@@ -128,8 +128,9 @@ def make_plan(experiment: Experiment, *, where: str, base: Path | None = None) -
     """
     if not isinstance(experiment.split, BlockSplitConfig):
         split_of(experiment)
-    if experiment.prepare.target.label is not None:
-        make_label(experiment.prepare.target.label)
+    label = experiment.prepare.target.label
+    if label is not None:
+        validate(LABELS.get(label.kind).Config, label.options, where=where, prefix="prepare.target.label")
     plugins = load_plugins(experiment.plugins, base=base)
     augment = augment_options(experiment, where=where)
     models = {name: _model(experiment, name, where, augment.get(name, [])) for name in experiment.models}

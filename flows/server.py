@@ -9,6 +9,11 @@ import urllib.request
 DEFAULT = "http://127.0.0.1:4200/api"
 
 
+def asked_for_server() -> bool:
+    """Return whether ``PREFECT_API_URL`` names one; most runs are not meant for a server."""
+    return bool(os.environ.get("PREFECT_API_URL", ""))
+
+
 def server_that_answers(timeout: float = 1.0) -> str | None:
     """Return the address of the Prefect server that answers, None if none does.
 

@@ -101,10 +101,15 @@ def _refuse_the_answer(experiment: Experiment, used: dict[str, Entry]) -> None:
                 continue
             same = set(_names(source, used)) & set(_names(target, used)) if source.dataset == target.dataset else set()
             if same:
+                ways = {
+                    "series": "ask for what comes later (prepare.target.leads: [1]), or give earlier steps only "
+                    "(prepare.inputs.lags without 0)",
+                    "segmentation": "or give earlier times only: prepare.inputs.lags without 0",
+                }
+                other = "coarsen it (coarsen: 4), or give earlier days only: prepare.inputs.lags without 0"
                 raise ConfigError(
-                    f"{where}.predictors: {source.dataset!r} gives {', '.join(sorted(same))} of the same day, which is "
-                    "the target itself. Leave it out, coarsen it (coarsen: 4), or give earlier days only: "
-                    "prepare.inputs.lags without 0."
+                    f"{where}.predictors: {source.dataset!r} gives {', '.join(sorted(same))} of the same time, which "
+                    f"is the target itself. Leave it out, {ways.get(experiment.task, other)}."
                 )
 
 

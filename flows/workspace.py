@@ -13,10 +13,10 @@ from typing import Any, Literal
 from flows.load import validate_tree
 from flows.plan import Plan, make_plan
 from pipeline.backend import Backend, get_backend
-from pipeline.errors import RunFolderError
+from pipeline.errors import RunFolderError, require_format
 from pipeline.model import Context, Model
 from pipeline.prediction import Prediction
-from pipeline.prediction.serial import Leads, Variable
+from pipeline.prediction.serial import Variable
 from pipeline.prepare.prepared import Prepared
 from pipeline.progress import Progress, silent
 from pipeline.run_folder import RunFolder
@@ -26,6 +26,8 @@ from pipeline.uncertainty import UncertaintyMethod
 log = logging.getLogger(__name__)
 
 FAILED = "work/failed_members.json"
+FORMAT = 1
+"""Of a run folder, in ``work/settings.json``; counted up whenever a stage or report cannot go on from an older one."""
 
 
 @dataclass
@@ -57,6 +59,8 @@ class Workspace:
         ------
         RunFolderError
             If it holds no experiment.
+        FormatError
+            If another version of Finescale made it.
         """
         run = RunFolder(Path(path))
         source = run / "experiment.yaml"
@@ -65,6 +69,7 @@ class Workspace:
                 f"expected the file experiment.yaml in {run.path}, which has none: no run began there."
             )
         settings = run.read_json("work/settings.json")
+        require_format(run.path, settings.get("format"), FORMAT)
         experiment = validate_tree(source)
         plan = make_plan(experiment, where=str(source), base=Path(settings["base"]))
         return cls(run, plan, get_backend(settings["backend"]), progress)
@@ -163,6 +168,6 @@ def target_variables(schema: Schema) -> list[Variable]:
     ]
 
 
-def leads_of(schema: Schema) -> Leads | None:
+def leads_of(schema: Schema) -> tuple[int, ...] | None:
     """Return the steps ahead that are answered; None where the answers are for the samples' own time."""
-    return None if schema.leads == (0,) else Leads(schema.leads, schema.step_us)
+    return None if schema.leads == (0,) else schema.leads

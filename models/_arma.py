@@ -50,7 +50,7 @@ class Filtered:
     away : array of float64, shape (step, series)
         x of every step; of a missing one its one-step forecast.
     innovations : array of float64, shape (step, series)
-        Errors of the one-step forecasts; zero where the value is missing.
+        Errors of the one-step forecasts; zero where the value is missing, behind a gap what the last step has in it.
     level : array of float64, shape (step, series)
         y itself; NaN before the first that is known.
     """
@@ -61,12 +61,16 @@ class Filtered:
 
 
 def filtered(values: Array, arma: Arma, xp: Any) -> Filtered:
-    """Run through the ``values``, float64, shape (step, series), NaN where missing.
+    """Run through the ``values``, float64, shape (step, series) of a step or more, NaN where missing.
 
     Before the run x is at its mean and there were no innovations: the start is forgotten as fast as
-    the process forgets. A missing value is replaced by its own one-step forecast. Costs a dozen
-    operations on (p + q, series) a step, in a Python loop: 0.2 s for 10000 steps.
+    the process forgets. A missing value is replaced by its own one-step forecast. The error of the
+    first known value behind a gap has grown over all its steps: only the part that its last step has in
+    it, see :func:`shares`, is taken for an innovation, and of a differenced series for a step of x; errors
+    behind it are taken whole again.
+    Costs a dozen operations on (p + q, series) a step, in a Python loop: 0.2 s for 10000 steps.
     """
+    of_step, of_shock = _shares_at(values, arma, xp)
     none = xp.zeros_like(arma.mean)
     recent, shocks = xp.zeros_like(arma.ar), xp.zeros_like(arma.ma)
     level = xp.full_like(arma.mean, xp.nan) if arma.differenced else none
@@ -77,15 +81,14 @@ def filtered(values: Array, arma: Arma, xp: Any) -> Filtered:
         ahead = level + arma.mean + expected if arma.differenced else arma.mean + expected
         error = value - ahead
         error = xp.where(xp.isfinite(error), error, none)
-        away = expected + error
+        away = expected + of_step[step, :] * error
+        error = of_shock[step, :] * error
         if arma.differenced:
             level = xp.where(xp.isfinite(value), value, ahead)
         aways.append(away)
         innovations.append(error)
         levels.append(level if arma.differenced else arma.mean + away)
         recent, shocks = _pushed(recent, away, xp), _pushed(shocks, error, xp)
-    if not aways:
-        return Filtered(values, values, values)
     return Filtered(xp.stack(aways), xp.stack(innovations), xp.stack(levels))
 
 
@@ -164,15 +167,45 @@ def error_sd(arma: Arma, furthest: int, xp: Any) -> Array:
     From the weights of the process as a sum of innovations, ``psi_0 = 1`` and
     ``psi_j = ma_j + sum_i ar_i psi_(j-i)``; of a differenced series the weights are their running sum.
     """
+    _, weights = _weights(arma, furthest, xp)
+    return xp.sqrt(arma.variance * _sums(weights * weights, xp))
+
+
+def shares(arma: Arma, furthest: int, xp: Any) -> tuple[Array, Array]:
+    """Return what an error 1 to ``furthest`` steps ahead says of its last step, shapes (step ahead, series).
+
+    The error of a forecast h steps ahead is ``sum(w_j e[t-j] for j < h)``, the weights as for :func:`error_sd`. Given
+    it, the expected error of x[t] is ``sum(psi_j w_j) / sum(w_j^2)`` of it, and the expected e[t]
+    ``1 / sum(w_j^2)``. Without differences x[t] is known, and the first is one.
+    """
+    psi, weights = _weights(arma, furthest, xp)
+    square = _sums(weights * weights, xp)
+    return _sums(psi * weights, xp) / square, 1.0 / square
+
+
+def _shares_at(values: Array, arma: Arma, xp: Any) -> tuple[Array, Array]:
+    """Return :func:`shares` at every step, by how many steps ago the value before it was known."""
+    ago = seen(values, xp)
+    before = xp.concat([xp.full((1, values.shape[1]), -1, dtype=ago.dtype), ago[:-1, :]], axis=0)
+    before = xp.maximum(before, xp.zeros_like(before))  # before the first one there is no gap
+    of_step, of_shock = shares(arma, int(xp.max(before)) + 1, xp)
+    return picked(of_step, before, xp), picked(of_shock, before, xp)
+
+
+def _weights(arma: Arma, furthest: int, xp: Any) -> tuple[Array, Array]:
+    """Return psi and the weights of the error of y, shape (step, series)."""
     one = xp.ones_like(arma.mean)
     recent = _pushed(xp.zeros_like(arma.ar), one, xp)
-    total, weight, sums = one, one, [one]
+    found = [one]
     for step in range(1, furthest):
         psi = xp.sum(arma.ar * recent, axis=0)
         if step <= arma.ma.shape[0]:
             psi = psi + arma.ma[step - 1, :]
         recent = _pushed(recent, psi, xp)
-        weight = weight + psi if arma.differenced else psi
-        total = total + weight * weight
-        sums.append(total)
-    return xp.sqrt(arma.variance * xp.stack(sums))
+        found.append(psi)
+    psi = xp.stack(found)
+    return psi, _sums(psi, xp) if arma.differenced else psi
+
+
+def _sums(values: Array, xp: Any) -> Array:
+    return xp.cumulative_sum(values, axis=0)

@@ -60,8 +60,8 @@ class LagFeatures:
         Lags, and lengths of rolling means, of every variable.
     window : tuple of int
         Lags of the inputs, ascending: a rolling mean is over the first of them.
-    statics : int
-        Number of static fields.
+    statics : tuple of str
+        Names of the static fields.
     """
 
     variables: tuple[str, ...]
@@ -69,7 +69,7 @@ class LagFeatures:
     lags: tuple[int, ...]
     rolling: tuple[int, ...]
     window: tuple[int, ...]
-    statics: int
+    statics: tuple[str, ...]
 
     @classmethod
     def of(cls, config: LagConfig, layout: Layout, name: str) -> LagFeatures:
@@ -104,7 +104,7 @@ class LagFeatures:
                     f"{name}: expected {option} within the inputs' window of {len(window)} steps ({reach} of them in "
                     f"a row), got {beyond[0]} in {list(asked)!r}. Lengthen prepare.inputs.window or shorten {option}."
                 )
-        found = cls(variables, layout.scalars, lags, rolling, window, layout.static.shape[0])
+        found = cls(variables, layout.scalars, lags, rolling, window, layout.statics)
         if not found.names:
             raise ConfigError(
                 f"{name}: expected a feature or more, got lags {list(lags)!r} and rolling {list(rolling)!r} of inputs "
@@ -117,7 +117,7 @@ class LagFeatures:
         """Names of the features in their order."""
         lags = [f"{name}@-{lag}" if lag else name for lag in self.lags for name in self.variables]
         means = [f"{name}:{length}" for length in self.rolling for name in self.variables]
-        return [*lags, *means, *self.scalars, *(f"static {place}" for place in range(self.statics))]
+        return [*lags, *means, *self.scalars, *self.statics]
 
     def blocks(self, samples: Samples, table: Table) -> Iterator[tuple[slice, Array]]:
         """Yield samples, few at a time, and their features, float64, shape (time, cell, feature).

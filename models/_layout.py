@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 from pipeline.errors import DataError
 from pipeline.grid import Grid
 from pipeline.samples import Affine, Samples, Schema
-from pipeline.units import NEVER_NEGATIVE, quantity
+from pipeline.units import NEVER_NEGATIVE
 
 NAMES, ARRAYS = "layout.json", "layout.safetensors"
 
@@ -44,6 +44,10 @@ class Layout:
         Their shares in the train split.
     target_units : tuple of str
         Of the targets.
+    statics : tuple of str
+        Names of the static fields.
+    quantities : tuple of str
+        What the targets are, see :func:`pipeline.units.quantity`.
     """
 
     channels: tuple[str, ...]
@@ -59,6 +63,8 @@ class Layout:
     classes: tuple[str, ...] = ()
     class_shares: tuple[float, ...] = ()
     target_units: tuple[str, ...] = ()
+    statics: tuple[str, ...] = ()
+    quantities: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, schema: Schema) -> Layout:
@@ -78,6 +84,8 @@ class Layout:
             schema.classes,
             schema.class_shares,
             schema.target_units,
+            schema.statics,
+            schema.quantities,
         )
 
     @property
@@ -92,7 +100,7 @@ class Layout:
         float32, shape (target, lat, lon); None where no target is such an amount, or its zero is not one number,
         since an anomaly by day of the year was taken.
         """
-        amounts = [quantity(units) in NEVER_NEGATIVE for units in self.target_units]
+        amounts = [kind in NEVER_NEGATIVE for kind in self.quantities]
         if not any(amounts) or self.target_affine is None:
             return None
         shape = (len(self.targets), *self.mask.shape)
@@ -146,6 +154,8 @@ class Layout:
             "classes": self.classes,
             "class_shares": self.class_shares,
             "target_units": self.target_units,
+            "statics": self.statics,
+            "quantities": self.quantities,
         }
         (folder / NAMES).write_text(json.dumps(names, indent=1))
         arrays = {
@@ -178,6 +188,8 @@ class Layout:
             tuple(names["classes"]),
             tuple(names["class_shares"]),
             tuple(names["target_units"]),
+            tuple(names["statics"]),
+            tuple(names["quantities"]),
         )
 
 

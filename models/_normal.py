@@ -12,7 +12,7 @@ from models._classical import ArrayModel, Table
 from pipeline.model import Context, ModelConfig
 from pipeline.prediction import Prediction
 from pipeline.samples import Samples, Schema
-from pipeline.units import NEVER_NEGATIVE, quantity
+from pipeline.units import NEVER_NEGATIVE
 
 Array = Any
 
@@ -28,13 +28,13 @@ class NormalConfig(ModelConfig):
 
 
 def amounts(schema: Schema) -> tuple[bool, ...]:
-    """Return which targets are precipitation by their units: never below zero, often zero."""
-    return tuple(quantity(units) == "precipitation" for units in schema.target_units)
+    """Return which targets are precipitation: never below zero, often zero."""
+    return tuple(kind == "precipitation" for kind in schema.quantities)
 
 
 def bounded(schema: Schema) -> tuple[bool, ...]:
-    """Return which targets are never below zero by their units: precipitation and river flow."""
-    return tuple(quantity(units) in NEVER_NEGATIVE for units in schema.target_units)
+    """Return which targets are never below zero: precipitation and river flow."""
+    return tuple(kind in NEVER_NEGATIVE for kind in schema.quantities)
 
 
 def least(table: Table, schema: Schema, truth: Array) -> Array:

@@ -6,7 +6,10 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
 from models._classical import known_truth, residual_sd
+from models._layout import Layout
 from models._normal import NormalAnswer, NormalConfig
 from models._seasonal import cycle_at, fit_cycle
 from models.climatology import HarmonicsConfig
@@ -14,7 +17,7 @@ from pipeline.errors import DataError
 from pipeline.model import Context
 from pipeline.prediction import Prediction
 from pipeline.prepare.climatology import usable_harmonics
-from pipeline.samples import Past, Samples
+from pipeline.samples import Past, Samples, variable_of
 
 Array = Any
 
@@ -48,7 +51,10 @@ class PastModel(NormalAnswer):
     mean cycle, and a warning says so.
     """
 
+    traits: ClassVar[frozenset[str]] = frozenset({"baseline", "probabilistic", "past"})
     tasks: ClassVar[frozenset[str]] = frozenset({"series"})
+    simpler: ClassVar[str] = ""
+    """What to do about a search that did not end, a sentence; of models that search."""
 
     def start_cycle(self, train: Samples, context: Context) -> Array:
         """Fit the mean cycle and what is answered; return the train truth, float64, shape (time, column)."""
@@ -78,23 +84,35 @@ class PastModel(NormalAnswer):
         return samples.past
 
     def tell_unfitted(
-        self, left: int, unfinished: int, count: int, context: Context, instead: str = "their mean"
+        self, fitted: np.ndarray, converged: np.ndarray, context: Context, instead: str = "their mean"
     ) -> None:
-        """Say how many of ``count`` series were left out of the fit, and for how many its search did not end.
+        """Say which series were left out of the fit, and for which of those in it the search did not end.
 
-        ``instead`` is what the forecast of those left out is.
+        Parameters
+        ----------
+        fitted : ndarray of int64
+            Which were not left out.
+        converged : ndarray of bool
+            Of each of these, whether its search ended.
+        context : Context
+            Who is told.
+        instead : str
+            What the forecast of those left out is.
         """
+        names = series_names(self.table.layout)
+        left = [names[place] for place in np.setdiff1d(np.arange(len(names)), fitted)]
+        unfinished = [names[place] for place in fitted[~converged]]
         if left:
             context.warn(
-                f"{context.name}: {left} of {count} series are constant or have too few known values to be fitted; "
-                f"their forecast is {instead}."
+                f"{context.name}: {len(left)} of {len(names)} series are constant or have too few known values to be "
+                f"fitted ({_listed(left)}); their forecast is {instead}."
             )
         if unfinished:
             context.warn(
-                f"{context.name}: the search for the parameters of {unfinished} of {count} series did not end; "
-                "those it had reached are kept."
+                f"{context.name}: the search for the parameters of {len(unfinished)} of {len(names)} series did not "
+                f"end ({_listed(unfinished)}); those it had reached are kept. {self.simpler}"
             )
-        self.choices |= {"series": count, "not_fitted": left, "unfinished": unfinished}
+        self.choices |= {"series": len(names), "not_fitted": len(left), "unfinished": len(unfinished)}
 
     @abstractmethod
     def forecast(self, inputs: Samples) -> Forecast | None:
@@ -120,3 +138,24 @@ def sd_where_known(mean: Array, truth: Array, xp: Any) -> Array:
     """Return the root mean square residual of every column over what both know, see ``residual_sd``."""
     both = xp.isfinite(mean) & xp.isfinite(truth)
     return residual_sd(mean, xp.where(both, truth, xp.full_like(truth, xp.nan)), xp)
+
+
+def series_names(layout: Layout) -> list[str]:
+    """Return what the series are called, in the order of the columns: all cells of the first variable come first.
+
+    By their stations where there are any, else by their cells' coordinates; with the variable where there are several.
+    """
+    variables = list(dict.fromkeys(variable_of(name) for name in layout.targets))
+    grid, places = layout.target_grid, np.flatnonzero(layout.mask)
+    if grid.stations:
+        cells = [grid.stations[place] for place in places]
+    else:
+        lat, lon = np.meshgrid(grid.lat, grid.lon, indexing="ij") if grid.lat.ndim == 1 else (grid.lat, grid.lon)
+        cells = [f"{lat.flat[place]:g} N {lon.flat[place]:g} E" for place in places]
+    return [f"{name} at {cell}" if len(variables) > 1 else cell for name in variables for cell in cells]
+
+
+def _listed(names: list[str]) -> str:
+    """Return up to five names, and how many more there are."""
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more

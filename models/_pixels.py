@@ -99,7 +99,7 @@ class Pixels:
     def names(self) -> list[str]:
         """Names of the features: channels, statics, then means and deviations over boxes."""
         layout, size = self.table.layout, 2 * self.neighbourhood + 1
-        names = [*layout.channels, *(f"static {number}" for number in range(len(layout.static)))]
+        names = [*layout.channels, *layout.statics]
         if self.neighbourhood:
             fields = [layout.channels[place] for place in layout.fields]
             names += [f"{name}, {what} over {size} x {size}" for what in ("mean", "deviation") for name in fields]

@@ -68,7 +68,7 @@ def is_circular(grid: Grid, circular: Circular, kind: str) -> bool:
     Raises
     ------
     ConfigError
-        If it is said to, and the grid has no longitudes along its columns.
+        If it is said to, and the longitudes do not go round.
 
     Examples
     --------
@@ -79,10 +79,10 @@ def is_circular(grid: Grid, circular: Circular, kind: str) -> bool:
     """
     if circular == "auto":
         return goes_round(grid)
-    if circular and (grid.lon.ndim != 1 or grid.image):
+    if circular and not goes_round(grid):
         raise ConfigError(
-            f"{kind}: circular: expected a regular grid of latitudes and longitudes, got {_said(grid)}, whose columns "
-            "go nowhere round. Take circular: auto."
+            f"{kind}: circular: expected evenly spaced longitudes that go round the Earth, got {_said(grid)}, whose "
+            "last column does not lie beside its first one. Take circular: auto."
         )
     return circular
 

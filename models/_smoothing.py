@@ -32,8 +32,9 @@ class Smoothing:
     ----------
     level_gain, trend_gain, season_gain, damping : array of float64, shape (series,)
         See the formulas; zero for a part that is not there.
-    level : array of float64, shape (series,)
-        Before the first step; the trend is zero then.
+    level, slope : array of float64, shape (series,)
+        Level and trend before the first step of a run. A level that is NaN is what makes the first known value of
+        the run its own forecast.
     season : array of float64, shape (phase, series)
         Before the first step, by phase of the season; one row of zeros where there is no season.
     """
@@ -43,6 +44,7 @@ class Smoothing:
     season_gain: Array
     damping: Array
     level: Array
+    slope: Array
     season: Array
 
 
@@ -68,14 +70,13 @@ def states(values: Array, phase: int, smoothing: Smoothing, xp: Any) -> States:
 
     ``phase`` is that of the first step, 0 to the season's length less one.
     """
-    period = smoothing.season.shape[0]
-    turn = xp.asarray((phase + np.arange(period)) % period)
-    start = xp.take(smoothing.season, turn, axis=0)
-    seasons = [start[place, :] for place in range(period)]
-    level, none = smoothing.level, xp.zeros_like(smoothing.level)
-    trend, levels, trends = none, [], []
+    start = turned(smoothing.season, phase, xp)
+    seasons = [start[place, :] for place in range(start.shape[0])]
+    level, trend, none = smoothing.level, smoothing.slope, xp.zeros_like(smoothing.level)
+    levels, trends = [], []
     for step in range(values.shape[0]):
         value, base, season = values[step, :], level + smoothing.damping * trend, seasons[step]
+        base = xp.where(xp.isfinite(base), base, value - season)
         error = xp.where(xp.isfinite(value), value - base - season, none)
         level = base + smoothing.level_gain * error
         trend = smoothing.damping * trend + smoothing.trend_gain * error
@@ -85,6 +86,18 @@ def states(values: Array, phase: int, smoothing: Smoothing, xp: Any) -> States:
     if not levels:
         return States(values, values, start)
     return States(xp.stack(levels), xp.stack(trends), xp.stack(seasons))
+
+
+def turned(season: Array, phase: int, xp: Any) -> Array:
+    """Return a season of shape (phase, series) from ``phase`` on.
+
+    Examples
+    --------
+    >>> turned(np.array([[1.0], [2.0], [3.0]]), 2, np).ravel().tolist()
+    [3.0, 1.0, 2.0]
+    """
+    period = season.shape[0]
+    return xp.take(season, xp.asarray((phase + np.arange(period)) % period), axis=0)
 
 
 def forecasts(

@@ -12,7 +12,6 @@ from models._arma import Arma, forecasts
 from models._classical import column_mean
 from models._past import Forecast, PastConfig, PastModel
 from models._runs import Run, by_run, horizons, runs_of, spread_out
-from pipeline.backend import Backend
 from pipeline.backend.tsa import fit_arma
 from pipeline.errors import DataError
 from pipeline.model import Context
@@ -23,7 +22,7 @@ Array = Any
 BETWEEN = 50  # missing steps laid between two runs: an ARMA process has forgotten the first by then
 EACH = 10  # known values a parameter that a series needs to be fitted
 MOST = 8  # largest p and q that cuML takes
-TINY = 1e-8  # variance, of the largest one, below which a series is taken for constant
+ROUNDING = 1e-6  # standard deviation, of a series' own size, below which it is constant: a few roundings of float32
 
 
 class ArimaConfig(PastConfig):
@@ -54,7 +53,7 @@ class Arima(PastModel):
     normal with the variance of the model's own errors at the lead.
 
     A series with too few known values, or constant, is not fitted: its forecast is its mean, with
-    d = 1 its last value, and a warning tells how many there are.
+    d = 1 its last value, and a warning tells which these are.
 
     Fitted by statsmodels on the cpu, one series after the other (0.5 s for 9000 steps), by cuML on the
     gpu, all at once.
@@ -65,15 +64,16 @@ class Arima(PastModel):
     """
 
     Config = ArimaConfig
-    traits: ClassVar[frozenset[str]] = frozenset({"baseline", "probabilistic"})
+    simpler: ClassVar[str] = "Ask for a smaller order, or take another model."
 
     def fit(self, train: Samples, validation: Samples, context: Context) -> Self:
         """Fit every series on the train split; the validation split is not looked at."""
         self.start_cycle(train, context)
         (p, d, q), backend, xp = self.config.order, context.backend, context.backend.xp
-        series = self._series(train, context)
+        series, size = self._series(train, context)
         count, mean, variance = _moments(series, xp)
-        fitted = np.flatnonzero(_worth_fitting(count, variance, EACH * (p + q + 2), backend))
+        enough, varies = count >= EACH * (p + q + 2), variance > (ROUNDING * size) ** 2
+        fitted = np.flatnonzero(backend.to_host(enough & varies))
         if not len(fitted):
             raise DataError(
                 f"expected a series with {EACH * (p + q + 2)} known values or more in the split {train.name!r}, got "
@@ -92,7 +92,7 @@ class Arima(PastModel):
             "variance": xp.where(rest, variance, spread_out(fit.variance, fitted, every, xp)),
         }
         instead = "their last value" if d else "their mean"
-        self.tell_unfitted(every - len(fitted), int((~fit.converged).sum()), every, context, instead)
+        self.tell_unfitted(fitted, fit.converged, context, instead)
         self.choices["order"] = [p, d, q]
         return self
 
@@ -109,18 +109,24 @@ class Arima(PastModel):
 
         return Forecast(*by_run(inputs, self.table.columns, one, xp))
 
-    def _series(self, train: Samples, context: Context) -> Array:
-        """Return the runs of the train split one behind another, differenced where asked: (step, series)."""
+    def _series(self, train: Samples, context: Context) -> tuple[Array, Array]:
+        """Return the runs of the train split one behind another, (step, series), and the size of each series.
+
+        They are differenced where asked, a difference with a missing value on either side being missing; the size is
+        the root mean square of the values themselves.
+        """
         past, xp = self.own_past(train, context), context.backend.xp
         parts: list[Array] = []
+        square = []
         for run in runs_of(past):
             values = self.table.columns(past.values[run.first : run.stop, ...])
+            square.append(values * values)
             if self.config.order[1]:
                 values = values[1:, :] - values[:-1, :]
             if parts:
                 parts.append(xp.full((BETWEEN, values.shape[1]), xp.nan, dtype=xp.float64))
             parts.append(values)
-        return xp.concat(parts, axis=0)
+        return xp.concat(parts, axis=0), xp.sqrt(column_mean(xp.concat(square, axis=0), xp))
 
 
 def _moments(series: Array, xp: Any) -> tuple[Array, Array, Array]:
@@ -128,9 +134,3 @@ def _moments(series: Array, xp: Any) -> tuple[Array, Array, Array]:
     mean = column_mean(series, xp)
     count = xp.sum(xp.astype(xp.isfinite(series), xp.int64), axis=0)
     return count, mean, column_mean((series - mean) ** 2, xp)
-
-
-def _worth_fitting(count: Array, variance: Array, fewest: int, backend: Backend) -> np.ndarray:
-    """Return which series have enough known values and are not constant beside the others."""
-    enough, spread = backend.to_host(count) >= fewest, backend.to_host(variance)
-    return np.asarray(enough & (spread > TINY * spread.max()))

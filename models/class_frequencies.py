@@ -51,8 +51,9 @@ class FrequencyModel(ArrayModel):
         per_cell = not layout.target_grid.image if asked == "auto" else asked
         # These samples are the train split, all of them.
         split, classes = train_split_at(np.arange(len(train)), len(train)), len(layout.classes)
-        own = ClassFrequencies.fit(train.target, split, classes, per_cell=per_cell).values
-        overall = ClassFrequencies.fit(train.target, split, classes, per_cell=False).values
+        area = layout.target_grid.area * layout.mask
+        own = ClassFrequencies.fit(train.target, split, classes, area, per_cell=per_cell).values
+        overall = ClassFrequencies.fit(train.target, split, classes, area, per_cell=False).values
         zero = xp.zeros_like(overall)
         everywhere = xp.max(xp.where(xp.isfinite(overall), overall, zero), axis=(2, 3), keepdims=True)
         inside = beside(layout.mask, own)[None, None, ...]

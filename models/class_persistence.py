@@ -27,6 +27,7 @@ class ClassPersistence(FrequencyModel):
     (across a gap, in new predictors) the frequencies of :class:`models.class_frequencies.FrequencyModel` stand in.
     """
 
+    traits: ClassVar[frozenset[str]] = FrequencyModel.traits | {"previous"}
     tasks: ClassVar[frozenset[str]] = frozenset({"segmentation"})
 
     def fit(self, train: Samples, validation: Samples, context: Context) -> Self:

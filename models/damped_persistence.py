@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from pydantic import Field
@@ -48,6 +48,7 @@ class DampedPersistence(PastModel):
     """
 
     Config = DampedPersistenceConfig
+    traits: ClassVar[frozenset[str]] = frozenset({"baseline", "probabilistic", "previous"})
 
     def fit(self, train: Samples, validation: Samples, context: Context) -> Self:
         """Fit cycles and coefficients; the validation split is not looked at."""

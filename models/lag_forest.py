@@ -72,7 +72,7 @@ class LagForest(LagModel):
                 step.advance()
         mean, weight = self.mean(validation), table.weight
         error = rmse(mean, known_truth(table, validation), weight, context.backend.xp)
-        rows = min(int(some.sum()), self.config.max_rows)
+        rows = [min(int(known.sum()), self.config.max_rows) for known in parts]
         self.choices = {"forests": len(parts), "rows": rows, "validation_rmse": error}
         self.keep_error(train, truth, validation)
         return self

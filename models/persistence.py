@@ -32,7 +32,7 @@ class Persistence(ArrayModel):
     """
 
     Config = PersistenceConfig
-    traits: ClassVar[frozenset[str]] = frozenset({"baseline"})
+    traits: ClassVar[frozenset[str]] = frozenset({"baseline", "previous"})
     tasks: ClassVar[frozenset[str]] = frozenset({"downscaling", "series"})
 
     def fit(self, train: Samples, validation: Samples, context: Context) -> Self:

@@ -60,6 +60,10 @@ class UnknownNameError(ConfigError):
     """A name is in no registry."""
 
 
+class PredictError(UserError):
+    """New data lack something without which a fitted model has nothing to say."""
+
+
 class MissingExtraError(UserError):
     """A plug-in needs a library that is not installed."""
 
@@ -70,3 +74,31 @@ class BackendUnavailableError(UserError):
 
 class RunFolderError(UserError):
     """A run folder is not there, is ambiguous, or belongs to another experiment."""
+
+
+class FormatError(UserError):
+    """What another version of Finescale wrote is laid out otherwise."""
+
+
+def require_format(where: object, got: object, wanted: int) -> None:
+    """Refuse what was written in another layout, by the number that is written beside it.
+
+    Raises
+    ------
+    FormatError
+        If ``got`` is not ``wanted``.
+
+    Examples
+    --------
+    >>> try:
+    ...     require_format("runs/x", 2, 3)
+    ... except FormatError as error:
+    ...     print(error)
+    runs/x was made by another version of Finescale (format 2, this one reads 3); run the experiment again.
+    """
+    if got != wanted:
+        said = "no format" if got is None else f"format {got}"
+        raise FormatError(
+            f"{where} was made by another version of Finescale ({said}, this one reads {wanted}); run the experiment "
+            "again."
+        )

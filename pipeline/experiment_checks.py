@@ -27,10 +27,14 @@ def check_task(experiment: Experiment) -> None:
 
 def _leads_of_a_series(experiment: Experiment) -> None:
     leads = experiment.prepare.target.leads
-    if leads != [0] and experiment.task != "series":
-        raise ValueError(
-            f"prepare.target.leads: expected [0] for task {experiment.task!r}, got {leads!r}; take task: series"
-        )
+    if leads == [0] or experiment.task == "series":
+        return
+    if experiment.task == "segmentation":
+        instead = "Classes are of the sample's own time; to tell of later ones give predictors of earlier times alone, "
+        instead += f"such as prepare.inputs.lags: [{min(lead for lead in leads if lead)}]"
+    else:
+        instead = "take task: series for stations, basins or an index"
+    raise ValueError(f"prepare.target.leads: expected [0] for task {experiment.task!r}, got {leads!r}. {instead}")
 
 
 def _images_in_blocks(experiment: Experiment) -> None:

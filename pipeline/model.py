@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from pipeline.backend import Backend
-from pipeline.errors import BackendUnavailableError
+from pipeline.errors import BackendUnavailableError, require_format
 from pipeline.model_config import ModelConfig
 from pipeline.prediction import Prediction
 from pipeline.progress import Progress, silent
@@ -74,7 +74,10 @@ class Context:
         return made
 
 
-__all__ = ["Context", "Model", "ModelConfig"]
+__all__ = ["Context", "Model", "ModelConfig", "read_config", "write_config"]
+
+FORMAT = 2
+"""Of a fitted model's folder; counted up whenever what is stored there changes, such as ``models._layout.Layout``."""
 
 
 class Model(ABC):
@@ -91,7 +94,8 @@ class Model(ABC):
         network's loss may ask for a point); what a model answered says ``Prediction.family``. ``shared``:
         has one set of weights for every cell or series, so that it can answer for one it was not fitted on.
         ``patches``: its network answers all cells of fields of another size than the grid, so that it can be
-        trained on parts cut out of them.
+        trained on parts cut out of them. ``past``, ``previous``: goes on from the target's own known
+        values, the field of the samples of that name, so that it needs them of new data, too.
     tasks : frozenset of str
         For which tasks of an experiment it is: ``downscaling``, ``series``, ``segmentation``.
 
@@ -137,8 +141,27 @@ class Model(ABC):
         return {}
 
     def _save_config(self, folder: Path) -> None:
-        (folder / "config.json").write_text(self.config.model_dump_json(indent=1))
+        write_config(self.config, folder)
 
     @classmethod
     def _load_config(cls, folder: Path) -> Any:
-        return cls.Config.model_validate(json.loads((folder / "config.json").read_text()))
+        return read_config(cls.Config, folder)
+
+
+def write_config(config: ModelConfig, folder: Path) -> None:
+    """Write options into ``folder``, and the format of all that a fitted model or method keeps beside them."""
+    kept = {"format": FORMAT, "options": config.model_dump(mode="json")}
+    (folder / "config.json").write_text(json.dumps(kept, indent=1))
+
+
+def read_config(config: type[ModelConfig], folder: Path) -> Any:
+    """Return the options that :func:`write_config` wrote.
+
+    Raises
+    ------
+    FormatError
+        If another version of Finescale wrote them.
+    """
+    kept = json.loads((folder / "config.json").read_text())
+    require_format(folder, kept.get("format"), FORMAT)
+    return config.model_validate(kept["options"])

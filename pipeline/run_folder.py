@@ -11,7 +11,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -80,8 +80,11 @@ class RunFolder:
             return cls(path)
 
     @classmethod
-    def find(cls, parent: str | Path, text: str) -> Self:
+    def find(cls, parent: str | Path, text: str, say: Callable[[str], None] | None = None) -> Self:
         """Return the run that ``text`` means: a path, a run's name in ``parent``, or a unique prefix of one.
+
+        With ``say``, which is told of it, the only finished run is taken where a prefix fits several; to go on with
+        a run none is.
 
         Raises
         ------
@@ -94,6 +97,11 @@ class RunFolder:
         hits = [name for name in names if text and name.startswith(text)]
         if text in names:
             hits = [text]
+        if len(hits) > 1 and say is not None:
+            finished = [name for name in hits if (Path(parent) / name / "stages" / f"{STAGES[-1]}.json").is_file()]
+            if len(finished) == 1:
+                say(f"of {len(hits)} runs that {text!r} fits, {finished[0]} is the one that finished")
+                hits = finished
         if len(hits) == 1:
             return cls(Path(parent) / hits[0])
         if hits:

@@ -11,7 +11,7 @@ from pipeline.backend import array_namespace
 from pipeline.grid import Grid
 from pipeline.prepare.arrays import rows
 from pipeline.prepare.dates import ahead, phase_of_year
-from pipeline.units import step_word
+from pipeline.units import Quantity, quantity, step_word
 
 Array = Any  # NumPy or CuPy; functions follow the namespace of what they get.
 
@@ -75,6 +75,8 @@ class Schema:
         Of a segmentation: names of the classes, whose numbers 0, 1, ... the target holds; else empty.
     class_shares : tuple of float
         Share of each class in the train split, by area; zero for one that the train split never has.
+    target_standard_names : tuple of str
+        CF names of the targets, empty for one without; no names at all if none is known.
     """
 
     channels: tuple[str, ...]
@@ -93,6 +95,13 @@ class Schema:
     leads: tuple[int, ...] = (0,)
     classes: tuple[str, ...] = ()
     class_shares: tuple[float, ...] = ()
+    target_standard_names: tuple[str, ...] = ()
+
+    @property
+    def quantities(self) -> tuple[Quantity, ...]:
+        """What every target is, told from its units and standard name: see :func:`pipeline.units.quantity`."""
+        names = self.target_standard_names or ("",) * len(self.target_units)
+        return tuple(quantity(units, name) for units, name in zip(self.target_units, names, strict=True))
 
     @property
     def variables(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Tag, ValidationError
 
 from pipeline.errors import ConfigError, UserError
 from pipeline.registry import suggest
@@ -104,7 +104,7 @@ _UniqueKeys.yaml_implicit_resolvers = {
 
 
 def _describe(fault: Any, schema: type[BaseModel], prefix: str) -> str:
-    location = [str(part) for part in fault["loc"]]
+    location, _ = _walk(schema, fault["loc"])
     path = ".".join([*([prefix] if prefix else []), *location])
     if fault["type"] == "extra_forbidden":
         known = _fields_at(schema, fault["loc"][:-1])
@@ -116,24 +116,42 @@ def _describe(fault: Any, schema: type[BaseModel], prefix: str) -> str:
         return f"{path}: expected a mapping with keys among {keys}, got {fault['input']!r}."
     if fault["type"] == "string_type":
         return f"{path}: expected text, in quotes where it looks like a number, got {fault['input']!r}."
-    message = fault["msg"].removeprefix("Value error, ")
+    message = fault["msg"].removeprefix("Value error, ").removesuffix(".")
     message = message[:1].lower() + message[1:]
-    got = "" if isinstance(fault["input"], (dict, list)) or "got" in message else f", got {fault['input']!r}"
+    quoted = isinstance(fault["input"], str) and repr(fault["input"]) in message
+    said = isinstance(fault["input"], (dict, list)) or "got" in message or quoted
+    got = "" if said else f", got {fault['input']!r}"
     return f"{path or 'the file'}: {message}{got}."
 
 
-def _fields_at(schema: Any, location: tuple[int | str, ...]) -> set[str]:
-    """Return the field names of the schema that lies at ``location`` inside ``schema``."""
-    models = [schema]
+def tagged_schemas(annotation: Any) -> dict[str, type[BaseModel]]:
+    """Return by its tag every schema of a union that is told by a discriminator."""
+    found: dict[str, type[BaseModel]] = {}
+    for part in typing.get_args(annotation):
+        inner, *metadata = typing.get_args(part) or (part,)
+        found |= {mark.tag: inner for mark in metadata if isinstance(mark, Tag)}
+    return found
+
+
+def _walk(schema: type[BaseModel], location: tuple[int | str, ...]) -> tuple[list[str], list[type[BaseModel]]]:
+    """Return the keys that lead to ``location``, without the tags of unions, and the schemas that lie there."""
+    said: list[str] = []
+    models, tagged = [schema], dict[str, type[BaseModel]]()
     for part in location:
-        inner: list[Any] = []
-        for model in models:
-            if isinstance(part, str) and part in model.model_fields:
-                inner += _models_in(model.model_fields[part].annotation)
-            else:  # an index of a list or a key of a mapping: the models inside were already unpacked
-                inner.append(model)
-        models = inner
-    return {field.alias or name for model in models for name, field in model.model_fields.items()}
+        if isinstance(part, str) and part in tagged:  # no key of the file: split.train, and not split.time.train
+            models, tagged = [tagged[part]], {}
+            continue
+        said.append(str(part))
+        fields = [model.model_fields[str(part)] for model in models if part in model.model_fields]
+        tagged = {tag: model for field in fields for tag, model in tagged_schemas(field.annotation).items()}
+        if fields:  # else an index of a list or a key of a mapping: the models inside were already unpacked
+            models = [model for field in fields for model in _models_in(field.annotation)]
+    return said, models
+
+
+def _fields_at(schema: type[BaseModel], location: tuple[int | str, ...]) -> set[str]:
+    """Return the field names of the schema that lies at ``location`` inside ``schema``."""
+    return {field.alias or name for model in _walk(schema, location)[1] for name, field in model.model_fields.items()}
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

@@ -137,7 +137,7 @@ class BlockSplitConfig(_Section):
 
 
 def _kind(split: Any) -> str:
-    return str(split.get("by", "time")) if isinstance(split, dict) else str(split.by)
+    return str(split.get("by", "time") if isinstance(split, dict) else getattr(split, "by", None))
 
 
 AnySplit = Annotated[
@@ -147,6 +147,6 @@ AnySplit = Annotated[
     Discriminator(
         _kind,
         custom_error_type="split_by",
-        custom_error_message="expected split.by to be time, basin or block",
+        custom_error_message="expected keys with split.by one of time, basin and block",
     ),
 ]

@@ -12,6 +12,7 @@ from pipeline.errors import DataError
 Quantity = Literal["precipitation", "temperature", "flow", "other"]
 NEVER_NEGATIVE = ("precipitation", "flow")
 """Quantities that are never below zero."""
+_RUNS_OFF = ("runoff", "river", "streamflow", "discharge")
 _VOLUME = re.compile(r"(?<![A-Za-z])(?:[Ll]|lit(?:er|re)s?|k?m(?:\^|\*\*)?3|ft(?:\^|\*\*)?3)(?![A-Za-z0-9])")
 _SLOW = frozenset({"day", "d", "hour", "h", "hr", "week", "month", "year", "yr"})
 # Their zero is a convention, which a difference of two values no longer holds.
@@ -45,24 +46,21 @@ def of_variance(units: str) -> str:
     return f"{base}2" if base.isalpha() else f"({base})2"
 
 
-def has_true_zero(units: str) -> bool:
-    """Return whether a ratio of two values in ``units`` means something.
-
-    Examples
-    --------
-    >>> has_true_zero("degC"), has_true_zero("mm day-1")
-    (False, True)
-    """
-    return units not in _DEGREES and units not in ("degF", "°F")
-
-
 @lru_cache(maxsize=256)
-def quantity(units: str) -> Quantity:
-    """Return what a variable of these units is: a rate of precipitation, a temperature, a river's flow, or another.
+def quantity(units: str, standard_name: str = "") -> Quantity:
+    """Return what a variable is: a rate of precipitation, a temperature, a river's flow, or another.
 
     A speed has the dimension of a rate of rain. For rain are taken: masses of water, millimetres and
     inches in any time, centimetres and metres in an hour or longer. Flow is a volume in a time, or that of an area
-    of its basin, L s-1 km-2; written as mm d-1 it cannot be told from rain, and is taken for that.
+    of its basin, L s-1 km-2. In mm d-1 the units do not say which it is: what runs off or evaporates by its standard
+    name is no rain. An anomaly of rain or flow is neither, as it may be negative.
+
+    Parameters
+    ----------
+    units : str
+        Of the variable.
+    standard_name : str
+        Its CF name, if known.
 
     Examples
     --------
@@ -70,7 +68,20 @@ def quantity(units: str) -> Quantity:
     ('precipitation', 'precipitation', 'temperature', 'other')
     >>> quantity("m3 s-1"), quantity("cfs"), quantity("L s-1 km-2")
     ('flow', 'flow', 'flow')
+    >>> quantity("mm d-1", "runoff_flux"), quantity("mm d-1", "lwe_precipitation_rate")
+    ('flow', 'precipitation')
+    >>> quantity("mm d-1", "lwe_precipitation_rate_anomaly"), quantity("K", "air_temperature_anomaly")
+    ('other', 'temperature')
     """
+    kind, name = _of_units(units), standard_name.lower()
+    if kind in NEVER_NEGATIVE and "anomaly" in name:
+        return "other"
+    if kind == "precipitation" and any(word in name for word in _RUNS_OFF):
+        return "flow"
+    return "other" if kind == "precipitation" and "evapo" in name else kind
+
+
+def _of_units(units: str) -> Quantity:
     from pipeline.data.units import spell
 
     words = set(re.findall(r"[A-Za-z]+", spell(units)))
@@ -123,7 +134,7 @@ def step_word(days: float) -> str:
     return next((word for length, word in _STEPS if abs(days / length - 1) < 0.1), "sample")
 
 
-def headline_metric(units: str, there: Collection[str]) -> str:
+def headline_metric(units: str, there: Collection[str], standard_name: str = "") -> str:
     """Return the score that models of a variable are chosen and compared by: RMSE, or CRPS for precipitation.
 
     Most days are dry and the mean of a forecast says little of them; two forecasts of the same mean, one of which
@@ -135,10 +146,12 @@ def headline_metric(units: str, there: Collection[str]) -> str:
         Of the variable.
     there : collection of str
         Scores that all models have.
+    standard_name : str
+        Of the variable, if known.
 
     Examples
     --------
     >>> headline_metric("mm d-1", {"rmse", "crps"}), headline_metric("K", {"rmse", "crps"})
     ('crps', 'rmse')
     """
-    return "crps" if quantity(units) == "precipitation" and "crps" in there else "rmse"
+    return "crps" if quantity(units, standard_name) == "precipitation" and "crps" in there else "rmse"

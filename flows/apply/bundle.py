@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,10 @@ _NEEDED = ("experiment.yaml", "work/settings.json", "work/prepare/recipe.json", 
 _ORIGIN = "work/bundle.json"
 _TOLD = ("scores.csv", "provenance.json")
 """Not needed to predict; they say how good the model is and what it was trained on."""
+
+
+OWN_PAST = frozenset({"past", "previous"})
+"""Traits of models that go on from the target's own past."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +98,7 @@ class Bundle:
             raise RunFolderError(f"expected a new folder for the bundle, got {folder}, which is there. Choose another.")
         source = self.space.run.path
         names = [*_NEEDED, *(name for name in _TOLD if (source / name).is_file())]
-        base = self._base()
+        base = self._base(self.name)
         models = [f"models/{name}" for name in dict.fromkeys((base, self.name))]
         with write_atomic(folder) as temporary:
             for name in names:
@@ -110,8 +115,20 @@ class Bundle:
         run = self.space.run
         return str(run.read_json(_ORIGIN)["run"]) if (run / _ORIGIN).is_file() else run.path.resolve().name
 
-    def _base(self) -> str:
-        return next((method.base for method in self.space.plan.methods if method.name == self.name), self.name)
+    @property
+    def traits(self) -> frozenset[str]:
+        """What the model can do and needs; of a method, its model."""
+        return self._traits(self.name)
+
+    def models(self, able: Callable[[frozenset[str]], bool]) -> tuple[str, ...]:
+        """Return the fitted models and methods whose traits are ``able``."""
+        return tuple(name for name in self.space.predictors() if able(self._traits(name)))
+
+    def _traits(self, name: str) -> frozenset[str]:
+        return self.space.plan.models[self._base(name)].type.traits
+
+    def _base(self, name: str) -> str:
+        return next((method.base for method in self.space.plan.methods if method.name == name), name)
 
 
 def best_model(space: Workspace) -> str:

@@ -108,7 +108,9 @@ def _case(part: xr.Dataset) -> Case:
     flat = forecast.prediction.map(lambda field: field.reshape(*field.shape[:-3], -1))
     nothing = np.full(flat.mean().shape, np.nan, np.float32)
     variable = names_of_variables(part)[0]
-    return Case(flat, nothing, flat, units=str(part[variable].attrs.get("units", "1")), time=forecast.time)
+    said = part[variable].attrs
+    units, name = str(said.get("units", "1")), str(said.get("standard_name", ""))
+    return Case(flat, nothing, flat, units=units, standard_name=name, time=forecast.time)
 
 
 def _beside(parts: list[ChangeFields]) -> ChangeFields:

@@ -13,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 import xarray as xr
 
+from flows.apply.stations import stations_of, with_stations
 from flows.assemble import pick
 from flows.sources import open_sources
 from flows.workspace import Workspace
@@ -25,10 +26,15 @@ from pipeline.data.load import load
 from pipeline.data.records import ONE_GRID
 from pipeline.errors import ConfigError, DataError
 from pipeline.experiment import Source
+from pipeline.grid import Grid
 from pipeline.prepare.align import Predictors, shared_dates
 from pipeline.prepare.dates import components, iso, microseconds
 from pipeline.prepare.windows import usual_step
 from pipeline.registry import suggest
+
+
+class LackingVariableError(DataError):
+    """A file has no such variable."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,18 +51,25 @@ class Inputs:
         Series without a place, whole.
     files : tuple of str
         What was opened: ``dataset: file, file``, without folders.
+    target : Blocks or None
+        The target's own past; None where it was not asked for or is not there.
+    lacking : tuple of str
+        Stations that the models know and a table of the predictors lacks; their values are missing.
     """
 
     time: np.ndarray
     step: int
     forcings: tuple[xr.Dataset, ...]
     files: tuple[str, ...]
+    target: Blocks | None
+    lacking: tuple[str, ...]
+    _grid: Grid | None
     _sources: tuple[tuple[Source, Blocks], ...]
     _steps: tuple[np.ndarray, ...]
     _closing: ExitStack
 
     @classmethod
-    def open(cls, space: Workspace, words: Sequence[str]) -> Self:
+    def open(cls, space: Workspace, words: Sequence[str], past: bool = False) -> Self:
         """Open the files that ``--input`` named.
 
         Parameters
@@ -65,6 +78,9 @@ class Inputs:
             The run or bundle, for its predictors and their catalog entries.
         words : sequence of str
             Paths, folders or globs, read for every dataset of the predictors; or ``DATASET=PATH`` for one.
+        past : bool
+            Whether the target is looked for, too: in the files named for its dataset, which may be one of those of
+            the predictors.
 
         Raises
         ------
@@ -76,7 +92,7 @@ class Inputs:
         data, entries = space.plan.experiment.data, entries_of(space)
         sources = data.predictors
         series = [source.dataset for source in data.forcings]
-        given = _assign(words, [source.dataset for source in sources], series)
+        given = _assign(words, [source.dataset for source in sources], series, data.target.dataset if past else None)
         with ExitStack() as closing:
             opened, files = [], []
             for source in sources:
@@ -89,7 +105,13 @@ class Inputs:
             time, steps = shared_dates(dates)
             step = min(usual_step(microseconds(blocks.time)) for _, blocks in opened)
             forcings = tuple(_series(space, source, entries, given.get(source.dataset)) for source in data.forcings)
-            return cls(time, step, forcings, tuple(files), tuple(opened), tuple(steps), closing.pop_all())
+            target = None
+            if past and data.target.dataset in given:
+                target = _target(entries[data.target.dataset], given[data.target.dataset], data.target, space.backend)
+                if target is not None:
+                    closing.enter_context(target)
+            kept = closing.pop_all()
+            return cls(time, step, forcings, tuple(files), target, (), None, tuple(opened), tuple(steps), kept)
         raise AssertionError("unreachable: the block above returns or raises")
 
     def of_months(self, months: Sequence[int] | None) -> Self:
@@ -110,12 +132,23 @@ class Inputs:
             )
         return replace(self, time=self.time[kept], _steps=tuple(steps[kept] for steps in self._steps))
 
+    def of_stations(self, grid: Grid) -> Self:
+        """Return the inputs with a row for every station of ``grid``; where a table lacks some, their values are NaN.
+
+        A table is looked at where it has one of the stations at least.
+        """
+        lacking: set[str] = set()
+        for source, blocks in self._sources if grid.stations else ():
+            there = stations_of(pick(blocks.read(np.arange(1), empty=True), source)[0])
+            lacking |= set(grid.stations) - there if there & set(grid.stations) else set()
+        return replace(self, _grid=grid, lacking=tuple(name for name in grid.stations if name in lacking))
+
     def read(self, first: int, last: int) -> Predictors:
         """Return the predictors of the dates from ``first`` up to, not including, ``last``."""
         found = []
         for (source, blocks), steps in zip(self._sources, self._steps, strict=True):
             picked, _ = pick(blocks.read(steps[first:last]), source)
-            found.append((source.dataset, picked))
+            found.append((source.dataset, picked if self._grid is None else with_stations(picked, self._grid)))
         return found
 
     def bytes_per_step(self) -> int:
@@ -141,6 +174,14 @@ def _series(space: Workspace, source: Source, entries: Mapping[str, Entry], word
     paths = [path for word in words for path in files_of(word)]
     with open_as(entries[source.dataset], paths, source.variables, space.backend) as blocks:
         return blocks.read(np.arange(len(blocks.time)))
+
+
+def _target(entry: Entry, words: Sequence[str], source: Source, backend: Backend) -> Blocks | None:
+    """Return the target's own past; None where the files have no such variable."""
+    try:
+        return open_as(entry, [path for word in words for path in files_of(word)], source.variables, backend)
+    except LackingVariableError:
+        return None
 
 
 def entries_of(space: Workspace) -> Mapping[str, Entry]:
@@ -223,7 +264,7 @@ def _specs(
         if (spec.source or name) not in there:
             if name not in there:
                 names = " or ".join(repr(word) for word in dict.fromkeys((spec.source or name, name)))
-                raise DataError(
+                raise LackingVariableError(
                     f"{entry.name}: expected the variable {names} in {_files(paths)}, which lacks it."
                     f"{suggest(name, there)} Known: {', '.join(sorted(there))}."
                 )
@@ -240,11 +281,17 @@ def _changed(entry: Entry, **update: Any) -> Entry:
     return made
 
 
-def _assign(words: Sequence[str], datasets: Sequence[str], series: Sequence[str]) -> dict[str, list[str]]:
-    """Return the paths of every dataset: its own where it is named, else the unnamed ones; of series only their own."""
+def _assign(
+    words: Sequence[str], datasets: Sequence[str], series: Sequence[str], target: str | None
+) -> dict[str, list[str]]:
+    """Return the paths of every dataset: its own where it is named, else the unnamed ones.
+
+    Series, and a target that is none of the predictors' datasets, have only their own.
+    """
     own: dict[str, list[str]] = {}
     common: list[str] = []
-    known = [*datasets, *series]
+    alone = [*series, *([] if target is None or target in datasets else [target])]
+    known = [*datasets, *alone]
     for word in words:
         name, equals, path = word.partition("=")
         if equals and not Path(word).exists():
@@ -262,7 +309,7 @@ def _assign(words: Sequence[str], datasets: Sequence[str], series: Sequence[str]
             f"expected files for every dataset of the predictors, got none for {', '.join(left)}. "
             f"Add {' '.join(f'--input {name}=FILE' for name in left)}"
         )
-    return {name: own.get(name, common) for name in datasets} | {name: own[name] for name in series if name in own}
+    return {name: own.get(name, common) for name in datasets} | {name: own[name] for name in alone if name in own}
 
 
 def spans(count: int, size: int) -> Iterator[tuple[int, int]]:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from flows.apply.bundle import Bundle
+from flows.apply.bundle import OWN_PAST, Bundle
 from flows.apply.inputs import Inputs, entries_of, spans
+from flows.apply.past import OwnPast, lacking_past, past_of
+from flows.apply.stations import require_separate, without_stations
 from flows.workspace import leads_of, target_variables
 from pipeline import __version__
 from pipeline.errors import ConfigError, DataError, SplitError
@@ -69,6 +71,10 @@ class Applied:
         The only months that the models were trained on.
     other_months : int
         Dates of the input in other months, which are left out, too.
+    stations : tuple of str
+        Stations without predictors, of which nothing is said.
+    unknown : int
+        Dates at which a model that goes on from the target's own past knows none of it: its mean cycle stands there.
     """
 
     path: Path
@@ -78,6 +84,8 @@ class Applied:
     left_out: int
     months: tuple[int, ...] | None
     other_months: int
+    stations: tuple[str, ...] = ()
+    unknown: int = 0
 
 
 def apply(bundle: Bundle, request: Request) -> Applied:
@@ -99,43 +107,41 @@ def apply(bundle: Bundle, request: Request) -> Applied:
             "put them under data.images and into a test set of split.images."
         )
     months = space.plan.experiment.data.months
-    with Inputs.open(space, request.inputs) as opened:
+    with Inputs.open(space, request.inputs, bool(bundle.traits & OWN_PAST)) as opened:
         require_step(elapsed(opened.time), schema.step_us, "--input", opened.step)
-        inputs = opened.of_months(months)
+        inputs = opened.of_months(months).of_stations(schema.input_grid)
+        require_separate(bundle, inputs.lacking)
+        past = past_of(bundle, inputs)
         chosen = _within(inputs.time, request.span, months)
         asked = chosen[1] - chosen[0]
         other_months = len(_inside(opened.time, request.span)) - asked
         size = request.block or _block_size(bundle, inputs)
         counted, predictor = _Counted(), space.predictor(bundle.name)
-        blocks = list(spans(asked, size))
-        with space.progress(f"predict with {bundle.name}", len(blocks)) as bar:
-
-            def told() -> Iterator[Forecast]:
-                for first, last in blocks:
-                    forecast = _block(bundle, predictor, inputs, (chosen[0] + first, chosen[0] + last), request)
-                    if forecast is not None:
-                        counted.add(forecast)
-                        yield forecast
-                    bar.advance(note=iso(inputs.time[chosen[0] + first]))
-                if not counted.times:
-                    raise DataError(
-                        f"expected a date with all predictors and their lags, got none among the {asked} of the input."
-                    )
-
-            with write_atomic(request.out) as temporary:
-                write_forecasts(
-                    temporary,
-                    told(),
-                    model=bundle.name,
-                    variables=_variables(bundle),
-                    grid=schema.target_grid,
-                    splits=False,
-                    attrs=_origin(bundle, inputs),
-                    leads=leads_of(schema),
-                )
+        forecasts = _forecasts(bundle, predictor, inputs, past, chosen, size, request, counted)
+        with write_atomic(request.out) as temporary:
+            write_forecasts(
+                temporary,
+                forecasts,
+                model=bundle.name,
+                variables=_variables(bundle),
+                grid=schema.target_grid,
+                splits=False,
+                attrs=_origin(bundle, inputs),
+                leads=leads_of(schema),
+            )
     left_out = asked - counted.times
     kept = None if months is None else tuple(months)
-    return Applied(request.out, counted.first, counted.last, counted.times, left_out, kept, other_months)
+    return Applied(
+        request.out,
+        counted.first,
+        counted.last,
+        counted.times,
+        left_out,
+        kept,
+        other_months,
+        inputs.lacking,
+        counted.unknown,
+    )
 
 
 def _variables(bundle: Bundle) -> list[Variable]:
@@ -160,7 +166,7 @@ class _Counted:
     """Which dates were written."""
 
     def __init__(self) -> None:
-        self.first, self.last, self.times = "", "", 0
+        self.first, self.last, self.times, self.unknown = "", "", 0, 0
 
     def add(self, forecast: Forecast) -> None:
         self.first = self.first or iso(forecast.time[0])
@@ -168,14 +174,39 @@ class _Counted:
         self.times += len(forecast.time)
 
 
-def _block(
+def _forecasts(
     bundle: Bundle,
     predictor: Callable[[Samples], Prediction],
     inputs: Inputs,
-    span: tuple[int, int],
+    past: OwnPast | None,
+    chosen: tuple[int, int],
+    size: int,
     request: Request,
-) -> Forecast | None:
-    """Return the forecasts of the dates of ``span``; None where none of them is complete."""
+    counted: _Counted,
+) -> Iterator[Forecast]:
+    """Yield the forecasts of the dates of ``chosen``, ``size`` of them at a time; say what there is to ``counted``."""
+    start, blocks = chosen[0], list(spans(chosen[1] - chosen[0], size))
+    with bundle.space.progress(f"predict with {bundle.name}", len(blocks)) as bar:
+        for first, last in blocks:
+            samples = _block(bundle, inputs, (start + first, start + last))
+            if samples is not None:
+                if past is not None:
+                    samples, unknown = past.known_to(samples)
+                    counted.unknown += unknown
+                forecast = _answer(bundle, predictor, samples, start + first, request)
+                counted.add(forecast)
+                yield forecast
+            bar.advance(note=iso(inputs.time[start + first]))
+    if not counted.times:
+        raise DataError(
+            f"expected a date with all predictors and their lags, got none among the {chosen[1] - start} of the input."
+        )
+    if counted.unknown == counted.times:
+        raise lacking_past(bundle, "none of it is known up to any of the dates")
+
+
+def _block(bundle: Bundle, inputs: Inputs, span: tuple[int, int]) -> Samples | None:
+    """Return the samples of the dates of ``span``; None where none of them is complete."""
     recipe, (first, last) = bundle.recipe, span
     # The dates before, which lags reach back to, of this period or not; they are predicted elsewhere or not at all.
     # Where the last known value fills a gap, it may lie anywhere before.
@@ -185,10 +216,14 @@ def _block(
     except SplitError:
         return None  # no date of the block has all its predictors
     own = np.flatnonzero(microseconds(samples.time) >= microseconds(inputs.time[first : first + 1])[0])
-    if not own.size:
-        return None
-    samples = samples.take(own)
-    prediction = recipe.to_units(predictor(samples), samples)
+    return without_stations(samples.take(own), inputs.lacking) if own.size else None
+
+
+def _answer(
+    bundle: Bundle, predictor: Callable[[Samples], Prediction], samples: Samples, first: int, request: Request
+) -> Forecast:
+    """Return the forecasts for ``samples``, whose first date is the one at ``first`` of the input."""
+    prediction = bundle.recipe.to_units(predictor(samples), samples)
     if request.members is not None:
         if prediction.is_categorical:
             raise ConfigError(
@@ -196,7 +231,7 @@ def _block(
                 "members. Its file holds the probability of every class."
             )
         prediction = _drawn(prediction, request.members, bundle.space.plan.experiment.seed, first)
-    return Forecast(SPLIT, samples.time, prediction, None)
+    return Forecast(SPLIT, samples.time, prediction, None, samples.valid)
 
 
 def _drawn(prediction: Prediction, count: int, seed: int, first: int) -> Prediction:

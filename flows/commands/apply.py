@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from flows.commands.run import DebugOption, OutOption
+from flows.commands.runs import find_run
 
 BundleArgument = Annotated[
     str, typer.Argument(metavar="BUNDLE", help="A bundle's folder, or a run: its path, name or unique prefix.")
@@ -54,10 +55,9 @@ def predict(
     from flows.apply.change import spans_of, write_changes
     from flows.apply.predict import Request, apply
     from pipeline.progress import terminal
-    from pipeline.run_folder import RunFolder
 
     periods = None if change is None else spans_of(change)
-    opened = Bundle.open(RunFolder.find(out, bundle).path, model, terminal)
+    opened = Bundle.open(find_run(out, bundle).path, model, terminal)
     done = apply(opened, Request(tuple(inputs), to, period, members, block))
     if done.other_months and done.months:
         months = ", ".join(map(str, done.months))
@@ -67,6 +67,13 @@ def predict(
         )
     if done.left_out:
         typer.echo(f"left out: {done.left_out} dates that lack a predictor or a lag", err=True)
+    if done.stations:
+        typer.echo(f"left out: {len(done.stations)} stations without predictors: {', '.join(done.stations)}", err=True)
+    if done.unknown:
+        typer.echo(
+            f"{done.unknown} dates have nothing of the target's past to go on from; the mean cycle stands there",
+            err=True,
+        )
     typer.echo(f"predicted: {done.times} dates, {done.first} to {done.last}, with {opened.name}")
     typer.echo(f"written:   {done.path}")
     if periods is not None:
@@ -81,7 +88,6 @@ def bundle(
 ) -> None:
     """Copy what prediction needs of a run, one model and no training data, into a folder to carry away."""
     from flows.apply.bundle import Bundle
-    from pipeline.run_folder import RunFolder
 
-    opened = Bundle.open(RunFolder.find(out, run).path, model)
+    opened = Bundle.open(find_run(out, run).path, model)
     typer.echo(f"bundle of {opened.name}: {opened.export(to)}")

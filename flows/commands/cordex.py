@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from flows.commands.run import DebugOption, OutOption
-from flows.commands.runs import RunArgument
+from flows.commands.runs import RunArgument, find_run
 
 app = typer.Typer(no_args_is_help=True, help="The benchmark CORDEX ML-Bench.")
 TemplatesOption = Annotated[
@@ -36,9 +36,8 @@ def submit(
     """Write a run's predictions of the test sets as files of a submission, and check them."""
     from flows.cordex import Request
     from flows.cordex import submit as write
-    from pipeline.run_folder import RunFolder
 
-    files = write(RunFolder.find(out, run), Request(model, to, name, templates, content, data))
+    files = write(find_run(out, run), Request(model, to, name, templates, content, data))
     for file in files:
         typer.echo(str(file.path))
         if file.negative:
@@ -84,9 +83,8 @@ def indices(
 ) -> None:
     """Print the benchmark's own diagnostics of a model on the test sets with truth, as CSV."""
     from flows.cordex_scores import diagnosed
-    from pipeline.run_folder import RunFolder
 
-    typer.echo(diagnosed(RunFolder.find(out, run), model, season).to_csv(index=False, float_format="%.5g"), nl=False)
+    typer.echo(diagnosed(find_run(out, run), model, season).to_csv(index=False, float_format="%.5g"), nl=False)
 
 
 @app.command()

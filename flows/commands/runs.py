@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from flows.commands.run import DebugOption, OutOption
 
+if TYPE_CHECKING:
+    from pipeline.run_folder import RunFolder
+
 app = typer.Typer(no_args_is_help=True, help="The runs of a folder.")
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Path, name or unique prefix of a run.")]
+
+
+def find_run(out: Path, text: str) -> RunFolder:
+    """Return the run that ``text`` means, the finished one where only one of several is; that is said."""
+    from pipeline.run_folder import RunFolder
+
+    return RunFolder.find(out, text, lambda said: typer.echo(said, err=True))
 
 
 @app.command("list")
@@ -31,9 +41,8 @@ def list_(out: OutOption = Path("runs")) -> None:
 def show(run: RunArgument, out: OutOption = Path("runs")) -> None:
     """Show a run: stages with time and memory, scores of every model on the test sets, warnings."""
     from flows.show import describe_run
-    from pipeline.run_folder import RunFolder
 
-    typer.echo(describe_run(RunFolder.find(out, run)))
+    typer.echo(describe_run(find_run(out, run)))
 
 
 def report(
@@ -43,7 +52,10 @@ def report(
     debug: DebugOption = False,
 ) -> None:
     """Write a run's report anew from its folder, and print where it is."""
+    from flows.workspace import FORMAT
+    from pipeline.errors import require_format
     from pipeline.report.render import render
-    from pipeline.run_folder import RunFolder
 
-    typer.echo(str(render(RunFolder.find(out, run).path, format_)))
+    found = find_run(out, run)
+    require_format(found.path, found.read_json("work/settings.json").get("format"), FORMAT)
+    typer.echo(str(render(found.path, format_)))

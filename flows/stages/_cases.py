@@ -49,6 +49,7 @@ def cases_of(
     place = Place(schema.target_grid, schema.mask) if len(leads) == 1 else None
     # Once for all models: each is a copy to the device.
     known = {name: (rows(truth, name), climatology.map(partial(rows, variable=name))) for name in schema.variables}
+    names = dict(zip(schema.variables, schema.target_standard_names, strict=False))
     cases = {}
     for model in space.predictors() if models is None else models:
         forecast = _forecast(space, model, split)
@@ -57,6 +58,7 @@ def cases_of(
                 forecast.prediction.map(partial(rows, variable=variable)),
                 *known[variable],
                 units=schema.target_units[schema.column(variable, leads[0])],
+                standard_name=names.get(variable, ""),
                 time=samples.valid_time(leads[0]) if len(leads) == 1 else forecast.time,
                 place=place,
                 # Those of the scores: a spectrum that is drawn is of the days that were scored.

@@ -23,6 +23,7 @@ from pipeline.metrics.evaluate import Evaluation
 from pipeline.metrics.fields import on_grid
 from pipeline.metrics.groups import Group, make_groups
 from pipeline.prepare.prepared import Prepared
+from pipeline.prepare.tiles import strips
 
 _POINTS = 101  # of a precision-recall curve that is drawn
 _MAPS = {
@@ -52,7 +53,16 @@ def evaluate(
         seed=space.plan.experiment.seed,
         metrics=space.plan.metrics if metrics is None else metrics,
         reference=reference,
+        strip=_strips(space, split),
     )
+
+
+def _strips(space: Workspace, split: str) -> np.ndarray | None:
+    """Return the strip that each tile of a split is in; None where samples are no tiles."""
+    origins = space.prepared.origins
+    if not origins:
+        return None
+    return strips(tuple(origins[number] for number in space.prepared.samples(split).time.tolist()))
 
 
 def write_diagnostics(space: Workspace, split: str, cases: Cases, reference: str | None) -> None:
@@ -83,6 +93,7 @@ def _groups(space: Workspace, split: str, cases: Mapping[str, Case], weights: np
             purpose=f"{split}:{name}",
             resamples=RESAMPLES,
             seasons=False,
+            strip=_strips(space, split),
         )[0]
         for name, case in cases.items()
     }

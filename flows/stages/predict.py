@@ -32,7 +32,7 @@ def _forecast(space: Workspace, predictor: Callable[[Samples], Prediction], spli
     """Return what a predictor says about one split, in units, on the device."""
     samples = space.prepared.samples(split)
     prediction = space.prepared.to_units(predictor(samples), samples)
-    return Forecast(split, samples.time, prediction, space.prepared.truth(split))
+    return Forecast(split, samples.time, prediction, space.prepared.truth(split), samples.valid)
 
 
 def _write(space: Workspace, name: str, folder: str, forecasts: Iterator[Forecast]) -> None:

@@ -81,7 +81,7 @@ def _evaluate(
     )
     if len(leads) == 1:
         return ask(cases, time=samples.valid_time(leads[0]), weights=weights_of(space, 1))
-    whole = ask(cases, time=samples.time, weights=weights_of(space, len(leads)), seasons=False)
+    whole = ask(cases, time=samples.time, weights=weights_of(space, len(leads)), seasons=False, leads=len(leads))
     parts = [
         ask(
             _at_lead(cases, number, len(leads), samples.valid_time(lead)),
@@ -133,9 +133,10 @@ def _headlines(space: Workspace) -> dict[str, str]:
     schema = space.prepared.schema
     if schema.classes:
         return dict.fromkeys(schema.variables, HEADLINE)
+    names = schema.target_standard_names or ("",) * len(schema.variables)
     return {
-        variable: headline_metric(units, space.plan.metrics)
-        for variable, units in zip(schema.variables, schema.target_units, strict=False)
+        variable: headline_metric(units, space.plan.metrics, name)
+        for variable, units, name in zip(schema.variables, schema.target_units, names, strict=False)
     }
 
 

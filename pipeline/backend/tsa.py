@@ -3,7 +3,8 @@
 
 Both fit; neither forecasts for us, as models forecast from every origin at once. cuML's side was
 written against the source of cuML 26.10, which says that ``cuml.tsa`` is deprecated since 26.08 and
-leaves with 26.12.
+leaves with 26.12. Smoothing is statsmodels' on both sides: cuML's works out initial states of its own
+and takes none, so that its gains would belong to another model than the one that forecasts.
 """
 
 from __future__ import annotations
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 Array = Any
 Trend = Literal["none", "additive", "damped"]
-
-CUML_PERIODS = 2  # seasons that cuML's Holt-Winters starts from; the fewest it takes
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +48,25 @@ class ArmaFit:
     ma: Array
     variance: Array
     converged: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class SmoothingStart:
+    """States of several series before the first step.
+
+    Parameters
+    ----------
+    level : array of float64, shape (series,)
+        NaN: what makes the first known value its own forecast.
+    trend : array of float64, shape (series,)
+        Slope a step; not looked at without a trend.
+    season : array of float64, shape (phase, series)
+        From the phase of the first step on; a single row of zeros where there is no season.
+    """
+
+    level: Array
+    trend: Array
+    season: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,81 +149,73 @@ def fit_arma(
 
 def fit_holt_winters(
     series: Array,
+    start: SmoothingStart,
     backend: Backend,
     *,
     trend: Trend = "none",
-    period: int | None = None,
     done: Callable[[int], None] = lambda count: None,
 ) -> SmoothingFit:
-    """Return the least-squares gains of additive Holt-Winters smoothing of every series.
+    """Return the least-squares gains of additive Holt-Winters smoothing of every series from a start that is known.
 
     Parameters
     ----------
     series : array, shape (time, series)
-        Equal steps, nothing missing.
+        Equal steps; NaN before the first and behind the last known value of a series, which are cut off, and
+        nowhere between.
+    start : SmoothingStart
+        States before the first row; the season's phase moves on over the rows that are cut off.
     backend : Backend
-        cuML has one kind alone, an additive trend with a season; others are statsmodels' on both sides.
+        Where the gains are wanted; statsmodels finds them on both sides.
     trend : {"none", "additive", "damped"}
         Whether there is a trend.
-    period : int, optional
-        Steps of a season; None: no season.
     done : callable
         Told how many series are fitted, as they are.
 
     Raises
     ------
     DataError
-        If the series are shorter than two seasons, or ten steps where there is none, or a value is missing.
+        If a series is shorter than two seasons, or ten steps where there is none, or a value between others is
+        missing.
 
     Examples
     --------
     >>> from pipeline.backend import get_backend
     >>> walk = np.cumsum(np.random.default_rng(0).normal(size=(500, 1)), axis=0)
-    >>> bool(fit_holt_winters(walk, get_backend("cpu")).level_gain[0] > 0.9)
+    >>> start = SmoothingStart(np.zeros(1), np.zeros(1), np.zeros((1, 1)))
+    >>> bool(fit_holt_winters(walk, start, get_backend("cpu")).level_gain[0] > 0.9)
     True
     """
-    fewest = max(10, 2 * (period or 0))
-    if series.shape[0] < fewest:
-        raise DataError(f"expected series of {fewest} steps or more, got {series.shape[0]}; ask for a shorter period.")
-    if not bool(backend.xp.all(backend.xp.isfinite(series))):
-        raise DataError("expected series without missing values, got some that are not finite; fill them first.")
-    if backend.name != "gpu":
-        return _smoothing_of_statsmodels(backend.to_host(series), trend, period, backend, done)
-    if trend == "additive" and period is not None:
-        return _smoothing_of_cuml(series, period, done)
-    option = f"trend={trend!r}, period={period!r}"
-    fallback = Fallback("ExponentialSmoothing", option, "cuML has an additive trend with a season alone")
-    return _smoothing_of_statsmodels(backend.to_host(series), trend, period, backend, done, fallback)
+    host = np.asarray(backend.to_host(series), float)
+    states = [np.asarray(backend.to_host(part), float) for part in (start.level, start.trend, start.season)]
+    period = len(states[2])
+    fewest = max(10, 2 * period if period > 1 else 0)
+    found, converged = np.zeros((4, host.shape[1])), np.ones(host.shape[1], bool)
+    for place in range(host.shape[1]):
+        values, first = _known_part(host[:, place], fewest)
+        level, slope, season = (part[..., place] for part in states)
+        season = np.roll(season, -first)
+        level = values[0] - season[0] - (slope if trend != "none" else 0.0) if np.isnan(level) else level
+        found[:, place], converged[place] = _smoothing_of_statsmodels(values, trend, float(level), float(slope), season)
+        done(1)
+    fallback = None
+    if backend.name == "gpu":
+        fallback = Fallback("ExponentialSmoothing", "initial states that are given", "cuML works out its own")
+    level_gain, trend_gain, season_gain, damping = (backend.asarray(part) for part in found)
+    return SmoothingFit(level_gain, trend_gain, season_gain, damping, converged, fallback)
 
 
-def gains_of_states(series: Array, level: Array, trend: Array, season: Array, xp: Any) -> tuple[Array, Array, Array]:
-    """Return the three gains, shape (series,), of additive smoothing whose states are known.
-
-    cuML keeps the states and not its parameters. Each state moves by its gain times the error of the
-    one-step forecast, so the gain is the slope of the moves on the errors, exact up to rounding.
-
-    Parameters
-    ----------
-    series : array of float64, shape (time, series)
-        What was smoothed.
-    level, trend, season : array of float64, shape (time - period, series)
-        States after each step from the step ``period`` on.
-    xp : module
-        Their namespace.
-    """
-    period = series.shape[0] - level.shape[0]
-    before = slice(period - 1, -1)  # the step before, of those whose season of a period ago is known
-    expected = level[before, :] + trend[before, :]
-    error = series[2 * period :, :] - expected - season[:-period, :]
-    moves = (
-        level[period:, :] - expected,
-        trend[period:, :] - trend[before, :],
-        season[period:, :] - season[:-period, :],
-    )
-    square = xp.sum(error * error, axis=0)
-    square = xp.where(square > 0, square, xp.ones_like(square))
-    first, second, third = (xp.sum(error * move, axis=0) / square for move in moves)
-    return first, second, third
+def _known_part(values: np.ndarray, fewest: int) -> tuple[np.ndarray, int]:
+    """Return a series from its first known value to its last, and where that first one is."""
+    known = np.flatnonzero(np.isfinite(values))
+    first, stop = (int(known[0]), int(known[-1]) + 1) if known.size else (0, 0)
+    if stop - first < fewest:
+        raise DataError(f"expected series of {fewest} steps or more, got {stop - first}; ask for a shorter period.")
+    if len(known) < stop - first:
+        raise DataError(
+            f"expected series without missing values between others, got {stop - first - len(known)} in one; fill "
+            "them first."
+        )
+    return values[first:stop], first
 
 
 def _arma_of_statsmodels(
@@ -256,58 +266,23 @@ def _arma_of_cuml(series: Array, order: tuple[int, int], mean: bool, done: Calla
 
 
 def _smoothing_of_statsmodels(
-    series: np.ndarray,
-    trend: Trend,
-    period: int | None,
-    backend: Backend,
-    done: Callable[[int], None],
-    fallback: Fallback | None = None,
-) -> SmoothingFit:
+    values: np.ndarray, trend: Trend, level: float, slope: float, season: np.ndarray
+) -> tuple[tuple[float, float, float, float], bool]:
+    """Return the gains of level, trend and season, and the damping, of one series; and whether their search ended."""
     from statsmodels.tsa.holtwinters import ExponentialSmoothing
 
-    options: dict[str, Any] = {"initialization_method": "estimated"}
+    options: dict[str, Any] = {"initialization_method": "known", "initial_level": level}
     if trend != "none":
-        options |= {"trend": "add", "damped_trend": trend == "damped"}
-    if period is not None:
-        options |= {"seasonal": "add", "seasonal_periods": period}
-    count = series.shape[1]
-    found, converged = np.zeros((4, count)), np.ones(count, bool)
-    for place in range(count):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            result = ExponentialSmoothing(series[:, place].astype(float), **options).fit()
-        alpha, beta, gamma, damping = (
-            result.params[name]
-            for name in ("smoothing_level", "smoothing_trend", "smoothing_seasonal", "damping_trend")
-        )
-        found[0, place] = alpha
-        found[1, place] = 0.0 if trend == "none" else alpha * beta
-        found[2, place] = 0.0 if period is None else gamma
-        found[3, place] = {"none": 0.0, "additive": 1.0, "damped": damping}[trend]
-        converged[place] = bool(result.mle_retvals.success)
-        done(1)
-    level, slope, season, damped = (backend.asarray(part) for part in found)
-    return SmoothingFit(level, slope, season, damped, converged, fallback)
-
-
-def _smoothing_of_cuml(series: Array, period: int, done: Callable[[int], None]) -> SmoothingFit:
-    import array_api_compat.cupy as xp
-    from cuml.tsa.holtwinters import ExponentialSmoothing
-
-    count = series.shape[1]
-    wide = xp.astype(series, xp.float64)
+        options |= {"trend": "add", "damped_trend": trend == "damped", "initial_trend": slope}
+    if len(season) > 1:
+        options |= {"seasonal": "add", "seasonal_periods": len(season), "initial_seasonal": season}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        model = ExponentialSmoothing(
-            xp.asarray(wide.T, order="C"),  # one series a row
-            seasonal="additive",
-            seasonal_periods=period,
-            start_periods=CUML_PERIODS,
-            ts_num=count,
-            output_type="cupy",
-        )
-    model.fit()
-    done(count)
-    level, trend, season = (xp.asarray(part).T for part in (model.level, model.trend, model.season))
-    level, trend, season = gains_of_states(wide, level, trend, season, xp)
-    return SmoothingFit(level, trend, season, xp.ones_like(level), np.ones(count, bool))
+        warnings.simplefilter("ignore")  # a search without an end is told by `converged`
+        result = ExponentialSmoothing(values, **options).fit()
+    alpha, beta, gamma, phi = (
+        float(result.params[name])
+        for name in ("smoothing_level", "smoothing_trend", "smoothing_seasonal", "damping_trend")
+    )
+    damping = {"none": 0.0, "additive": 1.0, "damped": phi}[trend]
+    gains = (alpha, 0.0 if trend == "none" else alpha * beta, gamma if len(season) > 1 else 0.0, damping)
+    return gains, bool(result.mle_retvals.success)

@@ -7,6 +7,7 @@ import gzip
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pipeline.backend import Backend
@@ -18,26 +19,33 @@ from pipeline.errors import DataError
 _TIME_COLUMNS = ("time", "date", "datetime", "timestamp", "valid_time", "day", "t")
 _STATION_COLUMNS = ("station", "station_id", "site", "location", "basin", "gauge_id", "id")
 _ALTITUDE_COLUMNS = ("altitude", "alt", "elevation", "elev", "height")
+_CLASSES = 20  # distinct whole numbers of an image that may be those of classes
 _SEPARATORS = (",", ";", "\t", "blank")
 
 
 def table_options(paths: list[Path], reader: TableReader, backend: Backend) -> dict[str, Any]:
     """Return the options of an entry for tables like the first of ``paths``, guessed from its columns' names.
 
+    A table without a time and with a row a station is one of attributes.
+
     Raises
     ------
     DataError
-        If no column has a time's name, or the file is no such table.
+        If no column has a time's name and none names the rows, or the file is no such table.
     """
     path = paths[0]
     columns, options = _columns(path, reader, backend)
     times, stations = (_named(columns, names) for names in (_TIME_COLUMNS, _STATION_COLUMNS))
     if not times:
-        raise DataError(
-            f"{path}: expected a column called {', '.join(_TIME_COLUMNS)}, got {', '.join(columns[:20])}. Write the "
-            "entry by hand: options: time names the column, start and step replace it."
-        )
-    options |= {"time": times[0]} if times[0] != "time" else {}
+        key = _key(path, reader, options, stations, backend)
+        if key is None:
+            raise DataError(
+                f"{path}: expected a column called {', '.join(_TIME_COLUMNS)}, got {', '.join(columns[:20])}. Write "
+                "the entry by hand: options: time names the column, start and step replace it; a table of attributes, "
+                "a row a station, has time: null and station: COLUMN."
+            )
+        times, stations = [], [key]
+    options |= {"time": times[0] if times else None} if times != ["time"] else {}
     options |= {"station": stations[0]} if stations else {}
     lat, lon, altitude = (_named(columns, names) for names in (LAT_NAMES, LON_NAMES, _ALTITUDE_COLUMNS))
     if stations and lat and lon:
@@ -47,6 +55,33 @@ def table_options(paths: list[Path], reader: TableReader, backend: Backend) -> d
     if not stations and len(rest) > 1 and all(column.isdigit() for column in rest):
         options["wide"] = {"value": path.name if len(paths) == 1 else "*"}
     return options
+
+
+def _key(path: Path, reader: TableReader, options: dict[str, Any], stations: list[str], backend: Backend) -> str | None:
+    """Return the column that names the rows of a table without times, each once: a station's, or the first of text."""
+    read = reader.Options.model_validate(options | {"time": None})
+    frame = backend.to_host_frame(reader.frame(path, read, stations, backend))
+    column = stations[0] if stations else str(frame.columns[0])
+    names = frame[column]
+    if names.isna().any() or names.duplicated().any() or (not stations and pd.api.types.is_numeric_dtype(names)):
+        return None
+    # A column of dates under another name is a time, and no key.
+    dates = not stations and pd.to_datetime(names.astype(str), errors="coerce", format="mixed").notna().all()
+    return None if dates else column
+
+
+def class_numbers(array: np.ndarray) -> list[int] | None:
+    """Return the few whole numbers that an array of an image holds, which may be those of classes; None of others.
+
+    Examples
+    --------
+    >>> class_numbers(np.array([[0, 255], [255, 0]], "uint8")), class_numbers(np.array([[0.5]])) is None
+    ([0, 255], True)
+    """
+    if array.dtype.kind not in "iub":
+        return None
+    found = np.unique(array)
+    return [int(number) for number in found] if 2 <= len(found) <= _CLASSES else None
 
 
 def marked_columns(path: Path, reader: TableReader, options: dict[str, Any], backend: Backend) -> list[str]:

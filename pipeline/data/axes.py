@@ -17,6 +17,12 @@ LON_NAMES = ("lon", "longitude", "lons", "long", "nav_lon", "xlong", "gauge_lon"
 _LAT_UNITS = {"degrees_north", "degree_north", "degree_n", "degrees_n", "degreen", "degreesn"}
 _LON_UNITS = {"degrees_east", "degree_east", "degree_e", "degrees_e", "degreee", "degreese"}
 _STATION_NAMES = ("station", "station_id", "stations", "location", "site", "basin", "gauge_id", "station_name", "name")
+PLACES = (
+    "fields cannot be brought to them, nor they be drawn on a map, until the catalog says where they lie, with "
+    "options: stations: {file: places.csv, id: station_id, lat: lat, lon: lon} and that file among files, as the entry "
+    "us-stations"
+)
+"""What stations without places cannot do, and what to write."""
 DIM_ORDER = ("time", "lat", "lon", "y", "x", "station")
 
 
@@ -77,7 +83,8 @@ def name_axes(data: xr.Dataset) -> tuple[xr.Dataset, tuple[Repair, ...]]:
     repairs = [Repair("renamed", None, 0, f"{old} is called {new}") for old, new in renamed.items() if old in before]
     data, squeezed = _squeeze(data)
     repairs += [*still, *squeezed]
-    data = _station_ids(data)
+    data, unplaced = _nowhere(_station_ids(data))
+    repairs += unplaced
     if "time" in data.coords and "time" not in data.dims:
         data = data.expand_dims("time")
         repairs.append(Repair("one time", None, 1, "the file's only time is a dim of one"))
@@ -183,6 +190,15 @@ def _station_ids(data: xr.Dataset) -> xr.Dataset:
     values = np.arange(data.sizes["station"]) if source is None else data.coords[source].values
     ids = [value.decode() if isinstance(value, bytes) else str(value) for value in values]
     return data.assign_coords(station=("station", np.asarray(ids, dtype=str)))
+
+
+def _nowhere(data: xr.Dataset) -> tuple[xr.Dataset, list[Repair]]:
+    """Give stations of which nothing says where they lie coordinates that are not known; series can do without."""
+    if "station" not in data.dims or {"lat", "lon"} & set(data.coords):
+        return data, []
+    unknown = ("station", np.full(data.sizes["station"], np.nan))
+    text = f"the {data.sizes['station']} stations have no latitude and longitude: {PLACES}"
+    return data.assign_coords(lat=unknown, lon=unknown), [Repair("places", None, 0, text)]
 
 
 def _check_dims(data: xr.Dataset) -> None:

@@ -87,8 +87,10 @@ class Blocks:
         data, mended = decode_times(drop_bounds(raw).assign_attrs(repairs=()), entry.name)
         return cls(entry.name, _times(data, entry.name), (*before, *mended), entry, data, names, raw)
 
-    def read(self, steps: np.ndarray) -> xr.Dataset:
+    def read(self, steps: np.ndarray, *, empty: bool = False) -> xr.Dataset:
         """Return the regular dataset at ``steps``, ascending positions along :attr:`time`.
+
+        ``empty`` says that a variable may have no value at all on these.
 
         Raises
         ------
@@ -98,7 +100,8 @@ class Blocks:
         axis = find_time(self._data)
         try:
             data, _ = regularise(self._data.isel({axis: steps}), self._entry, self._variables)
-            check(data, self.name)
+            bare = [name for name, array in data.data_vars.items() if empty and not array.notnull().any()]
+            check(data.drop_vars(bare), self.name)
         except (OSError, RuntimeError) as error:
             first = date_text(self.time[steps[0]])
             raise DataError(

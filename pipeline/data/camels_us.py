@@ -48,6 +48,11 @@ _UNITS = {
     "vp": "Pa",
     "pet": "mm d-1",
 }
+_NAMES = {
+    "prcp": "lwe_precipitation_rate",
+    "pet": "water_potential_evaporation_flux",
+    "streamflow": "runoff_flux",  # in mm d-1 its units are those of rain
+}
 
 
 @READERS.register("camels_us")
@@ -104,10 +109,8 @@ def _series(files: tuple[Path, ...], options: CamelsUsReader.Options, entry: Ent
     flow = _by_basin(files, _FLOW, options.basins, entry.name)
     basins = options.basins or sorted(forcing)
     if not basins:
-        names = ", ".join(path.name for path in files[:3])
-        raise DataError(
-            f"{entry.name}: expected forcing files such as 01022500_lump_cida_forcing_leap.txt, got {names}."
-        )
+        got = ", ".join(path.name for path in files[:3])
+        raise DataError(f"{entry.name}: expected forcing files such as 01022500_lump_cida_forcing_leap.txt, got {got}.")
     for found, other, what in ((forcing, flow, "forcing"), (flow, forcing, "streamflow")):
         if lacking := sorted((set(other) | set(options.basins)) - set(found)):
             raise DataError(f"{entry.name}: basin {lacking[0]}: expected a file of its {what}, got none.")
@@ -121,8 +124,11 @@ def _series(files: tuple[Path, ...], options: CamelsUsReader.Options, entry: Ent
     data = xr.concat(parts, dim="station", join="outer", data_vars="all").sortby("time")
     data = data.assign_coords(station=("station", np.asarray(basins, dtype=str)))
     units = _UNITS | {"streamflow": "mm d-1" if options.flow == "depth" else "m3 s-1"}
-    for name, array in data.data_vars.items():
-        array.attrs = {"units": units[str(name)]} if name in units else {}
+    names = _NAMES if options.flow == "depth" else _NAMES | {"streamflow": "water_volume_transport_in_river_channel"}
+    for key, array in data.data_vars.items():
+        name = str(key)
+        array.attrs = {"units": units[name]} if name in units else {}
+        array.attrs |= {"standard_name": names[name]} if name in names else {}
     return _placed(data.transpose("time", "station"), files, entry.name)
 
 

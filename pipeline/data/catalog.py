@@ -16,6 +16,7 @@ from pipeline.schema import read_yaml, validate
 
 SCHEMA_VERSION = 1
 FILE_NAME = "data_catalog.yaml"
+_FEW = 12  # names that a message lists
 
 
 class _Part(BaseModel):
@@ -30,7 +31,7 @@ class FileSpec(_Part):
         min_length=1, description="Absolute, or relative to the mirror, the cache or the catalog; may be a glob."
     )
     url: str | None = Field(default=None, description="Where it is downloaded from if it is nowhere here.")
-    sha256: str | None = Field(default=None, description="Required with a URL.")
+    sha256: str | None = Field(default=None, description="Required with a URL; else a file that is another is refused.")
     archive: str | None = Field(default=None, description="Member of the zip or tar that `path` is.")
 
     @property
@@ -182,8 +183,7 @@ class Catalog(Mapping[str, Entry]):
             its reader; the message names the file, the entry and the key.
         """
         if name not in self:
-            known = ", ".join(sorted(self)) or "none"
-            raise CatalogError(f"{self.path}: no dataset {name!r}.{suggest(name, self)} Known: {known}.")
+            raise CatalogError(f"{self.path}: no dataset {name!r}.{suggest(name, self)} {self._known()}")
         if self.below is not None and name not in self._entries:
             entry = self.below[name]
             for file in entry.files:
@@ -202,6 +202,17 @@ class Catalog(Mapping[str, Entry]):
 
     def __contains__(self, name: object) -> bool:
         return name in self._entries or (self.below is not None and name in self.below)
+
+    def _known(self) -> str:
+        """Return what there is, for messages: of many the user's own, and how to list the rest."""
+        names = sorted(self)
+        if len(names) > _FEW:
+            own = ", ".join(sorted(self._entries)) if self.below is not None and len(self._entries) <= _FEW else ""
+            more = (
+                f"Known: {own}, and {len(self) - len(self._entries)} that are shipped" if own else f"{len(names)} known"
+            )
+            return f"{more}; finescale data list shows all."
+        return f"Known: {', '.join(names) or 'none'}."
 
     def origin(self, name: str) -> Path:
         """Return the file that the entry ``name`` stands in."""

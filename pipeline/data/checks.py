@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from pipeline.data._sentinels import code_at_an_end, stand_ins
 from pipeline.data.calendars import date_text
 from pipeline.data.units import conversion, has_offset, spell
 from pipeline.errors import DataError
+from pipeline.units import quantity
 
 _LIMITS = {
     "air_temperature": ("K", 150.0, 350.0),
@@ -33,6 +35,7 @@ _LIMITS = {
     "geopotential_height": ("m", -2000.0, 90000.0),
     "surface_altitude": ("m", -12000.0, 9000.0),
     "water_volume_transport_in_river_channel": ("m3 s-1", -1.0, 5e5),
+    "runoff_flux": ("mm d-1", -1.0, 20000.0),
 }
 """Units, least and greatest value that a real field of the standard name has, with room to spare."""
 
@@ -46,7 +49,11 @@ _NAMES = (
 """Whole variable names, as CMIP has them, and their standard names, for files that say none."""
 
 _DIFFERENCES = re.compile("anom|change|difference|deviation|trend|bias")
-"""Words of names whose kelvins count from no absolute zero."""
+"""Words of names whose kelvins count from no absolute zero, and whose amounts may be below none."""
+
+_RAIN = re.compile(r"(?<![a-z])(?:pr|tp|ppt|prcp|rain(?:fall)?|precip[a-z]*)(?![a-z])")
+"""Names of rain, which is never below none."""
+_ROUNDING = 0.01  # of the range of an amount: what rounding and interpolation may leave below none
 
 
 @dataclass(frozen=True)
@@ -213,14 +220,41 @@ def _value_faults(name: str, array: xr.DataArray) -> list[Fault]:
     _, low, high = _range(values)
     units = str(array.attrs.get("units", "1"))
     limits = _limits(name, array.attrs, units)
-    if limits is None or (low >= limits[0] and high <= limits[1]):
-        return []
-    text = (
-        f"{name} has values from {low:g} to {high:g} {units}, expected {limits[0]:g} to {limits[1]:g} (are the units "
-        "right; does a value such as -9999 stand for none, which missing: [-9999] beside its units in the catalog "
-        "says; or is it an anomaly, which needs a standard_name of its own, such as air_temperature_anomaly?)"
-    )
-    return [Fault("range", name, text)]
+    if limits is not None and (low < limits[0] or high > limits[1]):
+        text = (
+            f"{name} has values from {low:g} to {high:g} {units}, expected {limits[0]:g} to {limits[1]:g} (are the "
+            "units right; does a value such as -9999 stand for none, which missing: [-9999] beside its units in the "
+            "catalog says; or is it an anomaly, which needs a standard_name of its own, such as "
+            "air_temperature_anomaly?)"
+        )
+        return [Fault("range", name, text)]
+    code = code_at_an_end(values, low, high)
+    if code is not None:
+        text = (
+            f"{name} has {code[1]} of {values.size} values at {code[0]:g}, far from all others. Where that stands for "
+            f"none, write missing: [{code[0]:g}] beside its units in the catalog"
+        )
+        return [Fault("undeclared missing", name, text)]
+    below = low < 0 and _is_amount(name, array.attrs, units)
+    if below and (low < -_ROUNDING * (high - low) or any(mark < 0 for mark in stand_ins(values))):
+        text = (
+            f"{name} has values down to {low:g} {units}, expected none below 0. Write what stands for none under "
+            f"missing in the catalog, such as missing: [{low:g}]; or, where water may flow back, a standard_name "
+            "of its own"
+        )
+        return [Fault("range", name, text)]
+    return []
+
+
+def _is_amount(name: str, attrs: Mapping[Any, Any], units: str) -> bool:
+    """Return whether a variable is of a river's flow, by its units, or of rain, by its units and words."""
+    if str(attrs.get("standard_name", "")):
+        return False  # it has limits of its own, or is what its name says
+    words = f"{name} {attrs.get('long_name', '')}".lower()
+    if _DIFFERENCES.search(words):
+        return False
+    # Evaporation has the units of rain, and any sign.
+    return quantity(units) == "flow" or (quantity(units) == "precipitation" and _RAIN.search(words) is not None)
 
 
 def _limits(name: str, attrs: Mapping[Any, Any], units: str) -> tuple[float, float] | None:

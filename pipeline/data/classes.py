@@ -49,6 +49,7 @@ def check_classes(values: np.ndarray, classes: Sequence[str], where: str) -> Non
     shown = ", ".join(f"{value:g}" for value in strange[:5]) + (" and more" if len(strange) > 5 else "")
     names = ", ".join(f"{number} {name}" for number, name in enumerate(classes))
     raise DataError(
-        f"{where}: expected class numbers ({names}), got {shown} at {int((~known).sum())} places. Correct classes in "
-        "the catalog, or write under missing there what stands for unknown."
+        f"{where}: expected class numbers ({names}), got {shown} at {int((~known).sum())} places. Where the file "
+        "numbers the classes otherwise, say so in the catalog (format npz) for every number: options: remap: "
+        "{VARIABLE: {0: 0, 255: 1}}. Name a class that classes lacks; what stands for unknown goes under missing."
     )

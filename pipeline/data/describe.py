@@ -15,12 +15,12 @@ import yaml
 from pipeline.backend import Backend, get_backend
 from pipeline.data import READERS
 from pipeline.data._drs import one_run
-from pipeline.data._guess import marked_columns, table_options
+from pipeline.data._guess import class_numbers, marked_columns, table_options
 from pipeline.data._levels import Source, sources_of
+from pipeline.data._sentinels import stand_ins
 from pipeline.data._table import TableReader
-from pipeline.data.axes import drop_bounds, time_dim
+from pipeline.data.axes import PLACES, drop_bounds, time_dim
 from pipeline.data.catalog import Entry, make_entry
-from pipeline.data.files import sha256_of
 from pipeline.data.regular import regularise
 from pipeline.errors import DataError
 
@@ -36,6 +36,7 @@ class _Draft:
     format: str
     options: dict[str, Any] = field(default_factory=dict)
     sources: dict[str, Source] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
 
 
 def draft_entry(path: str | Path | Sequence[str | Path], name: str, backend: Backend | None = None) -> str:
@@ -43,7 +44,8 @@ def draft_entry(path: str | Path | Sequence[str | Path], name: str, backend: Bac
 
     The format is told from the suffix or the first bytes. Every variable that can be loaded is in
     it, with the units that the file says, one for each of its levels; others are named in comments
-    with the reason. Files of CMIP and CORDEX archives must be of one model run, which the
+    with the reason. So are numbers that seem to stand for none, and images that seem to be of classes: what is
+    drafted for them is to be looked over. Files of CMIP and CORDEX archives must be of one model run, which the
     description says. The licence is left to fill in.
 
     Parameters
@@ -77,6 +79,7 @@ def draft_entry(path: str | Path | Sequence[str | Path], name: str, backend: Bac
     comments = [f"  # {variable} is left out: {reason}" for variable, reason in refused.items()]
     unsaid = [key for key, spec in kept.items() if "source_units" in spec]
     comments += [f"  # The file does not say the units of {', '.join(unsaid)}: correct them."] if unsaid else []
+    comments += [f"  # {remark}" for remark in draft.remarks]
     licence = lines.index("  licence: unknown")
     lines[licence] = "  licence: unknown  # fill in: the terms of use, and a citation below"
     return "\n".join([*lines[:licence], *comments, *lines[licence:]]) + "\n"
@@ -129,10 +132,8 @@ def _hits(word: str | Path) -> list[Path]:
 
 
 def _file(word: str | Path) -> dict[str, str]:
-    """Return the catalog's record of one word; a glob may come to match other files, so it has no digest."""
+    """Return the catalog's record of one word; a file of one's own may change, so its digest is none of the record."""
     text = os.path.normpath(Path(word).absolute())
-    if not any(sign in text for sign in "*?["):
-        return {"path": text, "sha256": sha256_of(Path(word))}
     return {"path": glob.escape(text) if Path(word).exists() else text}
 
 
@@ -149,6 +150,11 @@ def _look(paths: list[Path], name: str, backend: Backend) -> tuple[_Draft, xr.Da
                                  "variables": {"probe": {"units": "1"}}, "licence": "unknown"}, "draft")  # fmt: skip
     data = reader.read(probe, tuple(paths), backend)
     draft.sources |= {_identifier(source.key): source for source in sources_of(drop_bounds(data))}
+    if "station" in data.dims and "time" in data.dims and "lat" not in data.coords:
+        draft.remarks.append(f"The stations have no latitude and longitude: {PLACES}.")
+    if numbered := [name for name in map(str, data.data_vars) if draft.format == "npz" and name.endswith("_0")]:
+        arrays = ", ".join(f"{name.removesuffix('_0')}: [first, second]" for name in numbered)
+        draft.remarks.append(f"Channels are called by their numbers; name them with options: channels: {{{arrays}}}.")
     return draft, data
 
 
@@ -182,11 +188,34 @@ def _loadable(
         except (DataError, OSError, RuntimeError) as error:
             refused[source.key] = " ".join(str(error).removeprefix(f"{name}: ").split())
         else:
-            kept[key] = spec
+            kept[key] = _seen(key, source, spec, draft, there, loaded)
     if not kept:
         reasons = "; ".join(f"{key}: {reason}" for key, reason in refused.items()) or "it holds no numbers"
         raise DataError(f"{paths[0]}: expected at least one variable that can be loaded, got none: {reasons}")
     return kept, refused
+
+
+def _seen(
+    key: str, source: Source, spec: dict[str, Any], draft: _Draft, raw: xr.Dataset, loaded: xr.Dataset
+) -> dict[str, Any]:
+    """Return what is drafted of a variable by a look at its values: names for classes, numbers that stand for none."""
+    numbers = class_numbers(raw[source.name].values) if draft.format == "npz" and "time" not in loaded.dims else None
+    if numbers is None:
+        marks = stand_ins(loaded[key].values)
+        if marks:
+            shown = ", ".join(f"{mark:g}" for mark in marks)
+            draft.remarks.append(
+                f"{shown} of {key} is taken for a missing value: take it out of missing if it is none."
+            )
+        return spec | ({"missing": [int(mark) if mark.is_integer() else mark for mark in marks]} if marks else {})
+    if numbers != list(range(len(numbers))):
+        draft.options.setdefault("remap", {})[source.name] = {number: place for place, number in enumerate(numbers)}
+    draft.remarks.append(
+        f"{key} holds the numbers {', '.join(map(str, numbers))} alone: name their classes, in this order, in place of "
+        "class_0 and so on; if they are no classes, write source_units in place of classes."
+    )
+    named: dict[str, Any] = {name: spec[name] for name in ("from", "select") if name in spec}
+    return {"units": "1", **named, "classes": [f"class_{place}" for place in range(len(numbers))]}
 
 
 def _sample(data: xr.Dataset, name: str) -> xr.Dataset:

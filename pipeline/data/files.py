@@ -138,7 +138,8 @@ def _checked(entry: Entry, spec: FileSpec, path: Path, place: Place) -> Found:
         advice = (
             "Delete it, and it is downloaded anew."
             if place == "cache"
-            else "It is another version or damaged: replace it, or change the sha256 if the file is right."
+            else "It is another version or damaged: replace it; if you changed it yourself, correct the sha256 in the "
+            "catalog, or leave it out, as a file without url needs none."
         )
         raise ChecksumError(f"{entry.name}: {path}: expected sha256 {spec.sha256}, got {got}. {advice}")
     size = sum(file.stat().st_size for file in path.rglob("*")) if path.is_dir() else path.stat().st_size

@@ -42,7 +42,8 @@ class NpzReader(Reader):
             default_factory=dict, description="Names of the channels of an array, which are the variables."
         )
         remap: dict[str, dict[int, int]] = Field(
-            default_factory=dict, description="New class number by the one in the file, by variable; others are errors."
+            default_factory=dict,
+            description="New class number by the one in the file, by variable; others are errors. NaN, unknown, stays.",
         )
 
         @model_validator(mode="after")
@@ -70,7 +71,8 @@ class NpzReader(Reader):
                 raise DataError(f"{entry.name}: options: remap: no variable {name!r} in the files. Known: {known}.")
             old = data[name]
             data[name] = _remapped(old, numbers, f"{entry.name}: variable {name!r}")
-            changed = int((data[name].values != old.values).sum())
+            unknown = np.isnan(old.values)  # NaN is no number of a class, and stays
+            changed = int(((data[name].values != old.values) & ~unknown).sum())
             text = f"{changed} class numbers of {name} are others by the catalog's remap"
             repairs.append(Repair("class numbers", name, changed, text))
         return data.assign_attrs(repairs=tuple(repairs))
@@ -140,7 +142,8 @@ def _with_pixels(path: Path, parts: dict[str, xr.Variable]) -> xr.Dataset:
 
 def _remapped(array: xr.DataArray, numbers: dict[int, int], where: str) -> xr.DataArray:
     values = array.values
-    known = np.isin(values, list(numbers))
+    unknown = np.isnan(values)
+    known = unknown | np.isin(values, list(numbers))
     if not known.all():
         strange = np.unique(values[~known])
         shown = ", ".join(f"{value:g}" for value in strange[:5])
@@ -148,7 +151,7 @@ def _remapped(array: xr.DataArray, numbers: dict[int, int], where: str) -> xr.Da
             f"{where}: expected the class numbers {', '.join(map(str, numbers))} of remap, got {shown} at "
             f"{int((~known).sum())} places. Say under remap what they become."
         )
-    new = np.zeros(values.shape, np.int64)
+    new = np.full(values.shape, np.nan) if unknown.any() else np.zeros(values.shape, np.int64)
     for old, number in numbers.items():
         new[values == old] = number
     return array.copy(data=new)

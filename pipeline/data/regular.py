@@ -153,8 +153,9 @@ def _values(array: xr.DataArray, entry: Entry, name: str) -> tuple[xr.DataArray,
     for marker in spec.missing:
         hits = np.isclose(values, marker, rtol=1e-6, atol=0.0)
         values[hits] = np.nan
-        repairs.append(Repair("missing", name, int(hits.sum()), f"{int(hits.sum())} values of {marker:g} are missing"))
-    units, mended = _file_units(array.attrs.get("units"), spec, name, array.size, where)
+        count = int(hits.sum())
+        repairs.append(Repair("missing", name, count, f"{count} values {marker:g} of {name} are taken for missing"))
+    units, mended = _file_units(array, spec, name, where)
     repairs += mended
     turn = _conversion(units, spec.units, where)
     if turn.changes:
@@ -174,21 +175,23 @@ def _values(array: xr.DataArray, entry: Entry, name: str) -> tuple[xr.DataArray,
     return regular, tuple(repair for repair in repairs if repair.count)
 
 
-def _file_units(said: object, spec: Variable, name: str, count: int, where: str) -> tuple[str, list[Repair]]:
+def _file_units(array: xr.DataArray, spec: Variable, name: str, where: str) -> tuple[str, list[Repair]]:
     """Return the units of the values in the file, which the catalog may know better."""
+    said = array.attrs.get("units")
     if spec.classes:
         return spec.units, []  # class numbers have none, whatever the file says
     if spec.source_units is None:
         if said is None:
+            classes = " Where its whole numbers stand for classes, name them: classes: [first, second]."
             raise DataError(
                 f"{where}: the file does not say its units. Write them in the catalog, such as source_units: "
-                f"{spec.units}."
+                f"{spec.units}.{classes if array.dtype.kind in 'iub' else ''}"
             )
         return str(said), []
     if said is None or str(said) == spec.source_units:
         return spec.source_units, []
     text = f"{name} is taken to be in {spec.source_units!r}, the file says {str(said)!r}"
-    return spec.source_units, [Repair("source units", name, count, text)]
+    return spec.source_units, [Repair("source units", name, array.size, text)]
 
 
 def _conversion(units: str, wanted: str, where: str) -> Conversion:
@@ -215,7 +218,7 @@ def _clip(values: np.ndarray, minimum: float, where: str, name: str) -> list[Rep
             "missing value, write it under missing in the catalog."
         )
     values[below] = minimum
-    text = f"{int(below.sum())} values down to {lowest:.3g} are set to {minimum:g}"
+    text = f"{int(below.sum())} values of {name} down to {lowest:.3g} are set to {minimum:g}"
     return [Repair("minimum", name, int(below.sum()), text)]
 
 

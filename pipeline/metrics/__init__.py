@@ -35,7 +35,7 @@ import numpy as np
 
 from pipeline.metrics.case import DRAWS, Case, Place
 from pipeline.registry import Registry
-from pipeline.units import has_true_zero, quantity
+from pipeline.units import NEVER_NEGATIVE, quantity
 
 __all__ = [
     "DRAWS", "METRICS", "Array", "Case", "ClassMetric", "FieldMetric", "Metric", "MetricBase", "PairMetric",
@@ -58,12 +58,12 @@ class MetricBase:
         Units of the value; ``target``: those of a difference of two values of the target.
     probabilistic : bool
         Whether it needs a distribution; point forecasts have no such score then.
-    needs_true_zero : bool
-        Whether it divides by the truth's mean, and so needs units with a true zero.
     least_members : int
         How many members the prediction must have; 0: none.
-    quantity : {"any", "precipitation", "temperature", "flow"}
-        Of which kind of variable it is a score, told from the units.
+    quantity : {"any", "precipitation", "temperature", "flow", "amount"}
+        Of which kind of variable it is a score, told from units and standard name. An ``amount`` is precipitation or
+        flow: never below zero, so that a ratio of two means is the same in all units. Scores with such a ratio are of
+        amounts alone.
     daily : bool
         Whether it is of days, and so needs daily values.
     uses_draws : bool
@@ -78,7 +78,8 @@ class MetricBase:
         For which tasks of an experiment it is.
     over_series : {"mean", "median"}
         How the values of cells become one where cells are the series of the task ``series``: their area mean,
-        or the median, in which a basin counts as a basin and one that no model can do pulls nothing down.
+        or the median, in which a basin counts as a basin and one that no model can do pulls nothing down. Of several
+        leads together it is the mean over leads of the median over series at each.
     resamples : int
         Of the bootstrap, at most.
     label : str
@@ -89,7 +90,6 @@ class MetricBase:
     better: ClassVar[str] = "lower"
     units: ClassVar[str] = "target"
     probabilistic: ClassVar[bool] = False
-    needs_true_zero: ClassVar[bool] = False
     least_members: ClassVar[int] = 0
     quantity: ClassVar[str] = "any"
     daily: ClassVar[bool] = False
@@ -105,11 +105,14 @@ class MetricBase:
         """Whether the score means something for this prediction in these units."""
         return (
             (case.is_distribution or not self.probabilistic)
-            and (not self.needs_true_zero or has_true_zero(units))
-            and (self.quantity == "any" or self.quantity == quantity(units))
+            and self._is_of(quantity(units, case.standard_name))
             and (not self.daily or case.is_daily)
             and case.prediction.member_count >= self.least_members
         )
+
+    def _is_of(self, kind: str) -> bool:
+        """Whether it is a score of that kind of variable."""
+        return self.quantity in ("any", kind) or (self.quantity == "amount" and kind in NEVER_NEGATIVE)
 
 
 class Metric(MetricBase, ABC):

@@ -15,8 +15,7 @@ from pipeline.prediction._arrays import wide
 class OfFlow:
     """A score of the flow of basins, in per cent; over several the median basin's.
 
-    For volumes in a time, such as m3 s-1. Flow in mm d-1 has the units of rain: it gets the scores of any series,
-    such as ``nse`` and ``kge``.
+    For volumes in a time, such as m3 s-1, also of an area, and for mm d-1 if the standard name says that it is flow.
 
     The median over basins has been usual since Kratzert et al. (2019, doi:10.5194/hess-23-5089-2019).
     """

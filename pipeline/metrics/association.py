@@ -1,7 +1,8 @@
 """How prediction and truth vary together over time: cell by cell, then the area mean over cells.
 
-A cell counts with two values or more and a truth that varies. A prediction that does not vary has
-a correlation of 0 there: it tells nothing, and leaving the cell out would reward it.
+A cell counts with two values or more and a truth that varies. A prediction that does not vary there, but for rounding,
+has no correlation. Where it varies in other cells, a cell without counts as 0 in their mean: leaving it out would
+reward the model; where it varies in none, the mean has no value either.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pipeline.metrics.pooling import area_mean, ratio
 from pipeline.prediction._arrays import wide
 
 _ROUNDING = 1e-12  # a variance below this share of the mean square is rounding, not variation
+_STEADY = 1e-6  # so is a prediction's deviation below this share of its size or of the truth's deviation, in float32
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +26,7 @@ class _Moments:
     variance: Array
     truth_variance: Array
     covariance: Array
+    varies: Array
 
 
 def _shifted(case: Case) -> tuple[Array, Array, Array]:
@@ -37,28 +40,31 @@ def _shifted(case: Case) -> tuple[Array, Array, Array]:
 
 
 def _terms(case: Case) -> tuple[Array, ...]:
-    f, o, _ = _shifted(case)
-    return f, o, f * f, o * o, f * o
+    f, o, shift = _shifted(case)
+    return f, o, f * f, o * o, f * o, f + shift
 
 
 def _moments(count: Array, sums: tuple[Array, ...]) -> _Moments:
     xp = array_namespace(count)
     some = xp.where(count >= 2.0, count, xp.full_like(count, xp.nan))
-    f, o, ff, oo, fo = (total / some for total in sums[:5])
+    f, o, ff, oo, fo, level = (total / some for total in sums[:6])
 
     def variation(square: Array, mean: Array) -> Array:
         variance = square - mean * mean
         return xp.where(variance <= _ROUNDING * square, xp.zeros_like(variance), variance)
 
-    return _Moments(f - o, variation(ff, f), variation(oo, o), fo - f * o)
+    own, other = variation(ff, f), variation(oo, o)
+    least = xp.maximum(level * level, other) * _STEADY**2
+    return _Moments(f - o, own, other, fo - f * o, own > least)
 
 
-def _correlation(m: _Moments) -> Array:
-    """Return Pearson's r, 0 for a prediction that does not vary, NaN for such a truth."""
+def _correlation(m: _Moments, steady: float) -> Array:
+    """Return Pearson's r, ``steady`` for a prediction that does not vary, NaN for such a truth."""
     xp = array_namespace(m.variance)
     r = ratio(m.covariance, xp.sqrt(m.variance * m.truth_variance), otherwise=0.0)
     r = xp.minimum(xp.maximum(r, -xp.ones_like(r)), xp.ones_like(r))
-    return xp.where(m.truth_variance == 0.0, xp.full_like(r, xp.nan), r)
+    r = xp.where(m.varies, r, xp.full_like(r, steady))
+    return xp.where(m.truth_variance > 0.0, r, xp.full_like(r, xp.nan))
 
 
 def _over_cells(values: Array, weights: Array | None) -> Array:
@@ -67,7 +73,7 @@ def _over_cells(values: Array, weights: Array | None) -> Array:
 
 @METRICS.register("pearson_r")
 class PearsonR(Metric):
-    """Correlation of prediction and truth over time."""
+    """Correlation of prediction and truth over time; a prediction that never changes has none."""
 
     perfect = 1.0
     better = "higher"
@@ -80,7 +86,11 @@ class PearsonR(Metric):
 
     def value(self, count: Array, sums: tuple[Array, ...], weights: Array | None) -> Array:
         """Return the correlation."""
-        return _over_cells(_correlation(_moments(count, sums)), weights)
+        m = _moments(count, sums)
+        if weights is None:
+            return _correlation(m, float("nan"))
+        overall, xp = area_mean(_correlation(m, 0.0), weights), array_namespace(count)
+        return xp.where(xp.any(m.varies, axis=-1), overall, xp.full_like(overall, xp.nan))
 
 
 @METRICS.register("sd_ratio")
@@ -127,13 +137,16 @@ class Nse(Metric):
 class Kge(Metric):
     """Kling-Gupta efficiency of correlation, ratio of sds and ratio of means (doi:10.1016/j.jhydrol.2009.08.003).
 
-    Left out for units without a true zero, such as degC: the ratio of means would mean nothing.
+    For flow and precipitation alone, whose zero is that nothing flows or falls: a ratio of means of temperatures is
+    another in K than in degC, and that of anomalies, whose mean is about zero, is anything at all (Santos et al. 2018,
+    doi:10.5194/hess-22-4583-2018). A prediction that never changes counts with a correlation of 0, so that the mean
+    flow itself has 1 - sqrt(2), as Knoben et al. (2019, doi:10.5194/hess-23-4323-2019) have it.
     """
 
     perfect = 1.0
     better = "higher"
     units = "1"
-    needs_true_zero = True
+    quantity = "amount"
     over_series = "median"
     label = "KGE"
 
@@ -147,8 +160,8 @@ class Kge(Metric):
         xp = array_namespace(count)
         m = _moments(count, sums)
         alpha = xp.sqrt(ratio(m.variance, m.truth_variance))
-        off = ratio(m.mean_error * count, sums[5])  # beta - 1
-        r = _correlation(m)
+        off = ratio(m.mean_error * count, sums[6])  # beta - 1
+        r = _correlation(m, 0.0)
         return _over_cells(1.0 - xp.sqrt((r - 1.0) ** 2 + (alpha - 1.0) ** 2 + off**2), weights)
 
 

@@ -26,15 +26,16 @@ class Blocks:
 
     Parameters
     ----------
-    kind : {"years", "seasons", "runs", "samples"}
+    kind : {"years", "seasons", "runs", "strips", "samples"}
         Meteorological years (December to November), seasons of a year, runs of about equal length
-        that never cross a gap longer than themselves, or single samples that have no dates.
+        that never cross a gap longer than themselves, neighbouring strips of an image that never go on in another
+        one, or single samples that have no dates.
     edges : ndarray of int, shape (block, 2)
         First time of each block and the one behind its last.
     decorrelation : float
-        Decorrelation time of the truth, in time steps.
+        Decorrelation time of the truth, in time steps; of images its decorrelation length in strips.
     independent : float
-        Number of times by the decorrelation time.
+        Number of times by the decorrelation time, or of strips by the length.
 
     Examples
     --------
@@ -111,8 +112,8 @@ def make_blocks(time: np.ndarray, series: np.ndarray, *, one_month: bool = False
     Parameters
     ----------
     time : ndarray, shape (time,)
-        Increasing ``datetime64`` or cftime objects, or whole numbers of samples without dates, such as the
-        tiles of an image: each is a block of its own then.
+        Increasing ``datetime64`` or cftime objects, or whole numbers of samples without dates: each is a block of
+        its own then. Tiles of images have blocks of their own, :func:`strip_blocks`.
     series : ndarray, shape (time,)
         One number a time that stands for the split, such as the area mean of the truth's anomaly;
         NaN where there is none.
@@ -145,6 +146,42 @@ def make_blocks(time: np.ndarray, series: np.ndarray, *, one_month: bool = False
         if len(edges) >= ENOUGH_BLOCKS and np.median(np.diff(edges, axis=1)) >= length:
             return Blocks(kind, edges, decorrelation, independent)
     return Blocks("runs", _cut(_edges(_runs(steps, length)), length), decorrelation, independent)
+
+
+def strip_blocks(strip: np.ndarray, series: np.ndarray) -> Blocks:
+    """Return the blocks of tiles of images: parts of an image, at least three decorrelation lengths long.
+
+    Neighbouring tiles show the same clouds. A strip is a row of tiles across an image; blocks are neighbouring strips
+    of one image, three or more, and a whole image where it is shorter or as alike throughout.
+
+    Parameters
+    ----------
+    strip : ndarray of int, shape (tile,)
+        The strip of each tile, never falling; that of the next strip of the same image is one more, that of the next
+        image more than one.
+    series : ndarray, shape (tile,)
+        One number a tile that stands for it; NaN where there is none.
+
+    Examples
+    --------
+    >>> blocks = strip_blocks(np.array([0, 0, 1, 1, 2, 2, 9, 9]), np.array([1.0, 2.0, 1.0, 3.0, 0.0, 1.0, 0.0, 1.0]))
+    >>> blocks.edges.tolist()
+    [[0, 6], [6, 8]]
+    """
+    edges = _edges(strip)
+    numbers = strip[edges[:, 0]]
+    known = np.isfinite(series)
+    count = np.add.reduceat(known.astype(float), edges[:, 0])
+    total = np.add.reduceat(np.where(known, series, 0.0), edges[:, 0])
+    means = np.where(count > 0.0, total, np.nan) / np.maximum(count, 1.0)
+    image = np.concatenate([[0], np.cumsum(np.diff(numbers) > 1)])
+    place = np.arange(len(numbers)) + image * len(numbers)  # so far apart that no two images are compared
+    even = np.full(int(place[-1]) + 1, np.nan)
+    even[place] = means
+    length = decorrelation_time(even)
+    pieces = _cut(_edges(image), math.ceil(BLOCK_LENGTH * length))
+    ends = np.stack([edges[pieces[:, 0], 0], edges[pieces[:, 1] - 1, 1]], axis=1)
+    return Blocks("strips", ends, length, float(np.isfinite(means).sum()) / length)
 
 
 def decorrelation_time(series: np.ndarray) -> float:

@@ -1,4 +1,10 @@
-"""Block bootstrap: resamples of blocks, shared by all models of a split, and the intervals from them."""
+"""Block bootstrap: resamples of blocks, shared by all models of a split, and the intervals from them.
+
+Resamples of n blocks vary less than means of n blocks do, by (n - 1) / n, and the spread of few blocks is known badly,
+so that plain percentiles of 8 to 12 blocks leave a true difference of zero out in 11 to 15 cases of 100 rather than in
+5. Both are made up for as Hesterberg has it (2015, doi:10.1080/00031305.2015.1089789, section 5): percentiles are taken
+further out, and half a width is that of Student's t with n - 1 degrees of freedom.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +53,11 @@ def resample(blocks: int, seed: int, purpose: str, *, count: int = RESAMPLES) ->
 
 
 def percentile_interval(values: np.ndarray, blocks: int) -> Interval:
-    """Return the percentile interval of bootstrap values over the leading axis.
+    """Return the expanded percentile interval of bootstrap values over the leading axis: that of a score.
+
+    For 95 % the percentiles are those of a normal distribution at ``sqrt(n / (n - 1)) t`` deviations, with Student's t
+    of n - 1 degrees of freedom for n blocks: 0.6 and 99.4 of 8 blocks, 2.3 and 97.7 of 100. The ends are values that
+    the score took, so that no share lies beyond 1.
 
     Parameters
     ----------
@@ -61,14 +71,54 @@ def percentile_interval(values: np.ndarray, blocks: int) -> Interval:
     --------
     >>> interval = percentile_interval(np.linspace(0.0, 1.0, 1001), blocks=10)
     >>> round(float(interval.low), 6), round(float(interval.high), 6)
-    (0.025, 0.975)
+    (0.008551, 0.991449)
     """
-    tail = (1.0 - LEVEL) / 2.0
+    from scipy.special import ndtr
+
+    tail = float(ndtr(-_deviations(blocks))) if blocks > 1 else 0.0
     ordered = np.sort(np.asarray(values, float), axis=0)
     known = np.isfinite(ordered).sum(axis=0)
     poor = (known < 0.5 * len(ordered)) | (blocks < ENOUGH_BLOCKS)
     low, high = (_sorted_quantile(ordered, np.maximum(known, 1), level) for level in (tail, 1.0 - tail))
     return Interval(np.where(poor, np.nan, low), np.where(poor, np.nan, high))
+
+
+def difference_interval(value: np.ndarray, draws: np.ndarray, blocks: int) -> Interval:
+    """Return the interval of a difference: the difference itself, and Student's t times its deviation to both sides.
+
+    Of two models that are as good the difference is as often above as below zero, and it has no bounds to mind; of few
+    blocks the deviation is known better than far percentiles are.
+
+    Parameters
+    ----------
+    value : ndarray, shape (...)
+        The difference.
+    draws : ndarray, shape (resample, ...)
+        Its bootstrap values; NaN where a resample has none: left out while at least half of them have one.
+    blocks : int
+        Number of blocks the resamples were drawn from; of fewer than eight: NaN.
+
+    Examples
+    --------
+    >>> interval = difference_interval(np.array(1.0), np.array([0.0, 2.0] * 500), blocks=10)
+    >>> round(float(interval.low), 3), round(float(interval.high), 3)
+    (-1.385, 3.385)
+    """
+    known = np.isfinite(draws)
+    count = known.sum(axis=0)
+    some = np.maximum(count, 1)
+    mean = np.where(known, draws, 0.0).sum(axis=0) / some
+    deviation = np.sqrt((np.where(known, draws - mean, 0.0) ** 2).sum(axis=0) / some)
+    poor = (count < 0.5 * len(draws)) | (blocks < ENOUGH_BLOCKS)
+    half = np.where(poor, np.nan, (_deviations(blocks) if blocks > 1 else 0.0) * deviation)
+    return Interval(value - half, value + half)
+
+
+def _deviations(blocks: int) -> float:
+    """Return how many deviations of bootstrap values half an interval is, 1.96 for many blocks and more for few."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(blocks - 1, 0.5 + LEVEL / 2.0) * np.sqrt(blocks / (blocks - 1)))
 
 
 def _sorted_quantile(ordered: np.ndarray, known: np.ndarray, level: float) -> np.ndarray:

@@ -52,6 +52,9 @@ class Case:
         The train split's day-of-year climatology as a forecast of the same times and cells.
     units : str
         Of prediction and truth; thresholds such as 1 mm a day are converted to them.
+    standard_name : str
+        CF name of the variable, if known: what is measured where units alone do not say, as of flow in mm d-1, or that
+        it is an anomaly.
     time : ndarray, shape (time,), or None
         Stamps, for scores of years and of days that follow one another.
     place : Place or None
@@ -73,6 +76,7 @@ class Case:
     seed: int = 0
     drawn: Array | None = None
     weights: np.ndarray | None = None
+    standard_name: str = ""
 
     @cached_property
     def mean(self) -> Array:

@@ -156,7 +156,8 @@ def change_signals(
         If there is no index of a name.
     """
     _check(first, second, variable, weights)
-    chosen = _chosen(first.units, indices, daily=first.is_daily and second.is_daily)
+    kind = quantity(first.units, first.standard_name)
+    chosen = _chosen(kind, indices, daily=first.is_daily and second.is_daily)
     judged = all(bool(array_namespace(case.truth).any(case.valid)) for case in (first, second))
     periods = [_period(case, judged) for case in (first, second)]
     counts = [int(period.whole.sum()) for period in periods]
@@ -167,7 +168,9 @@ def change_signals(
     rows, fields = [], {}
     for index in chosen:
         one, other = (_yearly(index, period) for period in periods)
-        field = fields[index.name] = _fields(index, one, other, first.units, judged)
+        field = fields[index.name] = _fields(
+            index, one, other, first.units, judged, per_cent=index.units == "target" and kind == "precipitation"
+        )
         draws = _resampled((one.prediction, other.prediction), drawn, field.units == "%", weights)
         interval = percentile_interval(draws, min(counts))
         row = ChangeRow(
@@ -187,12 +190,12 @@ def change_signals(
     return Changes(tuple(rows), fields)
 
 
-def _chosen(units: str, names: Sequence[str] | None, *, daily: bool) -> tuple[Index, ...]:
+def _chosen(kind: str, names: Sequence[str] | None, *, daily: bool) -> tuple[Index, ...]:
     for name in names or ():
         if name not in INDICES:
             raise ConfigError(f"unknown index {name!r}.{suggest(name, INDICES)} Known: {', '.join(INDICES)}.")
     found = (INDICES[name] for name in (INDICES if names is None else names))
-    return tuple(index for index in found if index.quantity == "any" or (daily and index.quantity == quantity(units)))
+    return tuple(index for index in found if index.quantity == "any" or (daily and index.quantity == kind))
 
 
 def _check(first: Case, second: Case, variable: str, weights: np.ndarray) -> None:
@@ -240,8 +243,7 @@ def _difference(first: np.ndarray, second: np.ndarray, per_cent: bool) -> np.nda
     return np.asarray(100.0 * ratio(second - first, first) if per_cent else second - first)
 
 
-def _fields(index: Index, first: _Yearly, second: _Yearly, units: str, judged: bool) -> ChangeFields:
-    per_cent = index.units == "target" and quantity(units) == "precipitation"
+def _fields(index: Index, first: _Yearly, second: _Yearly, units: str, judged: bool, *, per_cent: bool) -> ChangeFields:
     own = of_difference(units) if index.units == "target" else index.units
     units = "%" if per_cent else own
     prediction = _difference(mean_of_years(first.prediction), mean_of_years(second.prediction), per_cent)

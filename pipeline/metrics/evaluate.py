@@ -71,6 +71,7 @@ class _Setup:
     seasons: bool
     prefix: str
     month_metrics: tuple[str, ...]
+    leads: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +99,7 @@ def evaluate(
     seasons: bool = True,
     prefix: str = "",
     month_metrics: Sequence[str] = ("rmse", "pearson_r", "acc"),
+    leads: int = 1,
 ) -> Evaluation:
     """Score all models on one split, over all times and over every season, and if asked every month, that is there.
 
@@ -129,6 +131,9 @@ def evaluate(
         What all cases have in common, such as ``lead=3``: see :func:`~pipeline.metrics.groups.make_groups`.
     month_metrics : sequence of str
         Which of the scores months have: those of all models for all months would be many.
+    leads : int
+        How many leads the cells are of, one behind the other. A median over series is of every lead by itself, and
+        the score is the mean over leads.
 
     Raises
     ------
@@ -158,6 +163,7 @@ def evaluate(
         seasons=seasons,
         prefix=prefix,
         month_metrics=tuple(month_metrics),
+        leads=leads,
     )
     parts = {
         variable: _Variable(setup, variable, units[variable], {model: by[variable] for model, by in cases.items()})
@@ -231,10 +237,11 @@ class _Variable:
         for group, part, field in zip(groups, sums, fields, strict=True):
             of_years = score_years(wanted, case, group, setup.weights, setup.seed, f"{setup.split}:{self.name}")
             scores = {name: found.score for name, found in of_years.items()}
-            scores |= score_series(wanted, case, group, setup.weights, task=setup.task)
+            over: dict[str, Any] = {"task": setup.task, "leads": setup.leads}
+            scores |= score_series(wanted, case, group, setup.weights, **over)
             for name in wanted:
                 if name in part.terms:
-                    scores[name] = score_sums(name, part, group, setup.weights, setup.resamples, task=setup.task)
+                    scores[name] = score_sums(name, part, group, setup.weights, setup.resamples, **over)
                 elif name in field.terms:
                     scores[name] = score_fields(name, field, group, setup.resamples)
             moved = {name: centred(score) for name, score in scores.items() if METRICS.get(name).upward}

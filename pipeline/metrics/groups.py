@@ -11,7 +11,7 @@ from pipeline.backend import array_namespace
 from pipeline.backend.special import to_host
 from pipeline.errors import ConfigError
 from pipeline.metrics import Case
-from pipeline.metrics.blocks import ENOUGH_SAMPLES, SEASONS, Blocks, has_dates, make_blocks
+from pipeline.metrics.blocks import ENOUGH_SAMPLES, SEASONS, Blocks, has_dates, make_blocks, strip_blocks
 from pipeline.metrics.blocks import months as month_of
 from pipeline.metrics.blocks import seasons as season_of
 from pipeline.metrics.bootstrap import resample
@@ -81,11 +81,11 @@ class Sampling:
     times, blocks : int
         Number of times with truth, and of bootstrap blocks.
     kind : str
-        What the blocks are: ``years``, ``seasons``, ``runs`` or ``samples``.
+        What the blocks are: ``years``, ``seasons``, ``runs``, ``strips`` or ``samples``.
     decorrelation : float
-        Decorrelation time of the area-mean anomaly of the truth, in time steps.
+        Decorrelation time of the area-mean anomaly of the truth, in time steps; of images its length, in strips.
     independent : float
-        Number of independent samples: times by the decorrelation time.
+        Number of independent samples: times by the decorrelation time, of images strips by their length.
     """
 
     split: str
@@ -101,6 +101,11 @@ class Sampling:
     def _counted(self) -> str:
         if self.kind == "samples":
             return f"{self.times} that have no dates, each taken as one"
+        if self.kind == "strips":
+            return (
+                f"{self.times} tiles of images, whose neighbours are alike over {self.decorrelation:.1f} strips; "
+                f"{self.blocks} blocks"
+            )
         return f"{self.times} time steps, decorrelation time {self.decorrelation:.1f} steps"
 
     @property
@@ -138,6 +143,7 @@ def make_groups(
     months: bool = False,
     seasons: bool = True,
     prefix: str = "",
+    strip: np.ndarray | None = None,
 ) -> tuple[Group, ...]:
     """Return the group of all times, those of the seasons and those of the months that have truth.
 
@@ -161,6 +167,9 @@ def make_groups(
         Whether calendar months, whether seasons are groups too.
     prefix : str
         What all times have in common, ``key=value`` pairs joined by ``;`` such as ``lead=3``: part of every name.
+    strip : ndarray of int, shape (time,), optional
+        Of tiles of images, which have no dates: the strip that each is in, as
+        :func:`~pipeline.metrics.blocks.strip_blocks` counts them, in any order.
 
     Raises
     ------
@@ -175,6 +184,11 @@ def make_groups(
     [('all', 'season=DJF')]
     """
     _check_prefix(prefix)
+    if strip is not None:
+        order = np.argsort(strip, kind="stable")
+        blocks = strip_blocks(strip[order], series[order])
+        counts = resample(len(blocks), seed, f"{purpose}:all", count=resamples)
+        return (Group((group_name(prefix),), order, blocks, counts),)
     every = np.arange(len(time))
     parts: list[tuple[tuple[str, ...], np.ndarray]] = []
     same: tuple[str, ...] = ("",)

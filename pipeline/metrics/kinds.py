@@ -65,7 +65,7 @@ def score_years(
         values, truth = (xp.concat(list(side), axis=-1) for side in zip(*parts, strict=True))
         pooled = to_host(area_mean(xp.abs(values) if metrics[name].absolute else values, area))
         draws = pooled[1:] if int(some.sum()) > 1 else np.full_like(pooled[1:], np.nan)
-        scores[name] = YearScore(Resampled(pooled[0], draws), to_host(values[0, :]), to_host(truth))
+        scores[name] = YearScore(Resampled(pooled[0], draws, int(some.sum())), to_host(values[0, :]), to_host(truth))
     return scores
 
 

@@ -73,7 +73,7 @@ def make_maps(case: Case, sums: BlockSums, group: Group, reference: BlockSums | 
     bias_interval = percentile_interval(bias.draws, blocks)
     skill, low, high = _reduction("rmse", sums, reference, group)
     aleatoric, epistemic = _mean_variances(case)
-    compared = headline_metric(case.units, sums.terms) == "crps"
+    compared = headline_metric(case.units, sums.terms, case.standard_name) == "crps"
     return Maps(
         rmse.value, bias.value, bias_interval.low, bias_interval.high, skill, low, high, aleatoric, epistemic, {},
         *_reduction("crps", sums, reference if compared else None, group),

@@ -11,7 +11,7 @@ import numpy as np
 from pipeline.backend import array_namespace
 from pipeline.backend.special import to_host
 from pipeline.metrics.blocks import ENOUGH_BLOCKS, make_blocks
-from pipeline.metrics.bootstrap import Interval, percentile_interval, resample
+from pipeline.metrics.bootstrap import Interval, difference_interval, resample
 from pipeline.metrics.case import Case
 from pipeline.metrics.groups import Group
 from pipeline.metrics.tables import Comparison
@@ -74,8 +74,10 @@ def paired_interval(
     Blocks for a score are as long as the truth remembers: an index that swings for years has few of them in a
     decade, and a score no interval. The difference of two models' losses forgets much faster, since both are wrong
     together, and its own decorrelation time is what the blocks of a paired comparison have to outlast (Diebold and
-    Mariano 1995, doi:10.1080/07350015.1995.10524599). The interval is NaN where that leaves fewer than eight blocks,
-    too.
+    Mariano 1995, doi:10.1080/07350015.1995.10524599). The interval is that of
+    :func:`~pipeline.metrics.bootstrap.difference_interval`, NaN where that leaves fewer than eight blocks, too. Of two
+    models as good it leaves zero out in 5 to 8 cases of 100 (held by tests for errors without memory and with some);
+    in 9 where the memory is so long that hardly eight blocks are left, as it is then estimated from little.
 
     Parameters
     ----------
@@ -98,12 +100,14 @@ def paired_interval(
     if len(blocks) < ENOUGH_BLOCKS:
         return Interval(np.asarray(np.nan), np.asarray(np.nan))
     drawn = resample(len(blocks), seed, f"{purpose}:{group.names[0]}:paired", count=resamples)
+    drawn = np.concatenate([np.ones((1, len(blocks)), drawn.dtype), drawn])  # the times themselves come first
     sums = [np.add.reduceat(part, blocks.edges[:, 0]) for part in (count, own, other)]
     times, mine, theirs = (drawn @ part for part in sums)
     means = [np.where(times > 0.0, part, np.nan) / np.where(times > 0.0, times, 1.0) for part in (mine, theirs)]
     if metric == "rmse":
         means = [np.sqrt(part) for part in means]
-    return percentile_interval(means[0] - means[1], len(blocks))
+    gaps = means[0] - means[1]
+    return difference_interval(gaps[0], gaps[1:], len(blocks))
 
 
 def _losses(metric: str, case: Case, group: Group, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

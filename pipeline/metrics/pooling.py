@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import array_api_compat
+
 from pipeline.backend import array_namespace
 
 Array = Any
@@ -45,6 +47,27 @@ def area_mean(values: Array, weights: Array) -> Array:
     zero = xp.zeros_like(values)
     total = xp.sum(xp.where(known, values, zero) * weights, axis=-1)
     return ratio(total, xp.sum(xp.where(known, zero + weights, zero), axis=-1))
+
+
+def series_median(values: Array, leads: int = 1) -> Array:
+    """Return the median over series at every lead, and the mean of these over leads, shape (...).
+
+    Parameters
+    ----------
+    values : array, shape (..., lead * cell)
+        One lead behind the other; NaN where there is none.
+    leads : int
+        How many; one whose values are all NaN is left out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> series_median(np.array([0.9, 0.8, 0.1, 0.3, np.nan, 0.5]), leads=2)
+    array(0.6)
+    """
+    xp = array_namespace(values)
+    parts = cell_median(xp.reshape(values, (*values.shape[:-1], leads, -1)))
+    return area_mean(parts, xp.ones(leads, dtype=parts.dtype, device=array_api_compat.device(parts)))
 
 
 def cell_median(values: Array) -> Array:

@@ -6,8 +6,10 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from pipeline.metrics import METRICS
-from pipeline.metrics.bootstrap import percentile_interval
+from pipeline.metrics.bootstrap import difference_interval, percentile_interval
 from pipeline.metrics.groups import Group, Sampling
 from pipeline.metrics.sums import Resampled
 from pipeline.metrics.tables import Comparison, Score
@@ -41,7 +43,9 @@ def score_rows(
     """Yield the scores of a model; ``units`` are by metric."""
     for part in parts:
         found = part.scores[model]
-        intervals = {name: percentile_interval(score.draws, part.blocks) for name, score in found.items()}
+        intervals = {
+            name: percentile_interval(score.draws, score.blocks or part.blocks) for name, score in found.items()
+        }
         for label in part.names:
             for name, score in found.items():
                 yield Score(
@@ -68,8 +72,9 @@ def comparison_rows(
         found, other = part.scores[model], part.scores[reference]
         for label in part.names:
             for name in (name for name in found if name in other):
-                interval = percentile_interval(found[name].draws - other[name].draws, part.blocks)
                 base, difference = float(other[name].value), float(found[name].value - other[name].value)
+                draws, blocks = found[name].draws - other[name].draws, found[name].blocks or part.blocks
+                interval = difference_interval(np.asarray(difference), draws, blocks)
                 yield Comparison(
                     model=model,
                     reference=reference,

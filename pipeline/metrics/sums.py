@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import array_api_compat
@@ -13,7 +13,7 @@ from pipeline.backend import array_namespace
 from pipeline.backend.special import to_host
 from pipeline.metrics import METRICS, Array, Case, Metric, MetricBase, PairMetric, SeriesMetric
 from pipeline.metrics.groups import Group
-from pipeline.metrics.pooling import area_mean, cell_median
+from pipeline.metrics.pooling import area_mean, series_median
 
 _MEMORY = 2**28  # bytes of float64 that a chunk of cells may take
 _VALUES = 2**22  # resamples times cells in one call of a metric
@@ -37,10 +37,14 @@ class BlockSums:
 
 @dataclass(frozen=True, eq=False)
 class Resampled:
-    """A score and its bootstrap values, on the host: of shape () and (resample,), or with cells behind."""
+    """A score and its bootstrap values, on the host: of shape () and (resample,), or with cells behind.
+
+    ``blocks`` says how many things were resampled where these are not the blocks of the group, such as whole years.
+    """
 
     value: np.ndarray
     draws: np.ndarray
+    blocks: int | None = None
 
 
 def centred(score: Resampled) -> Resampled:
@@ -55,7 +59,7 @@ def centred(score: Resampled) -> Resampled:
     """
     known = np.isfinite(score.draws)
     bias = score.draws[known].mean() - score.value if known.any() else 0.0
-    return Resampled(score.value, np.maximum(score.draws - bias, 0.0))
+    return replace(score, draws=np.maximum(score.draws - bias, 0.0))
 
 
 def metrics_of_kind(names: Sequence[str], kind: type[MetricBase]) -> dict[str, Any]:
@@ -135,6 +139,7 @@ def score_sums(
     resamples: int,
     *,
     task: str = "downscaling",
+    leads: int = 1,
 ) -> Resampled:
     """Return the score ``name`` of a group and its first ``resamples`` bootstrap values.
 
@@ -144,6 +149,8 @@ def score_sums(
         Area weights for one score; None: a map, with a trailing axis of cells.
     task : str
         Of the experiment; over the cells of ``series`` some scores are a median, see ``over_series``.
+    leads : int
+        How many leads the cells are of, one behind the other: such a median is of each, and the score their mean.
     """
     metric = METRICS.get(name)()
     assert isinstance(metric, Metric | PairMetric)  # those that are made of sums of cells
@@ -155,7 +162,7 @@ def score_sums(
         drawn = xp.asarray(counts, dtype=xp.float64, device=device)
         added = tuple(drawn @ term for term in sums.terms[name])
         found = metric.value(drawn @ sums.count, added, None if median else area)
-        return to_host(cell_median(found) if median else found)
+        return to_host(series_median(found, leads) if median else found)
 
     step = max(1, _VALUES // sums.count.shape[1])
     counts = group.counts[: min(resamples, metric.resamples)]
@@ -164,7 +171,13 @@ def score_sums(
 
 
 def score_series(
-    names: Sequence[str], case: Case, group: Group, weights: np.ndarray, *, task: str = "downscaling"
+    names: Sequence[str],
+    case: Case,
+    group: Group,
+    weights: np.ndarray,
+    *,
+    task: str = "downscaling",
+    leads: int = 1,
 ) -> dict[str, Resampled]:
     """Return all :class:`SeriesMetric` among ``names`` over a group and all cells, and their bootstrap values.
 
@@ -190,7 +203,8 @@ def score_series(
     pooled = {}
     for name, parts in found.items():
         values = xp.concat(parts, axis=1)
-        pooled[name] = to_host(cell_median(values) if _takes_median(metrics[name], task) else area_mean(values, area))
+        median = _takes_median(metrics[name], task)
+        pooled[name] = to_host(series_median(values, leads) if median else area_mean(values, area))
     return {name: Resampled(values[0], values[1:]) for name, values in pooled.items()}
 
 

@@ -18,7 +18,8 @@ class Score:
     Parameters
     ----------
     model, split, variable, group, metric : str
-        What was scored; ``group`` is ``all`` or such as ``season=DJF``.
+        What was scored; ``group`` is ``all`` or such as ``season=DJF``. Over several leads ``all`` is of all of them
+        together; scores that are a median over series are the mean over leads of the median at each.
     value : float
         The score; NaN where it is undefined.
     units : str

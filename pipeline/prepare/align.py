@@ -22,6 +22,7 @@ from pipeline.prepare.dates import (
     microseconds,
     phase_of_year,
 )
+from pipeline.prepare.spans import beyond
 from pipeline.prepare.splits import TimeSplit
 from pipeline.prepare.windows import TOLERANCE, usual_step
 
@@ -64,7 +65,7 @@ class Axis:
     matched_by : str
         ``date`` for daily data, so that 00:00 meets 12:00; ``year``, ``month`` or ``time`` otherwise.
     notes : tuple of str
-        What a reader should know, such as stamps that differ.
+        What a reader should know, such as stamps that differ, or spans that reach past the data.
     """
 
     time: np.ndarray
@@ -107,6 +108,7 @@ def align(
     chosen = np.ones(len(time), bool) if months is None else np.isin(components(time)[:, 1], list(months))
     split = split.on(calendar_of(time))
     inside = _positions(split, time, chosen, months)
+    notes += beyond(_asked(split), time, months)
     kept = np.unique(np.concatenate(list(inside.values())))
     time, common = time[kept], common[kept]
     return Axis(
@@ -203,7 +205,14 @@ def _empty(region: Mapping[str, tuple[float, float]], grid: Grid) -> DataError:
 
 def _time(data: xr.Dataset, what: str) -> np.ndarray:
     if "time" not in data.dims or "time" not in data.coords:
-        raise DataError(f"{what}: expected a dim and a coordinate time, got dims {tuple(data.dims)}.")
+        image = {"y", "x"} <= set(data.dims) and "lat" not in data.coords
+        instead = (
+            "Images, which have neither place nor time, stand under data.images, with task: segmentation and split.by: "
+            "block."
+            if image
+            else "Predictors that do not change in time stand under data.static."
+        )
+        raise DataError(f"{what}: expected a dim and a coordinate time, got dims {tuple(data.dims)}. {instead}")
     return np.asarray(data["time"].values)
 
 
@@ -289,6 +298,13 @@ def _positions(
                 f"split {name!r} ({span[0]} to {span[1]}) holds {len(index)} steps and none in data.months {months!r}."
             )
     return found
+
+
+def _asked(split: Split) -> dict[str, tuple[str, str]]:
+    """Return first and last date of what the experiment says, by its key."""
+    if isinstance(split, BasinSplit):
+        return {} if split.span is None else {"split.span": split.span}
+    return {f"split.{name}": span for name, span in split.spans.items()}
 
 
 def _notes(keys: _Keys, common: np.ndarray) -> tuple[str, ...]:

@@ -126,10 +126,6 @@ class Climatology:
             means_only=int(xp.sum(xp.astype(equations.plain & (count > 0), xp.int64))) if used else 0,
         )
 
-    def without_mean(self) -> Climatology:
-        """Return the same with a mean of zero wherever there is one."""
-        return replace(self, mean=self.mean * 0)
-
     def filled(self) -> Climatology:
         """Return the same with the mean over cells where a cell has none of its own: a basin never trained on."""
         xp = array_namespace(self.mean)

@@ -17,6 +17,7 @@ from pipeline.prepare.frequencies import class_names, require_numbers
 from pipeline.prepare.inputs import field
 from pipeline.prepare.places import of_same_stations, placed
 from pipeline.prepare.recipe import Recipe, Steps
+from pipeline.prepare.spans import beyond
 from pipeline.prepare.windows import Windows
 
 Array = Any
@@ -56,11 +57,14 @@ class Elsewhere:
         In units, NaN outside the mask and where there is no truth, on the device.
     windows : Windows
         Its samples.
+    notes : tuple of str
+        What a reader should know of its dates.
     """
 
     steps: Steps
     target: Array | None
     windows: Windows
+    notes: tuple[str, ...] = ()
 
 
 def prepare_elsewhere(
@@ -82,15 +86,17 @@ def prepare_elsewhere(
         If no date is left, or there is no truth where one was given.
     """
     try:
-        steps = _within(recipe.encode_steps(source.predictors, source.forcings), source.span, months)
-        target = None if source.target is None else _truth(recipe, crop(source.target, region), steps.time)
+        there = recipe.encode_steps(source.predictors, source.forcings)
+        steps = _within(there, source.span, months)
+        target = None if source.target is None else truth_on(recipe, crop(source.target, region), steps.time)
     except (DataError, SplitError) as error:
         raise type(error)(f"test set {name!r}: {error}") from error
     known = None
     if target is not None:
         xp = recipe.backend.xp
         known = recipe.backend.to_host(xp.any(xp.isfinite(target), axis=(1, 2, 3)))
-    return Elsewhere(steps, target, recipe.windows_of(steps, name, known))
+    asked = {} if source.span is None else {f"data.tests.{name}.span": source.span}
+    return Elsewhere(steps, target, recipe.windows_of(steps, name, known), beyond(asked, there.time, months))
 
 
 def _within(steps: Steps, span: tuple[str, str] | None, months: Sequence[int] | None) -> Steps:
@@ -114,7 +120,18 @@ def _within(steps: Steps, span: tuple[str, str] | None, months: Sequence[int] | 
     return steps.take(index)
 
 
-def _truth(recipe: Recipe, target: xr.Dataset, time: np.ndarray) -> Array:
+def truth_on(recipe: Recipe, target: xr.Dataset, time: np.ndarray) -> Array:
+    """Return the target on the dates of ``time``, float32, shape (time, target, lat, lon), in units.
+
+    NaN outside the mask and where it has none.
+
+    Raises
+    ------
+    DataError
+        If it is another target, has other units or lies elsewhere.
+    SplitError
+        If it has no value on any of the dates.
+    """
     schema, backend = recipe.schema, recipe.backend
     label = recipe.label
     names, units_of = schema.variables, schema.target_units

@@ -32,11 +32,13 @@ class ClassFrequencies:
     values: Array
 
     @classmethod
-    def fit(cls, numbers: Array, train: TrainSplit, classes: int, *, per_cell: bool) -> ClassFrequencies:
+    def fit(
+        cls, numbers: Array, train: TrainSplit, classes: int, area: np.ndarray, *, per_cell: bool
+    ) -> ClassFrequencies:
         """Count the classes of the train split.
 
-        A cell starts with the shares over all cells, as if it had been seen once more: what never happened in a few
-        years at one place is rare there, not impossible.
+        Over all cells shares are those of :func:`class_shares`, by area, as scores are. A cell starts with them, as if
+        it had been seen once more: what never happened in a few years at one place is rare there, not impossible.
 
         Parameters
         ----------
@@ -46,6 +48,8 @@ class ClassFrequencies:
             Which of the samples may be used.
         classes : int
             How many there are.
+        area : ndarray, shape (lat, lon)
+            Weights of the cells.
         per_cell : bool
             False: the same shares everywhere, as for tiles, whose pixels have no place of their own.
 
@@ -59,7 +63,7 @@ class ClassFrequencies:
         seen = train.take(numbers)
         inside = xp.any(xp.isfinite(numbers), axis=0)
         counts = xp.stack([xp.sum(xp.astype(seen == number, xp.float64), axis=0) for number in range(classes)])
-        overall = xp.sum(counts, axis=(2, 3), keepdims=True)
+        overall = xp.sum(counts * beside(area, counts), axis=(2, 3), keepdims=True)
         overall = overall / xp.sum(overall, axis=0, keepdims=True)
         if per_cell:
             counts = counts + SEEN_BEFORE * overall

@@ -26,8 +26,9 @@ from pipeline.prepare.prepared import Prepared
 from pipeline.prepare.recipe import Recipe, Steps
 from pipeline.prepare.scalars import ScalarTransform, forcing_names, forcing_values, require_different
 from pipeline.prepare.splits import TrainSplit
+from pipeline.prepare.statics import build_statics
 from pipeline.prepare.summary import summarise
-from pipeline.prepare.targets import Truth, build_statics, build_truth
+from pipeline.prepare.targets import Truth, build_truth
 from pipeline.prepare.tiles import Tiles
 from pipeline.prepare.transform import TargetTransform
 from pipeline.prepare.windows import Windows, require_every_lead, windows, with_truth
@@ -175,6 +176,7 @@ def prepare_on(
         target_affine=target_affine(transform, backend, len(leads)),
         leads=leads,
         classes=truth.classes,
+        target_standard_names=truth.standard_names * len(leads),
         class_shares=class_shares(seen, train, truth.classes, truth.grid.area * truth.mask) if truth.classes else (),
     )
     chosen = _windows_of(axis, config, inputs.complete, _known_by_split(truth, axis, cells, backend))
@@ -193,12 +195,13 @@ def prepare_on(
     }
     recipe = Recipe(**fitted)
     elsewhere = {name: prepare_elsewhere(recipe, name, source, months, region) for name, source in tests.items()}
+    steps = Steps(
+        axis.time, axis.phase, inputs.values, scalars.forward(raw, axis.phase), inputs.complete, inputs.usable
+    )
     return Prepared(
         **fitted,
         splits=chosen,
-        steps=Steps(
-            axis.time, axis.phase, inputs.values, scalars.forward(raw, axis.phase), inputs.complete, inputs.usable
-        ),
+        steps=steps,
         target=truth.values,
         elsewhere=elsewhere,
         facts=summarise(
@@ -215,6 +218,9 @@ def prepare_on(
             scalars,
             notes,
             schema.class_shares,
+            steps=steps,
+            label=label,
+            cells=cells,
         ),
         cells=cells,
     )
@@ -225,8 +231,9 @@ def _reference(
 ) -> Climatology | EmpiricalClimatology | ClassFrequencies:
     """Return what is known of the target without predictors."""
     if truth.classes:
-        return ClassFrequencies.fit(seen, train, len(truth.classes), per_cell=not truth.grid.image)
-    rain = any(quantity(units) == "precipitation" for units in truth.units)
+        area = truth.grid.area * truth.mask
+        return ClassFrequencies.fit(seen, train, len(truth.classes), area, per_cell=not truth.grid.image)
+    rain = "precipitation" in map(quantity, truth.units, truth.standard_names)
     return EmpiricalClimatology.fit(seen, train) if rain and every_cell else cycle
 
 

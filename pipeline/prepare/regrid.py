@@ -66,13 +66,21 @@ class Regridder:
         ConfigError
             If ``conservative`` is asked for with 2-D coordinates.
         DataError
-            If the source grid is not ascending.
+            If the source grid is not ascending, or a place is not known.
         """
         if source.same(target):
             return cls(source, target, method, None, None, np.zeros(target.shape, bool))
         if source.shape == (1, 1) and np.isnan(source.lat).all():
             # A series without a place stands for every cell.
             return cls(source, target, method, None, _everywhere(target), np.zeros(target.shape, bool))
+        for grid in (source, target):
+            if np.isnan(grid.lat).any() or np.isnan(grid.lon).any():
+                who = ", ".join(grid.stations[:5]) + (" and so on" if len(grid.stations) > 5 else "")
+                raise DataError(
+                    f"expected a latitude and longitude of every place that values are carried from or to, got none "
+                    f"for {who}. Say where they lie in the catalog, with options: stations: {{file: places.csv, id: "
+                    "station_id, lat: lat, lon: lon} and that file among files, as the entry us-stations."
+                )
         flat = source.lat.ndim == 1
         if flat and not all((np.diff(axis) > 0).all() for axis in (source.lat, source.lon)):
             raise DataError(f"expected ascending lat and lon to regrid from, got {source.lat!r} and {source.lon!r}.")

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from pipeline.backend import Backend
-from pipeline.errors import DataError
+from pipeline.errors import DataError, require_format
 
-FORMAT = 3
+FORMAT = 4
+"""Counted up whenever what is stored changes: older data are refused, and not misread."""
 Arrays = dict[str, Any]
 Facts = dict[str, Any]
 
@@ -26,7 +27,15 @@ def write_state(stem: Path, arrays: Arrays, facts: Facts, backend: Backend) -> N
 
 
 def read_state(stem: Path, *beside: str) -> tuple[Arrays, Facts]:
-    """Return what :func:`write_state` wrote; the files ``beside`` it must be there too."""
+    """Return what :func:`write_state` wrote; the files ``beside`` it must be there too.
+
+    Raises
+    ------
+    DataError
+        If a file is missing.
+    FormatError
+        If another version of Finescale wrote them.
+    """
     from safetensors.numpy import load_file
 
     names = (f"{stem.name}.json", f"{stem.name}.safetensors", *beside)
@@ -34,6 +43,5 @@ def read_state(stem: Path, *beside: str) -> tuple[Arrays, Facts]:
     if missing:
         raise DataError(f"expected prepared data in {stem.parent}; {', '.join(missing)} is not there. Prepare again.")
     facts = json.loads(stem.with_suffix(".json").read_text())
-    if facts.get("format") != FORMAT:
-        raise DataError(f"expected prepared data of format {FORMAT} in {stem.parent}, got {facts.get('format')!r}.")
+    require_format(stem.parent, facts.get("format"), FORMAT)
     return load_file(stem.with_suffix(".safetensors")), facts

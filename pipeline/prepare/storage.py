@@ -88,7 +88,7 @@ def state(recipe: Recipe) -> tuple[Arrays, Facts]:
         arrays |= {} if affine is None else {f"{side}_scale": affine.scale, f"{side}_shift": affine.shift}
     texts = (
         "channels", "channel_units", "targets", "target_units", "statics", "scalars",
-        "leads", "classes", "class_shares",
+        "leads", "classes", "class_shares", "target_standard_names",
     )  # fmt: skip
     facts = {
         "step_us": schema.step_us,

@@ -15,8 +15,11 @@ from pipeline.prepare.config import PrepareConfig
 from pipeline.prepare.dates import DAY, calendar_of, components, iso
 from pipeline.prepare.elsewhere import Elsewhere
 from pipeline.prepare.inputs import Inputs
+from pipeline.prepare.labels import EventLabel
+from pipeline.prepare.recipe import Steps
 from pipeline.prepare.scalars import ScalarTransform
-from pipeline.prepare.targets import Statics, Truth
+from pipeline.prepare.statics import Statics
+from pipeline.prepare.targets import Truth
 from pipeline.prepare.transform import TargetTransform
 from pipeline.prepare.windows import Windows
 
@@ -35,36 +38,58 @@ def summarise(
     scalars: ScalarTransform,
     notes: Sequence[str],
     shares: Sequence[float] = (),
+    *,
+    steps: Steps,
+    label: EventLabel | None = None,
+    cells: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, Any]:
     """Return JSON values, by these keys.
 
     ``splits``: for each, the span asked for, first and last sample, steps, samples, segments (seasons),
-    what was dropped and why, whether there is truth, and whether its data are its own. ``gap, calendar,
+    what was dropped and why, of a table the values of single stations that miss predictors (``without_inputs``),
+    whether there is truth, and whether its data are its own. ``gap, calendar,
     step_days, matched_by, months, notes``: of the time axis. ``channels, scalars, targets, statics``: names,
     units, and cells that never vary or were never seen. ``input_grid, target_grid``: shape and bounds.
     ``mask``: cells in it and in all.
     ``leads, missing, stations, classes``: steps ahead, what became of missing predictors and the share that was
-    filled, names of stations, names of classes and their shares in the train split.
+    filled, names of stations, names of classes and their shares in the train split. ``label``: the definition that
+    classes were computed by, with all its options and what it learnt; None where they come as they are.
     ``regridding``: for each dataset. ``scaling``: the options taken. ``climatology``: harmonics asked for
     and used, and cells with their plain mean.
     """
     tiles = axis.time.dtype.kind in "iu"
     return {
-        "splits": {name: _split(axis, name, chosen) for name, chosen in windows.items()}
-        | {name: _elsewhere(part) for name, part in elsewhere.items()},
+        "splits": {
+            name: _split(axis, name, chosen)
+            | _without_inputs(steps, chosen, truth.mask if cells is None else cells[name] & truth.mask)
+            for name, chosen in windows.items()
+        }
+        | {
+            name: _elsewhere(part) | _without_inputs(part.steps, part.windows, truth.mask)
+            for name, part in elsewhere.items()
+        },
         "gap": axis.split.gap,
         "calendar": "none" if tiles else calendar_of(axis.time),
         "step_days": None if tiles else axis.step / DAY,
         "matched_by": axis.matched_by,
         "months": None if months is None else list(months),
-        "notes": [*notes, *axis.notes, *_notes(reference, inputs, tiles), *_shared_dates(axis, elsewhere)],
+        "notes": [
+            *notes,
+            *axis.notes,
+            *statics.notes,
+            *_notes(reference, inputs, tiles),
+            *(note for part in elsewhere.values() for note in part.notes),
+            *_shared_dates(axis, elsewhere),
+        ],
         "channels": _channels(inputs),
         "scalars": [
             {"name": name, "units": units} for name, units in zip(scalars.names, scalars.channel_units, strict=True)
         ],
         "targets": [
-            {"name": name, "units": units, "constant_cells": constant}
-            for name, units, constant in zip(truth.names, truth.units, transform.constant, strict=True)
+            {"name": name, "units": units, "standard_name": standard, "constant_cells": constant}
+            for name, units, standard, constant in zip(
+                truth.names, truth.units, truth.standard_names, transform.constant, strict=True
+            )
         ],
         "statics": [{"name": name, "units": units} for name, units in zip(statics.names, statics.units, strict=True)],
         "input_grid": _grid(inputs.transform.grid),
@@ -74,6 +99,7 @@ def summarise(
         "missing": {"how": config.inputs.missing, "filled": inputs.filled},
         "stations": list(truth.grid.stations),
         "classes": [{"name": name, "share": share} for name, share in zip(truth.classes, shares, strict=True)],
+        "label": None if label is None else label.facts(),
         "regridding": list(inputs.regridding),
         "scaling": {"inputs": config.inputs.model_dump(), "target": config.target.model_dump()},
         "climatology": {
@@ -95,6 +121,15 @@ def _split(axis: Axis, name: str, chosen: Windows) -> dict[str, Any]:
         "dropped": {reason: number for reason, number in chosen.dropped.items() if number},
         "truth": chosen.truth,
     }
+
+
+def _without_inputs(steps: Steps, chosen: Windows, mask: np.ndarray) -> dict[str, Any]:
+    """Return how many values of the stations of ``mask`` get no answer, since their window misses a predictor."""
+    usable = steps.cells_of(chosen)
+    if usable is None:
+        return {}
+    here = usable[:, mask]
+    return {"without_inputs": {"values": int((~here).sum()), "of": int(here.size)}}
 
 
 def _stamp(time: Any) -> str:

@@ -1,9 +1,9 @@
-"""The truth with its mask, and fields that do not change in time."""
+"""The truth with its mask."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,8 +17,6 @@ from pipeline.prepare.align import Axis
 from pipeline.prepare.arrays import beside
 from pipeline.prepare.config import TargetConfig
 from pipeline.prepare.inputs import field, only
-from pipeline.prepare.regrid import Method, Regridder
-from pipeline.prepare.scaling import CONSTANT
 from pipeline.prepare.splits import TrainSplit
 
 Array = Any
@@ -44,6 +42,8 @@ class Truth:
         Test sets without any truth.
     classes : tuple of str
         Of a segmentation: names of the classes whose numbers the values are.
+    standard_names : tuple of str
+        CF names of the targets, empty for one without.
     """
 
     values: Array
@@ -54,6 +54,7 @@ class Truth:
     known: np.ndarray
     without: frozenset[str]
     classes: tuple[str, ...] = ()
+    standard_names: tuple[str, ...] = ()
 
     def of_stations_in_mask(self) -> Truth:
         """Return the truth of the stations in the mask alone; on a grid the truth itself.
@@ -68,23 +69,6 @@ class Truth:
         grid = replace(self.grid, lat=self.grid.lat[:, inside], lon=self.grid.lon[:, inside], stations=ids)
         values = xp.take(self.values, beside(inside, self.values), axis=-1)
         return replace(self, values=values, grid=grid, mask=self.mask[:, inside])
-
-
-@dataclass(frozen=True, eq=False)
-class Statics:
-    """Fields that do not change in time, standardised over the target grid.
-
-    Parameters
-    ----------
-    values : ndarray of float32, shape (static, lat, lon)
-        Finite; cells without a value are 0, the mean.
-    names, units : tuple of str
-        Of the fields, units before standardisation.
-    """
-
-    values: np.ndarray
-    names: tuple[str, ...]
-    units: tuple[str, ...]
 
 
 def build_truth(
@@ -128,7 +112,8 @@ def build_truth(
     values = xp.where(mask, values, xp.full_like(values, float("nan")))
     known = backend.to_host(xp.any(xp.isfinite(values), axis=(1, 2, 3)))
     units = tuple(str(target[name].attrs.get("units", "")) for name in names)
-    return Truth(values, names, units, grid, backend.to_host(mask), known, without)
+    standard = tuple(str(target[name].attrs.get("standard_name", "")) for name in names)
+    return Truth(values, names, units, grid, backend.to_host(mask), known, without, standard_names=standard)
 
 
 def fit_mask(
@@ -179,61 +164,3 @@ def fit_mask(
             "prepare.target.min_share, or look at the target's file."
         )
     return mask
-
-
-def build_statics(static: Sequence[xr.Dataset], grid: Grid, method: Method, cells: np.ndarray | None = None) -> Statics:
-    """Return the static fields on the target ``grid``: a table's values by the stations' identifiers.
-
-    Mean and deviation are those of ``cells``, bool (lat, lon), where not all may be fitted on.
-
-    Raises
-    ------
-    DataError
-        If two have the same name, one has no finite value or other dims, or a table lacks a station.
-    """
-    values, names, units = [], [], []
-    for data in static:
-        source = Grid.of(data)
-        by_name = bool(source.stations and grid.stations)
-        carry = _of_stations(source, grid) if by_name else Regridder.between(source, grid, method)
-        for key in data.data_vars:
-            name = str(key)
-            if name in names:
-                raise DataError(f"expected static fields with names of their own, got {name!r} twice.")
-            carried = carry(field(data, name, source).astype(np.float32))
-            if by_name and not np.isfinite(carried).all():
-                lacking = [grid.stations[place] for place in np.flatnonzero(~np.isfinite(carried.ravel()))]
-                raise DataError(
-                    f"data.static: expected a value of {name!r} for every station of the target, got none for "
-                    f"{', '.join(lacking[:5])}. Leave the attribute out, or these stations."
-                )
-            values.append(_standardised(carried, name, cells))
-            names.append(name)
-            units.append(str(data[name].attrs.get("units", "")))
-    stacked = np.stack(values) if values else np.zeros((0, *grid.shape), np.float32)
-    return Statics(stacked, tuple(names), tuple(units))
-
-
-def _of_stations(source: Grid, grid: Grid) -> Callable[[np.ndarray], np.ndarray]:
-    """Return what takes the stations of ``grid`` from a row of those of ``source``."""
-    missing = [name for name in grid.stations if name not in source.stations]
-    if missing:
-        raise DataError(
-            f"data.static: expected values of all {len(grid.stations)} stations of the target, got none for "
-            f"{', '.join(missing[:5])}; the table has {', '.join(source.stations[:5])} and so on. Give both the same "
-            "identifiers."
-        )
-    order = [source.stations.index(name) for name in grid.stations]
-    return lambda values: values[..., order]
-
-
-def _standardised(values: np.ndarray, name: str, cells: np.ndarray | None) -> np.ndarray:
-    finite = np.isfinite(values)
-    fitted = finite if cells is None else finite & cells
-    if not fitted.any():
-        raise DataError(f"static field {name!r} has no finite value on the target grid; expected some.")
-    known = values[fitted].astype(float)
-    mean, deviation = known.mean(), known.std()
-    if deviation <= CONSTANT * abs(mean):
-        deviation = 1.0
-    return np.where(finite, (values - mean) / deviation, 0.0).astype(np.float32)

@@ -123,6 +123,27 @@ def cut(images: Images, predictors: Sequence[str], target: Sequence[str], split:
     return Tiles(axis, stacked["predictors"], truth, tuple(origins))
 
 
+def strips(tiles: Sequence[Tile]) -> np.ndarray:
+    """Return the strip of its image that each tile is in, int of shape (tile,): rows of tiles across the longer side.
+
+    The next strip of an image is one more; the strips of the next image begin two further.
+
+    Examples
+    --------
+    >>> strips([Tile("a", 0, 410), Tile("a", 0, 448), Tile("a", 64, 410), Tile("a", 64, 448), Tile("b", 0, 410)])
+    array([0, 0, 1, 1, 3])
+    """
+    found, first = np.zeros(len(tiles), int), 0
+    for image in dict.fromkeys(tile.image for tile in tiles):
+        own = [number for number, tile in enumerate(tiles) if tile.image == image]
+        starts = [np.array([getattr(tiles[number], side) for number in own]) for side in ("y", "x")]
+        rows, columns = (np.unique(side, return_inverse=True)[1] for side in starts)
+        along = rows if rows.max() >= columns.max() else columns
+        found[own] = first + along
+        first += int(along.max()) + 2
+    return found
+
+
 def _images_of(name: str, split: BlockSplitConfig, known: Mapping[str, xr.Dataset]) -> list[str]:
     chosen = split.images.get(name, list(known))
     for image in chosen:

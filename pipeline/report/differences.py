@@ -13,7 +13,8 @@ from pipeline.report.study import Study
 class Difference:
     """Score of a model less that of a baseline, with its 95\u00a0% interval (NaN where unknown).
 
-    ``better`` says which way the score is better: ``lower`` or ``higher``.
+    ``better`` says which way the score is better: ``lower`` or ``higher``; ``paired`` whether the run compared the
+    two, rather than the scores being subtracted here.
     """
 
     value: float
@@ -21,6 +22,7 @@ class Difference:
     high: float
     relative: float
     better: str = "lower"
+    paired: bool = False
 
     @property
     def ahead(self) -> bool:
@@ -40,7 +42,8 @@ class Difference:
     @property
     def turned(self) -> Difference:
         """The reference less the model, as a share of the model's score."""
-        return Difference(-self.value, -self.high, -self.low, -self.relative / (1 + self.relative), self.better)
+        share = -self.relative / (1 + self.relative)
+        return Difference(-self.value, -self.high, -self.low, share, self.better, self.paired)
 
 
 def difference(
@@ -56,7 +59,7 @@ def difference(
         rows = rows[rows["model"] == one]
         if len(rows):
             gap, low, high, share = (float(rows.iloc[0][key]) for key in ("difference", "low", "high", "relative"))
-            found = Difference(gap, low, high, share, better)
+            found = Difference(gap, low, high, share, better, paired=True)
             return found if one == model else found.turned
     metric = study.metrics[variable or study.variable]
     own, base = (study.score(name, metric, variable=variable) for name in (model, reference))

@@ -11,7 +11,6 @@ import xarray as xr
 from pipeline.report import targets
 from pipeline.report.numbers import coverage, coverage_interval, label, number
 from pipeline.report.study import FEW, Study
-from pipeline.units import quantity
 
 _LEVEL = 0.9
 _MUCH = 0.25  # of coverage or of the ratio of spread and error: no small fault, whatever the other sign says
@@ -144,7 +143,7 @@ def dry_days(study: Study, variable: str) -> bool:
     An interval that begins at zero holds every dry day, however likely it was. The probability
     integral transform, drawn at random over the mass at zero, is flat for a right forecast all the same.
     """
-    return quantity(study.units[variable]) == "precipitation"
+    return study.quantities[variable] == "precipitation"
 
 
 def _signs(study: Study, variable: str) -> list[_Sign]:

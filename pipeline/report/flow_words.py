@@ -8,12 +8,11 @@ import pandas as pd
 from pipeline.grid import Grid
 from pipeline.report import numbers
 from pipeline.report.study import Study
-from pipeline.units import quantity
 
 
 def efficiency(study: Study) -> str:
     """Return a sentence on the NSE of the headline model and of the best baseline; empty for what is no flow."""
-    if quantity(study.unit) != "flow":
+    if study.quantities[study.variable] != "flow":
         return ""
     own = _value(study, study.headline)
     if not own:

@@ -7,6 +7,7 @@ partner in the SVG text, so that both versions have the same shapes. Maps are dr
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -71,15 +72,34 @@ def model_colours(models: Sequence[str], baselines: Collection[str]) -> dict[str
     >>> model_colours(["climatology", "unet"], {"climatology"})
     {'climatology': '#62676f', 'unet': '#0072b2'}
     """
-    colours, strong, quiet = {}, 0, 0
+    return {model: _tones(model, baselines)[number][0] for model, number, _ in _turns(models, baselines)}
+
+
+def model_cues(models: Sequence[str], baselines: Collection[str]) -> dict[str, int]:
+    """Return for every model how many before it have its colour: what hatches, markers and dashes tell apart.
+
+    Examples
+    --------
+    >>> model_cues(["a", "b", "c", "d", "unet"], {"a", "b", "c", "d"})
+    {'a': 0, 'b': 0, 'c': 0, 'd': 1, 'unet': 0}
+    """
+    return {model: turn for model, _, turn in _turns(models, baselines)}
+
+
+def _tones(model: str, baselines: Collection[str]) -> tuple[tuple[str, str], ...]:
+    return QUIET if model in baselines else STRONG
+
+
+def _turns(models: Sequence[str], baselines: Collection[str]) -> list[tuple[str, int, int]]:
+    """Return every model with the number of its tone, and how often all tones were given away before."""
+    counts: Counter[bool] = Counter()
+    found = []
     for model in models:
-        if model in baselines:
-            colours[model] = QUIET[quiet % len(QUIET)][0]
-            quiet += 1
-        else:
-            colours[model] = STRONG[strong % len(STRONG)][0]
-            strong += 1
-    return colours
+        quiet = model in baselines
+        turn, number = divmod(counts[quiet], len(_tones(model, baselines)))
+        found.append((model, number, turn))
+        counts[quiet] += 1
+    return found
 
 
 def class_colours(count: int) -> tuple[tuple[str, str], ...]:

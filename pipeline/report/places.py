@@ -6,7 +6,6 @@ import numpy as np
 import xarray as xr
 
 from pipeline.grid import Grid
-from pipeline.units import quantity
 
 
 def placed(grid: Grid, field: np.ndarray | None = None) -> bool:
@@ -51,19 +50,19 @@ def with_place(grid: Grid, *fields: np.ndarray | None) -> tuple[Grid, tuple[np.n
     return part, tuple(None if field is None else np.asarray(field)[:, rows] for field in fields)
 
 
-def kind(grid: Grid, unit: str = "") -> str:
+def kind(grid: Grid, quantity: str = "") -> str:
     """Return what the cells of a grid are called: ``cell``, ``station``, or ``basin`` where rivers flow.
 
     Parameters
     ----------
-    unit : str
-        Of the target.
+    quantity : str
+        What the target is, see :func:`pipeline.units.quantity`.
     """
     if not grid.stations:
         return "cell"
-    return "basin" if unit and quantity(unit) == "flow" else "station"
+    return "basin" if quantity == "flow" else "station"
 
 
-def several(grid: Grid, unit: str = "") -> str:
+def several(grid: Grid, quantity: str = "") -> str:
     """Return the same in the plural, ``the series`` where there is but one."""
-    return "the series" if grid.stations and len(grid.stations) == 1 else f"{kind(grid, unit)}s"
+    return "the series" if grid.stations and len(grid.stations) == 1 else f"{kind(grid, quantity)}s"

@@ -26,6 +26,7 @@ def prepare_facts(prepared: Mapping[str, Any]) -> tuple[str, ...]:
     """
     splits = prepared.get("splits") or {}
     found = [_dropped(name, split) for name, split in splits.items() if any((split.get("dropped") or {}).values())]
+    found += [_without_inputs(name, split) for name, split in splits.items() if _lost(split)]
     found += [
         f"The test set {name} has no truth: it is predicted and not scored."
         for name, split in splits.items()
@@ -45,6 +46,18 @@ def _dropped(name: str, split: Mapping[str, Any]) -> str:
     if len(known) == 1 and known.keys() <= _REASONS.keys():
         return f"{start}: {'it' if total == 1 else 'they'} {next(iter(known.values()))}."
     return f"{start}: {', '.join(f'{dropped[reason]:,} {why}' for reason, why in known.items())}."
+
+
+def _lost(split: Mapping[str, Any]) -> int:
+    return int((split.get("without_inputs") or {}).get("values") or 0)
+
+
+def _without_inputs(name: str, split: Mapping[str, Any]) -> str:
+    lost, of = _lost(split), int(split["without_inputs"]["of"])
+    start = f"Of the values of single stations at the samples of {name}, {lost:,} of {of:,}"
+    if lost == 1:
+        return f"{start} is left out too: a predictor is missing in its window."
+    return f"{start} are left out too: predictors are missing in their window."
 
 
 def _cells(channel: Mapping[str, Any], word: str) -> str:

@@ -57,7 +57,7 @@ def render(run: Path, format: Literal["html", "md"] = "html") -> Path:
 
 def headline(run: Path) -> str:
     """Return the verdict of a run in one sentence, for lists of runs."""
-    from pipeline.report.sentences import answer
+    from pipeline.report.answers import answer
 
     return answer(study(load_run(run))).text
 

@@ -64,8 +64,7 @@ class Sampling:
         else:
             step = "sample"
         present = frozenset(months.tolist())
-        # Years run from July in a set with winters only, so that a winter stays whole.
-        shifted = years + (months >= 7) if {12, 1} <= present and not {6, 7} & present else years
+        shifted = years + (months >= 7) if winters(present) else years
         return cls(len(index), _iso(time[0]), _iso(time[-1]), step, _season(present, step), len(set(shifted.tolist())))
 
     @classmethod
@@ -87,6 +86,17 @@ class Sampling:
         kind = f"{self.season} {self.step}" if self.season else self.step
         when = f"{self.first} to {self.last}" if self.first else self.place
         return f"{self.count:,} {kind}{'' if self.count == 1 else 's'}{f', {when}' if when else ''}"
+
+
+def winters(months: frozenset[int]) -> bool:
+    """Whether years run from July, so that a winter stays whole: the months have winters and no midsummer.
+
+    Examples
+    --------
+    >>> winters(frozenset({12, 1, 2})), winters(frozenset(range(1, 13)))
+    (True, False)
+    """
+    return {12, 1} <= months and not {6, 7} & months
 
 
 def block_in_words(span: Sequence[str]) -> str:

@@ -60,8 +60,9 @@ def _left_out(prepared: Mapping[str, Any]) -> str:
     cells, every = int(mask.get("cells") or 0), int(mask.get("of") or 0)
     if "station" not in dims or cells >= every:
         return ""
-    units = [str(target.get("units") or "") for target in prepared.get("targets") or ()]
-    word = "basin" if units and quantity(units[0]) == "flow" else "station"
+    first: Mapping[str, Any] = next(iter(prepared.get("targets") or ()), {})
+    kind = quantity(str(first.get("units") or ""), str(first.get("standard_name") or ""))
+    word = "basin" if kind == "flow" else "station"
     gone = every - cells
     verb = "is" if gone == 1 else "are"
     return f"{gone:,} of {numbers.plural(every, word)} {verb} left out: too little truth to learn from."

@@ -18,7 +18,7 @@ from pipeline.report import palette
 from pipeline.report.load import Run
 from pipeline.report.metric_words import metric_words
 from pipeline.report.sampling import Sampling
-from pipeline.units import headline_metric
+from pipeline.units import Quantity, headline_metric, quantity
 
 METRIC = "rmse"
 """What models are chosen and compared by; precipitation by the CRPS, see :func:`headline_metric`."""
@@ -40,6 +40,8 @@ class Study:
     units, field_units : mapping of str to str
         Of each target: of its errors, and of the values themselves, which differ for degrees
         Celsius (an error is in K).
+    quantities : mapping of str to str
+        What each target is, told from its units and standard name: see :func:`pipeline.units.quantity`.
     split : str
         The test set the verdict is about: the first that has scores.
     splits : tuple of str
@@ -61,6 +63,8 @@ class Study:
         Names of the classes of a segmentation, the first the background; empty for other tasks.
     colours : mapping of str to str
         Colour of each model in the light theme.
+    cues : mapping of str to int
+        How many models before it have its colour, by which hatch, marker and dash are chosen.
     sampling : Sampling or None
         Of the test set; None where there are no predictions.
     """
@@ -69,6 +73,7 @@ class Study:
     variables: tuple[str, ...]
     units: Mapping[str, str]
     field_units: Mapping[str, str]
+    quantities: Mapping[str, Quantity]
     split: str
     splits: tuple[str, ...]
     models: tuple[str, ...]
@@ -79,6 +84,7 @@ class Study:
     chosen_on: str
     classes: tuple[str, ...]
     colours: Mapping[str, str]
+    cues: Mapping[str, int]
     sampling: Sampling | None
 
     @property
@@ -190,10 +196,12 @@ def study(run: Run) -> Study:
     models = tuple(dict.fromkeys(test["model"]))
     baselines = _baselines(run, models)
     units = {variable: _units(test, variable) for variable in variables}
-    metrics = {
-        variable: first if classes else headline_metric(units[variable], _scored(run, tests[0], variable))
-        for variable in variables
-    }
+    names = _standard_names(run)
+    metrics = dict.fromkeys(variables, first)
+    if not classes:
+        for variable in variables:
+            there = _scored(run, tests[0], variable)
+            metrics[variable] = headline_metric(units[variable], there, names.get(variable, ""))
     own = run.scores[(run.scores["metric"] == metrics[variables[0]]) & (run.scores["group"] == "all")]
     chosen_on, ranking = _ranking(own[own["value"].notna()], tests[0], variables[0], models)
     compared = run.comparisons.loc[run.comparisons["variable"] == variables[0], "reference"]
@@ -203,6 +211,7 @@ def study(run: Run) -> Study:
         variables=variables,
         units=units,
         field_units=_field_units(run, headline, units),
+        quantities={variable: quantity(units[variable], names.get(variable, "")) for variable in variables},
         split=tests[0],
         splits=tuple(tests),
         models=models,
@@ -213,6 +222,7 @@ def study(run: Run) -> Study:
         chosen_on=chosen_on,
         classes=classes,
         colours=palette.model_colours(models, baselines),
+        cues=palette.model_cues(models, baselines),
         sampling=_sampling(run, headline, tests[0]),
     )
 
@@ -262,6 +272,11 @@ def _choose(ranking: list[str], baselines: Collection[str], compared: Collection
 
 def _units(rows: pd.DataFrame, variable: str) -> str:
     return str(rows.loc[rows["variable"] == variable, "units"].iloc[0])
+
+
+def _standard_names(run: Run) -> dict[str, str]:
+    """Return the CF name of every target that has one."""
+    return {str(one["name"]): str(one.get("standard_name") or "") for one in run.stage("prepare").get("targets") or ()}
 
 
 def _field_units(run: Run, model: str, known: Mapping[str, str]) -> dict[str, str]:

@@ -138,8 +138,8 @@ def facts(name: str, caption: str, pairs: Iterable[tuple[str, Any]]) -> Table:
     return Table(name, caption, (Column("", numeric=False), Column("", numeric=False)), rows, sortable=False)
 
 
-def plain(value: Any) -> str:
-    """Return a value of a JSON summary in words."""
+def plain(value: Any, most: int = 12) -> str:
+    """Return a value of a JSON summary in words, of a list the first ``most``."""
     if value is None:
         return numbers.MISSING
     if isinstance(value, bool):
@@ -149,13 +149,13 @@ def plain(value: Any) -> str:
             f"{value:,}".replace("-", numbers.MINUS) if abs(value) >= 10_000 else str(value).replace("-", numbers.MINUS)
         )
     if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < 1e6 else numbers.number(value)
+        return plain(int(value)) if value.is_integer() and abs(value) < 1e6 else numbers.number(value)
     if isinstance(value, Mapping):
         return ", ".join(f"{key}: {plain(item)}" for key, item in value.items())
     if isinstance(value, (list, tuple)):
-        shown = [plain(item) for item in value[:12]]
+        shown = [plain(item) for item in value[:most]]
         gap = "; " if any(isinstance(item, Mapping) for item in value) else ", "
-        return gap.join(shown) + (f" and {len(value) - 12} more" if len(value) > 12 else "")
+        return gap.join(shown) + (f" and {len(value) - most} more" if len(value) > most else "")
     return str(value)
 
 

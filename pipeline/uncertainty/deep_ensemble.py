@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 from pydantic import Field
 
 from pipeline.errors import RunFolderError, TrainingError, TraitError
-from pipeline.model import Context, Model
+from pipeline.model import Context, Model, read_config, write_config
 from pipeline.model_config import ModelConfig
 from pipeline.prediction import FAMILIES, Prediction
 from pipeline.samples import Samples
@@ -82,7 +82,7 @@ class DeepEnsemble(UncertaintyMethod):
 
     def save(self, folder: Path) -> None:
         """Write the options and the number of members, so that a later change in them is noticed."""
-        (folder / "config.json").write_text(self.config.model_dump_json(indent=1))
+        write_config(self.config, folder)
         (folder / "members.json").write_text(json.dumps({"members": len(self._members)}))
 
     def load(self, folder: Path, members: MemberSource, context: Context) -> Self:
@@ -93,7 +93,7 @@ class DeepEnsemble(UncertaintyMethod):
         RunFolderError
             If there are now more or fewer members than it was made of.
         """
-        self.config = type(self.config).model_validate_json((folder / "config.json").read_text())
+        self.config = read_config(type(self.config), folder)
         wanted = json.loads((folder / "members.json").read_text())["members"]
         found = members(self.member_count())
         if len(found) != wanted:

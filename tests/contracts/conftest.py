@@ -8,7 +8,7 @@ import pytest
 @pytest.fixture(scope="session")
 def known_traits() -> set[str]:
     """Whatever a model may say of itself."""
-    return {"baseline", "seeded", "differentiable", "probabilistic", "shared", "patches"}
+    return {"baseline", "seeded", "differentiable", "probabilistic", "shared", "patches", "past", "previous"}
 
 
 @pytest.fixture(scope="session")

@@ -124,6 +124,11 @@ def test_traits_are_known_and_true(fitted, world, known_traits):
     assert ("patches" in fitted.traits) <= ("differentiable" in fitted.traits)
 
 
+def test_it_goes_on_from_what_its_traits_say_and_from_nothing_else(fitted, world):
+    without = chances_of(fitted, replace(world.test, previous=None))
+    assert np.array_equal(without, chances_of(fitted, world.test), equal_nan=True) == ("previous" not in fitted.traits)
+
+
 def test_a_network_gives_the_probabilities_of_the_prediction(fitted, world):
     context = a_context()
     if "differentiable" not in fitted.traits:

@@ -94,7 +94,7 @@ def test_it_says_what_it_is(name):
     assert metric.tasks
     assert metric.tasks <= {"downscaling", "series", "segmentation"}
     assert issubclass(metric, ClassMetric) == (metric.tasks == {"segmentation"})
-    assert metric.quantity in {"any", "precipitation", "temperature", "flow"}
+    assert metric.quantity in {"any", "precipitation", "temperature", "flow", "amount"}
     assert not metric.absolute or (metric.better == "lower" and metric.upward)
     assert metric.better != "closer" or metric.perfect is not None
     assert (metric.__doc__ or "").strip()

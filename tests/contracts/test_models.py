@@ -105,6 +105,14 @@ def test_traits_are_known_and_true(fitted, world, known_traits):
         assert (spread > 0).mean() > 0.99
 
 
+def test_it_goes_on_from_what_its_traits_say_and_from_nothing_else(fitted, world):
+    """Without the target's last values, or its past, the answers of all others are the same."""
+    for field in ("previous", "past"):
+        if getattr(world.test, field) is not None:
+            without = mean_of(fitted, replace(world.test, **{field: None}))
+            assert np.array_equal(without, mean_of(fitted, world.test), equal_nan=True) == (field not in fitted.traits)
+
+
 def test_a_network_gives_the_mean_of_the_prediction(fitted, world):
     if "differentiable" not in fitted.traits:
         with pytest.raises(TypeError, match="has no network"):

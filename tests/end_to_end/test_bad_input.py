@@ -39,7 +39,7 @@ def variable_not_in_the_catalog(world):
 
 def dataset_not_in_the_catalog(world):
     world.experiment["data"]["target"]["dataset"] = "fien"
-    return r"no dataset 'fien'\. Did you mean 'fine'\? Known: coarse, cordex.*, fine, .*iberia"
+    return r"no dataset 'fien'\. Did you mean 'fine'\? Known: coarse, fine, and \d+ that are shipped; finescale data list shows all\."
 
 
 def unit_not_there(world):
@@ -116,7 +116,7 @@ def method_that_cannot_serve(world):
 
 def target_among_the_predictors(world):
     world.experiment["data"]["predictors"].append({"dataset": "fine"})
-    return r"data\.predictors: 'fine' gives tas of the same day, which is the target itself\. Leave it out, coarsen it"
+    return r"data\.predictors: 'fine' gives tas of the same time, which is the target itself\. Leave it out, coarsen it"
 
 
 def grid_of_no_predictor(world):

@@ -92,3 +92,83 @@ def test_stations_are_better_told_with_all_predictors_than_interpolated(ran):
     assert int((errors[0] < errors[1]).sum()) >= 8  # of eleven; the ensemble, trained in full, is at all of them
     found = scores(folder)
     assert found["deepesd+deep_ensemble", "rmse"] < found["interpolation", "rmse"]
+
+
+def by_lead(folder: Path, metric: str) -> pd.Series:
+    table = pd.read_csv(folder / "scores.csv")
+    return table[(table["split"] == "test") & (table["metric"] == metric)].set_index(["model", "group"])["value"]
+
+
+def test_the_index_of_the_pacific_is_known_as_far_ahead_as_it_is_known_to_be(ran):
+    folder = ran(
+        "nino34",
+        "models.cnn_lstm.epochs=1",
+        "models.random_forest.trees=20",
+        "uncertainty.0.members=2",
+        "explain=[]",
+        "scores=[pearson_r, rmse]",
+    )
+    found = by_lead(folder, "pearson_r")
+    # What simple forecasts reach on these years is known from outside.
+    assert found["persistence", "lead=3"] == pytest.approx(0.778, abs=0.01)
+    assert found["persistence", "lead=6"] == pytest.approx(0.417, abs=0.01)
+    assert found["pca_ridge", "lead=3"] >= 0.829
+    assert found["pca_ridge", "lead=6"] >= 0.709
+    months = found["persistence"][lambda rows: rows.index.str.fullmatch(r"lead=6;month=\d+")]
+    assert len(months) == 12
+    assert months.max() - months.min() > 0.3  # the spring barrier
+
+
+def test_flow_is_told_from_the_weather_alone(ran):
+    folder = ran(
+        "salmon-flow",
+        "models.lstm.epochs=1",
+        "models.lstm.hidden=16",
+        "models.mlp.epochs=2",
+        "models.lag_forest.trees=40",
+        "uncertainty=[]",
+        "scores=[nse, kge, log_nse]",
+    )
+    found = scores(folder)
+    assert found["climatology", "nse"] == pytest.approx(0.658, abs=0.002)
+    assert found["lag_forest", "nse"] > 0.78
+    truth = xr.load_dataset(folder / "predictions/lag_forest.nc")["qobs_truth"]
+    assert float(truth.min()) > 0  # -1.2345 marks what is missing
+    assert str(truth["time"].values[0])[:10] == "2001-09-30"  # the first day of test with 365 days of weather behind it
+
+
+def test_stations_are_told_three_days_ahead(ran):
+    folder = ran(
+        "us-stations",
+        "models.gru.epochs=1",
+        "models.lag_forest.trees=10",
+        "models.lag_forest.max_rows=5000",
+        "scores=[rmse]",
+    )
+    found = by_lead(folder, "rmse")
+    for lead in ("lead=1", "lead=3"):
+        assert found["ridge", lead] < found["damped_persistence", lead] < found["climatology", lead]
+    truth = xr.load_dataset(folder / "predictions/ridge.nc")["tmax_truth"]
+    assert -40 < float(truth.min()) < float(truth.max()) < 55  # degC, of degF; -9999 is missing
+
+
+def test_basins_that_were_left_out_have_an_answer(ran):
+    folder = ran("camels", "models.lstm.epochs=1", "models.lag_forest.trees=10", "scores=[nse, kge]")
+    data = xr.load_dataset(folder / "predictions/lstm.nc")
+    split = data.isel(time=np.flatnonzero(data["split"] == "test"))
+    answered = np.isfinite(split["streamflow"]).all("time")
+    known = np.isfinite(split["streamflow_truth"]).any("time")
+    assert int(known.sum()) == 1
+    assert bool(answered.sel(station=known["station"][known]).all())
+    assert float(split["streamflow"].sel(station=known["station"][known]).std()) > 0
+
+
+def test_clouds_are_told_from_shadows_and_the_ground(ran):
+    folder = ran(
+        "cloud-masks", "models.class_unet.epochs=1", "models.as_seen.epochs=1", "uncertainty=[]", "scores=[kappa, iou]"
+    )
+    table = pd.read_csv(folder / "scores.csv").query("metric == 'kappa' and group == 'all'")
+    found = table.set_index(["split", "model"])["value"]
+    assert found["landsat5", "pixel_forest"] == pytest.approx(0.81, abs=0.02)
+    assert found["sentinel2", "pixel_forest"] == pytest.approx(0.905, abs=0.02)
+    assert found["both", "forest_of_boxes"] > found["both", "pixel_forest"] > found["both", "pixel_threshold"]

@@ -12,6 +12,7 @@ import pytest
 import xarray as xr
 import yaml
 
+from flows.workspace import FORMAT
 from pipeline.data.catalog import find_catalog
 from pipeline.data.synthetic.cordex_tree import write_cordex_tree
 from pipeline.grid import Grid
@@ -56,7 +57,13 @@ def run(data, tmp_path, monkeypatch):
         "models": {"climatology": {"kind": "climatology"}},
     }
     (folder / "experiment.yaml").write_text(yaml.safe_dump(tree))
-    settings = {"base": str(tmp_path), "backend": "cpu", "data": str(data), "catalog": str(find_catalog())}
+    settings = {
+        "format": FORMAT,
+        "base": str(tmp_path),
+        "backend": "cpu",
+        "data": str(data),
+        "catalog": str(find_catalog()),
+    }
     (folder / "work").mkdir()
     (folder / "work/settings.json").write_text(json.dumps(settings))
     for family in ("point", "normal", "members"):

@@ -89,3 +89,17 @@ def test_an_override_with_a_wrong_key_names_the_file_and_the_key():
         ConfigError, match=r"quickstart\.yaml with --set seeed=3: seeed: unknown key\. Did you mean 'seed'\?"
     ):
         load_experiment("quickstart", ["seeed=3"])
+
+
+def test_an_empty_file_of_the_working_folder_hides_no_shipped_experiment(tmp_path, monkeypatch):
+    """As the shell makes one before `finescale experiments show quickstart > quickstart.yaml` begins."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "quickstart.yaml").touch()
+    assert find_experiment("quickstart") == shipped()["quickstart"] != tmp_path / "quickstart.yaml"
+    assert load_experiment("quickstart").experiment.name == "quickstart"
+    message = (
+        r"^expected an experiment file, got 'quickstart\.yaml', which is empty\. To begin with a shipped one: finescale "
+        r"experiments show NAME > quickstart\.yaml; its names: .*quickstart.*\.$"
+    )
+    with pytest.raises(ConfigError, match=message):
+        load_experiment("quickstart.yaml")

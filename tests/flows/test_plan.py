@@ -103,3 +103,18 @@ def test_labels_are_checked_before_data_are_read():
     task = ("task=segmentation", "models={f: {kind: pixel_forest}}", "uncertainty=[]", "explain=[]")
     with pytest.raises(UnknownNameError, match=r"unknown label 'deep_lwo'\. Did you mean 'deep_low'"):
         plan(*task, "prepare.target.label={kind: deep_lwo}")
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        ("{kind: deep_low, belwo: 970}", r"label\.belwo: unknown key\. Did you mean 'below'\? Known: below, of, units, window\.$"),
+        ("{kind: deep_low, window: 30}", r"label\.window: expected an odd number .*30"),
+        ("{kind: deep_low, of: anomalies}", r"label\.of: input should be 'value' or 'anomaly', got 'anomalies'\.$"),
+        ("{kind: threshold, units: K}", r"label\.below: expected one of 'above' and 'below', got above None and below None\.$"),
+    ],
+)  # fmt: skip
+def test_options_of_a_label_are_checked_where_they_stand(label, message):
+    task = ("task=segmentation", "models={f: {kind: pixel_forest}}", "uncertainty=[]", "explain=[]")
+    with pytest.raises(ConfigError, match=rf"^quickstart\.yaml: prepare\.target\.{message}"):
+        plan(*task, f"prepare.target.label={label}")

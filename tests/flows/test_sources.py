@@ -113,7 +113,7 @@ def test_the_answer_is_no_predictor_unless_it_is_coarser(asked, target, predicto
             used_entries(*made)
             continue
         with pytest.raises(
-            ConfigError, match=rf"^{where}\.predictors: 'fine' gives .*tas of the same day, which is the"
+            ConfigError, match=rf"^{where}\.predictors: 'fine' gives .*tas of the same time, which is the"
         ):
             used_entries(*made)
 
@@ -122,3 +122,29 @@ def test_options_of_a_target_that_is_not_there_are_refused_before_data_are_read(
     made = asked(prepare={"target": {"variables": {"ps": {"anomaly": "none"}}}})
     with pytest.raises(ConfigError, match=r"prepare.target.variables: the target has no variable 'ps'"):
         used_entries(*made)
+
+
+@pytest.mark.parametrize(
+    ("task", "instead"),
+    [
+        ("downscaling", r"coarsen it \(coarsen: 4\), or give earlier days only: prepare\.inputs\.lags without 0\.$"),
+        (
+            "series",
+            r"ask for what comes later \(prepare\.target\.leads: \[1\]\), or give earlier steps only \(prepare\.inp",
+        ),
+        ("segmentation", r"or give earlier times only: prepare\.inputs\.lags without 0\.$"),
+    ],
+)
+def test_the_answer_as_predictor_is_refused_with_what_the_task_has_instead(asked, task, instead):
+    experiment, catalog = asked({"dataset": "fine", "variables": ["tas"]}, [{"dataset": "fine"}])
+    experiment = experiment.model_copy(update={"task": task})
+    message = (
+        rf"^data\.predictors: 'fine' gives tas of the same time, which is the target itself\. Leave it out, {instead}"
+    )
+    with pytest.raises(ConfigError, match=message):
+        used_entries(experiment, catalog)
+
+
+def test_the_answer_of_earlier_times_is_a_predictor(asked):
+    earlier = {"inputs": {"lags": [1, 2]}}
+    used_entries(*asked({"dataset": "fine"}, [{"dataset": "fine"}], prepare=earlier))

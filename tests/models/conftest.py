@@ -173,7 +173,8 @@ def _series_of(values, *, leads=(1, 2, 3), run=None, time=None, name="train", un
     time = np.datetime64("1990-01-01", "ns") + np.arange(steps) * np.timedelta64(1, "D") if time is None else time
     back, ahead = (0 if min(leads) else 1), max(leads)
     now = np.array([t for t in range(back, steps - ahead) if run[t - back] == run[t + ahead]])
-    grid = Grid(np.full((1, stations), 50.0), np.arange(stations)[None] * 1.0, ("row", "station"))
+    names = tuple(f"s{number}" for number in range(stations))
+    grid = Grid(np.full((1, stations), 50.0), np.arange(stations)[None] * 1.0, ("row", "station"), names)
     schema = Schema(
         channels=("nothing",),
         channel_units=("1",),

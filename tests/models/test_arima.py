@@ -9,8 +9,12 @@ import pytest
 from pydantic import ValidationError
 
 from models._arma import Arma, error_sd, forecasts
+from models._layout import Layout
+from models._past import series_names
 from models.arima import Arima, ArimaConfig
+from pipeline.backend.tsa import fit_arma
 from pipeline.errors import DataError
+from pipeline.grid import Grid
 
 STEPS = np.array([1, 2, 5])
 
@@ -89,6 +93,35 @@ def test_a_missing_value_is_its_own_forecast_and_the_lead_counts_from_the_last_k
         np.testing.assert_allclose(backend.to_host(mine), backend.to_host(theirs), rtol=1e-12)
 
 
+@pytest.mark.parametrize(("ar", "ma"), [([0.7], []), ([], [0.6]), ([0.6], [0.5])])
+@pytest.mark.parametrize("differenced", [False, True])
+def test_behind_a_gap_the_forecast_is_that_of_the_kalman_filter(backend, ar, ma, differenced):
+    from statsmodels.tsa.arima.model import ARIMA
+
+    values = noise_of(ar, ma, steps=300)
+    values = np.cumsum(values, axis=0) if differenced else values
+    values[200:230] = np.nan
+    values[230:, 0] += 40.0  # a leap while nobody looked
+    arma = model_of(ar, ma, variance=1.7, differenced=differenced, backend=backend)
+    # With surprises of the past the filter goes on unsure for some steps; ours takes its share for the truth.
+    origins = np.array([230, 290] if ma else [230, 231, 250])
+    found = backend.to_host(forecasts(backend.asarray(values), origins, STEPS, arma, backend.xp)[0])
+    for row, origin in enumerate(origins):
+        for place in range(2):
+            native = ARIMA(values[: origin + 1, place], order=(len(ar), int(differenced), len(ma)), trend="n")
+            expected = native.smooth([*ar, *ma, 1.7]).forecast(5)[STEPS - 1]
+            np.testing.assert_allclose(found[row, :, place], expected, rtol=0, atol=1e-5)
+
+
+def test_the_way_over_a_gap_is_not_taken_for_one_step(backend):
+    values = np.zeros((101, 2))
+    values[1:100], values[100] = np.nan, 50.0
+    arma = model_of([0.9, -0.1], [], differenced=True, backend=backend)
+    found = backend.to_host(forecasts(backend.asarray(values), np.array([100]), STEPS, arma, backend.xp)[0])
+    # Half a unit a step is what the way says; taken as one step it would be fifty, and go on to 200.
+    assert ((found > 50) & (found < 54)).all()
+
+
 def test_before_the_first_known_value_there_is_no_forecast(backend):
     values = noise_of([0.8], [], steps=9)
     values[:4, 1] = np.nan
@@ -151,7 +184,8 @@ def test_series_that_cannot_be_fitted_are_their_mean_and_counted(series_of, cont
     train = series_of(values, leads=(1,))
     model = Arima(ArimaConfig(order=[1, 0, 0])).fit(train, train, context)
     assert said == [
-        "model: 3 of 4 series are constant or have too few known values to be fitted; their forecast is their mean."
+        "model: 3 of 4 series are constant or have too few known values to be fitted (s1, s2, s3); their forecast is "
+        "their mean."
     ]
     assert model.summary()["not_fitted"] == 3
     prediction = model.predict(train, context)
@@ -160,6 +194,19 @@ def test_series_that_cannot_be_fitted_are_their_mean_and_counted(series_of, cont
     np.testing.assert_allclose(mean[:, 3], 7.0)
     assert np.isfinite(mean).all()
     assert (sd > 0).all()
+
+
+@pytest.mark.parametrize(("d", "slope"), [(0, 0.0), (1, 0.5)])
+def test_whether_a_series_is_constant_is_its_own_affair(series_of, context, d, slope):
+    small = 1e-7 * noise_of([0.7], [], steps=300, stations=1)
+    large = 1e5 * noise_of([0.7], [], steps=300, stations=1)
+    line = 300.0 + slope * np.arange(300)[:, None]
+    values = np.concatenate([np.cumsum(part, axis=0) if d else part for part in (small, large)] + [line], axis=1)
+    model = Arima(ArimaConfig(order=[1, d, 0])).fit(series_of(values), series_of(values), context)
+    ar = columns(model.arrays["ar"], context)[0]
+    np.testing.assert_allclose(ar[:2], 0.7, atol=0.1)
+    assert ar[2] == 0
+    assert model.summary()["not_fitted"] == 1
 
 
 def test_a_differenced_series_that_cannot_be_fitted_stays_at_its_last_value(series_of, context, said):
@@ -182,6 +229,23 @@ def test_nothing_to_fit_is_refused(series_of, context):
         Arima().fit(replace(train, past=None), train, context)
 
 
+def test_series_whose_search_does_not_end_are_named_with_what_to_do(series_of, context, said, monkeypatch):
+    from models import arima as module
+
+    def fit(*args, **options):
+        return replace(fit_arma(*args, **options), converged=np.array([True, False]))
+
+    values = noise_of([0.7], [], steps=300, stations=3)
+    values[:, 1] = 2.0
+    monkeypatch.setattr(module, "fit_arma", fit)
+    model = Arima(ArimaConfig(order=[1, 0, 0])).fit(series_of(values), series_of(values), context)
+    assert said[1] == (
+        "model: the search for the parameters of 1 of 3 series did not end (s2); those it had reached are kept. "
+        "Ask for a smaller order, or take another model."
+    )
+    assert model.summary()["unfinished"] == 1
+
+
 def test_a_split_without_a_past_gets_the_mean_cycle(series_of, context, said):
     train = series_of(noise_of([0.7], [], steps=300) + 4)
     model = Arima(ArimaConfig(order=[1, 0, 0], harmonics=0)).fit(train, train, context)
@@ -190,6 +254,16 @@ def test_a_split_without_a_past_gets_the_mean_cycle(series_of, context, said):
     np.testing.assert_allclose(columns(prediction.parameters["mean"], context)[0], truth.mean(0), rtol=1e-4)
     np.testing.assert_allclose(columns(prediction.parameters["sd"], context)[0], truth.std(0), rtol=1e-4)
     assert said == ["model: the split 'future' has no truth to go on from, so its forecast is the mean cycle."]
+
+
+def test_series_are_named_by_station_else_by_place_and_variable_where_there_are_several():
+    mask, none = np.array([[True, False], [True, True]]), np.zeros((0, 2, 2))
+    grid = Grid(np.array([40.0, 41.5]), np.array([-5.0, 7.0]))
+    fields = Layout((), ("flow@+1", "flow@+2"), grid, grid, mask, none, leads=(1, 2))
+    assert series_names(fields) == ["40 N -5 E", "41.5 N -5 E", "41.5 N 7 E"]
+    row = Grid(np.array([[50.0, 51.0]]), np.array([[1.0, 2.0]]), ("row", "station"), ("a", "b"))
+    table = Layout((), ("tmax@+1", "tmin@+1"), row, row, np.ones((1, 2), bool), np.zeros((0, 1, 2)))
+    assert series_names(table) == ["tmax at a", "tmax at b", "tmin at a", "tmin at b"]
 
 
 @pytest.mark.parametrize("order", [[1, 2, 0], [0, 0, 0], [1, 0], [9, 0, 0], [-1, 0, 1]])

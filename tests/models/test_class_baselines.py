@@ -7,6 +7,11 @@ from models.class_frequencies import ClassFrequenciesConfig, FrequencyModel
 from models.class_persistence import ClassPersistence
 from pipeline.errors import DataError
 from pipeline.grid import Grid
+from pipeline.metrics import METRICS, Case
+from pipeline.metrics.classes.confusion import confusion
+from pipeline.prediction import Prediction
+from pipeline.prepare.frequencies import class_shares
+from pipeline.prepare.splits import train_split_at
 
 
 @pytest.fixture
@@ -38,7 +43,8 @@ def test_frequencies_are_counts_of_the_train_split(make, context, backend, per_c
     model = FrequencyModel(ClassFrequenciesConfig(per_cell=per_cell)).fit(train, test, context)
     found, inside = chances(model, test, context), train.schema.mask
     truth = backend.to_host(train.target)[:, 0]
-    overall = np.array([(truth[:, inside] == k).mean() for k in range(3)])
+    area = np.broadcast_to(train.schema.target_grid.area, truth.shape)[:, inside]
+    overall = np.array([np.average(truth[:, inside] == k, weights=area) for k in range(3)])
     assert found.shape == (3, 4, 1, *inside.shape)
     assert np.isnan(found[..., ~inside]).all()
     own = [((truth[:, 6, 4] == k).sum() + overall[k]) / 31 for k in range(3)]
@@ -60,8 +66,27 @@ def test_a_cell_without_truth_is_answered_the_shares_over_all(make, context, bac
     truth = np.array(backend.to_host(train.target))
     truth[:, :, 6, 4] = np.nan
     found = chances(FrequencyModel().fit(replace(train, target=backend.asarray(truth)), train, context), train, context)
-    known = truth[np.isfinite(truth)]
-    np.testing.assert_allclose(found[:, 0, 0, 6, 4], [(known == k).mean() for k in range(3)], rtol=1e-5)
+    known, area = np.isfinite(truth), np.broadcast_to(train.schema.target_grid.area, truth.shape)
+    expected = [np.average(truth[known] == k, weights=area[known]) for k in range(3)]
+    np.testing.assert_allclose(found[:, 0, 0, 6, 4], expected, rtol=1e-5)
+
+
+def test_frequencies_shares_and_scores_weigh_cells_alike(make, context, backend):
+    """By area: the model's shares over all, those that losses are weighted by, and what a score says of its forecast."""
+    train = make(30)
+    area = train.schema.target_grid.area * train.schema.mask
+    shares = class_shares(train.target, train_split_at(np.arange(30), 30), "abc", area)
+    model = FrequencyModel(ClassFrequenciesConfig(per_cell=False)).fit(train, train, context)
+    found = chances(model, train, context)[:, :, 0][..., train.schema.mask]
+    np.testing.assert_allclose(found[:, 0, 0], shares, rtol=1e-5)
+    truth = backend.to_host(train.target)[:, 0][:, train.schema.mask].astype(float)
+    prediction = Prediction("categorical", {"probabilities": found.astype(float)})
+    case = Case(prediction, truth, prediction, weights=area[train.schema.mask])
+    # The least log loss of a constant forecast is the entropy of the shares, and its own: no other shares have it.
+    metric = METRICS.get("log_loss")()
+    entropy = -np.sum(np.array(shares) * np.log(shares))
+    assert float(metric.value(metric.counts(case).sum(axis=0))) == pytest.approx(entropy, rel=1e-6)
+    np.testing.assert_allclose(confusion(case).area.sum(axis=1) / confusion(case).area.sum(), shares, rtol=1e-6)
 
 
 def test_persistence_is_how_often_a_class_was_followed_by_each(make, context, backend):

@@ -107,8 +107,14 @@ def test_other_grids_and_images_that_should_go_round_are_refused():
     image = Grid(np.arange(8.0), np.arange(8.0), ("y", "x"))
     mask, static = np.ones((8, 8), bool), np.zeros((0, 8, 8), np.float32)
     of_image = Layout(("b",), ("cloud",), image, image, mask, static, classes=("clear", "cloud"))
-    with pytest.raises(ConfigError, match=r"class_unet: circular: expected a regular grid.*got an image of 8 x 8"):
+    with pytest.raises(ConfigError, match=r"class_unet: circular: expected evenly spaced.*got an image of 8 x 8"):
         network(of_image, circular=True)
+    region = Grid(np.linspace(-40.0, 40.0, 8), np.arange(0.0, 80.0, 10.0))
+    of_region = Layout(("b",), ("cloud",), region, region, mask, static, classes=("clear", "cloud"))
+    with pytest.raises(
+        ConfigError, match=r"got a grid of 8 x 8 cells, whose last column does not lie beside its first"
+    ):
+        network(of_region, circular=True)
     assert network(of_image)(torch.zeros(1, 1, 8, 8)).shape == (1, 2, 1, 64)
     globe = layout(8, 8)
     with pytest.raises(ConfigError, match="class_unet: expected inputs on the grid of the target"):

@@ -84,7 +84,7 @@ def series(make_series, context):
 def test_features_are_lags_rolling_means_scalars_and_static_values(series, context):
     names, found = features_of(series[0], context, lags=[0, 3], rolling=[2, 7])
     assert names[:6] == ["rain", "warm", "rain@-3", "warm@-3", "rain:2", "warm:2"]
-    assert names[6:] == ["rain:7", "warm:7", "day_cos", "day_sin", "static 0"]
+    assert names[6:] == ["rain:7", "warm:7", "day_cos", "day_sin", "slowness"]
     np.testing.assert_allclose(found, laid_out(series[0], context, (0, 3), (2, 7)), rtol=1e-12, atol=1e-12)
 
 
@@ -253,15 +253,16 @@ def test_the_forest_is_scikit_learns_on_the_rows_it_knows(make_series, context, 
     model = LagForest(LagForestConfig(trees=10)).fit(train, validation, context)
     rows, check = (laid_out(each, context).reshape(-1, 9).astype(np.float32) for each in (train, validation))
     truth = truth_of(train, context).reshape(-1, 3).astype(np.float32)
-    expected = []
+    expected, taught = [], []
     for place, outputs in enumerate([slice(0, 1), slice(1, 2), slice(2, 3)] if missing else [slice(None)]):
         own = np.isfinite(truth[:, outputs]).all(axis=1)
         seed = context.seed_for(f"forest {place}") % 2**32
         native = RandomForestRegressor(10, max_features=1 / 3, min_samples_leaf=5, random_state=seed)
         y = truth[own][:, outputs]
         native.fit(rows[own], y.ravel() if missing else y)
+        taught.append(len(y))
         expected.append(native.predict(check).reshape(len(check), -1))
-    assert model.summary()["forests"] == len(expected)
+    assert (model.summary()["forests"], model.summary()["rows"]) == (len(expected), taught)
     mean = np.asarray(model.predict(validation, context).parameters["mean"])[:, :, 0].transpose(0, 2, 1)
     np.testing.assert_allclose(mean.reshape(-1, 3), np.concatenate(expected, axis=1), atol=1e-5)
 
@@ -272,7 +273,7 @@ def test_more_rows_than_asked_for_are_drawn_and_said(series, context, said):
     config = LagForestConfig(trees=5, max_rows=40)
     model = LagForest(config).fit(*series, context)
     assert said[0].startswith("model: 40 of 480 rows (samples times series) are drawn to grow trees on")
-    assert model.summary()["rows"] == 40
+    assert model.summary()["rows"] == [40]
     again = LagForest(config).fit(*series, context)
     assert again.summary()["validation_rmse"] == model.summary()["validation_rmse"]
     model.fit(*series, context)  # once more, from the beginning

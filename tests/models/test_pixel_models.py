@@ -216,7 +216,7 @@ def test_two_classes_take_one_rule(splits, context, backend):
 
 @pytest.mark.parametrize("kind", [PixelThreshold, PixelLogistic, PixelForest])
 def test_fewer_rows_are_told(splits, context, said, kind):
-    kind(kind.Config(max_rows=1000)).fit(*splits, context)
+    kind(kind.Config(max_rows=500)).fit(*splits, context)
     assert any("of 7200 known cells of the train split are drawn to learn from" in message for message in said)
 
 

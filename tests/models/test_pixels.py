@@ -63,7 +63,7 @@ def test_blocks_are_as_small_as_they_are_said_to_be(samples, backend, monkeypatc
 
 def test_neighbourhoods_are_means_and_deviations_over_boxes_round_the_globe(samples, backend):
     made, found = pixels(samples, backend, 2), rows(samples, backend, 2)
-    assert made.names[:4] == ["tmq", "wind", "t500", "static 0"]
+    assert made.names[:4] == ["tmq", "wind", "t500", "height"]
     assert made.names[4:6] == ["tmq, mean over 5 x 5", "wind, mean over 5 x 5"]
     assert made.names[-1] == "t500, deviation over 5 x 5"
     assert found.shape[1] == len(made.names) == 10
@@ -114,7 +114,7 @@ def test_boxes_that_do_not_fit_are_refused(samples, backend):
         pixels(samples, backend, 6)
     stations = Grid(np.ones((1, 3)), np.ones((1, 3)), ("row", "station"), ("a", "b", "c"))
     mask, static = np.ones((1, 3), bool), np.zeros((0, 1, 3), np.float32)
-    schema = replace(samples.schema, input_grid=stations, target_grid=stations, mask=mask, static=static)
+    schema = replace(samples.schema, input_grid=stations, target_grid=stations, mask=mask, static=static, statics=())
     with pytest.raises(ConfigError, match=r"got 3 stations. Take a smaller neighbourhood, or 0"):
         pixels(replace(samples, schema=schema), backend, 1)
     assert pixels(replace(samples, schema=schema), backend).names == ["tmq", "wind", "t500"]
@@ -132,10 +132,10 @@ def test_rows_to_learn_from_are_all_that_are_known(samples, context, backend):
 
 
 def test_too_many_rows_are_drawn_in_proportion_and_that_is_said(samples, context, said, backend):
-    found = pixels(samples, backend).train_rows(samples, 500, context)
+    found = pixels(samples, backend).train_rows(samples, 200, context)
     labels = backend.to_host(samples.target)[:, 0][:, samples.schema.mask].ravel().astype(int)
     counts, mine = np.bincount(labels), np.bincount(found.labels)
-    np.testing.assert_array_equal(mine, counts * 500 // counts.sum())
+    np.testing.assert_array_equal(mine, counts * 200 // counts.sum())
     assert said == [
         f"model: {mine.sum()} of {counts.sum()} known cells of the train split are drawn to learn from, each class in "
         "proportion; a larger max_rows takes more memory and time."

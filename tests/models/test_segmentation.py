@@ -73,7 +73,6 @@ def test_a_convolution_without_bias_has_none_and_starts_as_he_et_al():
         (GLOBE, True, True),
         (GLOBE, False, False),
         (Grid(GLOBE.lat, np.arange(8) * 40.0), "auto", False),
-        (Grid(GLOBE.lat, np.arange(8) * 40.0), True, True),
         (Grid(np.arange(6.0), np.arange(8) * 1.0, ("y", "x")), "auto", False),
         (Grid(np.arange(6.0), np.arange(360) * 1.0, ("y", "x")), "auto", False),
         (Grid(np.ones((6, 8)), np.ones((6, 8)), ("y", "x")), "auto", False),
@@ -89,11 +88,14 @@ def test_a_grid_is_circular_where_its_longitudes_do_or_where_it_is_said_to(grid,
     [
         (Grid(np.arange(6.0), np.arange(8.0), ("y", "x")), "an image of 6 x 8 cells"),
         (Grid(np.ones((6, 8)), np.ones((6, 8)), ("y", "x")), "a grid of 6 x 8 cells"),
+        (Grid(GLOBE.lat, np.arange(8) * 40.0), "a grid of 6 x 8 cells"),
         (Grid(np.ones((1, 2)), np.ones((1, 2)), ("row", "station"), ("a", "b")), "2 stations"),
     ],
 )
-def test_what_has_no_longitudes_cannot_be_said_to_go_round(grid, what):
-    with pytest.raises(ConfigError, match=rf"made: circular: expected a regular grid.*got {what}.*circular: auto"):
+def test_what_does_not_go_round_cannot_be_said_to(grid, what):
+    with pytest.raises(
+        ConfigError, match=rf"made: circular: expected evenly spaced longitudes.*got {what}, .*circular: auto"
+    ):
         is_circular(grid, True, "made")
 
 

@@ -190,3 +190,22 @@ def test_two_processes_never_work_on_one_run(tmp_path):
         other.kill()
     with run.lock():
         assert (run / ".lock").read_text() != str(other.pid)
+
+
+def test_find_takes_the_only_run_that_finished_and_says_so(tmp_path):
+    names = [f"tiny-2026010{day}T000000Z-aaaaaa" for day in (1, 2, 3)]
+    make(tmp_path, *names)
+    said = []
+    with pytest.raises(RunFolderError, match=r"^expected one run, got 'tiny', which fits 3 in "):
+        RunFolder.find(tmp_path, "tiny", said.append)
+    (tmp_path / names[1] / "stages" / "report.json").write_text("{}")
+    assert RunFolder.find(tmp_path, "tiny", said.append).name == names[1]
+    assert said == [f"of 3 runs that 'tiny' fits, {names[1]} is the one that finished"]
+    # To go on with, a run that finished is none.
+    with pytest.raises(RunFolderError, match=r"^expected one run, got 'tiny', which fits 3 in "):
+        RunFolder.find(tmp_path, "tiny")
+    (tmp_path / names[2] / "stages" / "report.json").write_text("{}")
+    with pytest.raises(RunFolderError, match=r"^expected one run, got 'tiny', which fits 3 in "):
+        RunFolder.find(tmp_path, "tiny", said.append)
+    assert RunFolder.find(tmp_path, names[0], said.append).name == names[0]
+    assert len(said) == 1

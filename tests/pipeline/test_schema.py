@@ -31,11 +31,11 @@ def test_a_good_tree_passes_and_one_test_span_is_called_test():
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("sede", 1, r"^x\.yaml: sede: unknown key\. Did you mean 'seed'\? Known: changes, compute, data,"),
+        ("sede", 1, r"^x\.yaml: sede: unknown key\. Did you mean 'seed'\? Known: augment, changes, compute, data,"),
         ("prepare.inputs", {"scael": "per_cell"}, r"x\.yaml: prepare\.inputs\.scael: unknown key\. Did you mean 'scale'\?"),
         ("data.target", {}, r"^x\.yaml: data\.target\.dataset: this key is required and missing\.$"),
         ("data.predictors", [{"dataset": "a", "variabels": []}], r"data\.predictors\.0\.variabels: unknown key\. Did you mean 'variables'"),
-        ("task", "donwscaling", r"x\.yaml: task: input should be 'downscaling', got 'donwscaling'\."),
+        ("task", "donwscaling", r"x\.yaml: task: input should be 'downscaling', 'series' or 'segmentation', got 'donwscaling'\."),
         ("split.gap", "ten", r"x\.yaml: split\.gap: expected a length of time such as '10D', got 'ten'\."),
         ("split.gap", "-1D", r"split\.gap: expected a gap of zero or more, got '-1D'\."),
         ("data.months", [13], r"data\.months: expected months from 1 to 12, got \[13\]\."),

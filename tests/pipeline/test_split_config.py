@@ -48,7 +48,7 @@ def test_each_kind_is_told_by_its_word():
 @pytest.mark.parametrize(
     ("split", "message"),
     [
-        ({"by": "pixel"}, "expected split.by to be time, basin or block"),
+        ({"by": "pixel"}, "^x.yaml: split: expected keys with split.by one of time, basin and block"),
         ({"by": "basin", "train": ["a"], "validation": ["b"], "test": ["a"]}, "expected a basin in one split, got a in test and train"),
         ({"by": "basin", "train": ["a", "a"], "validation": ["b"], "test": ["c"]}, "expected each basin once in train"),
         ({"by": "basin", "train": ["a"], "validation": ["b"], "test": {"train": ["c"]}}, "expected test sets with names of their own"),
@@ -167,3 +167,54 @@ def test_labels_are_for_segmentations_and_changes_for_numbers():
         read(SERIES, split=split, prepare=label)
     with pytest.raises(ConfigError, match=r"changes: expected a target of numbers at one lead; leave changes out"):
         read(SERIES, split=split, prepare={"target": {"leads": [1, 2]}}, changes=[{"from": "a", "to": "b"}])
+
+
+TIMES = {"train": ["2000", "2000"], "validation": ["2001", "2001"], "test": ["2002", "2002"]}
+
+
+@pytest.mark.parametrize(
+    ("tree", "split", "message"),
+    [
+        (SERIES, TIMES | {"train": 5}, r"^x\.yaml: split\.train: "),
+        (SERIES, TIMES | {"gap": "ten"}, r"^x\.yaml: split\.gap: expected a length of time"),
+        (SERIES, TIMES | {"trian": 1}, r"^x\.yaml: split\.trian: unknown key\. Did you mean 'train'\? Known: by, gap, test,"),
+        (SERIES, {"validation": TIMES["validation"]}, r"^x\.yaml: split\.train: this key is required and missing\.$"),
+        (SERIES, SERIES["split"] | {"validation": []}, r"^x\.yaml: split\.validation: "),
+        (SERIES, SERIES["split"] | {"margin": 5}, r"^x\.yaml: split\.margin: unknown key\. Known: by, "),
+        (IMAGES, IMAGES["split"] | {"margin": -1}, r"^x\.yaml: split\.margin: input should be greater than or equal to 0, got -1\."),
+        (SERIES, {"by": "pixel"}, r"^x\.yaml: split: expected keys with split\.by one of time, basin and block\.$"),
+        (SERIES, "1990", r"^x\.yaml: split: expected .*split\.by one of time, basin and block"),
+    ],
+)  # fmt: skip
+def test_faults_of_a_split_are_told_by_the_keys_of_the_file(tree, split, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        read(tree, split=split)
+    assert not any(f"split.{kind}." in str(caught.value) for kind in ("time", "basin", "block"))
+
+
+def test_leads_are_refused_with_what_the_task_has_instead():
+    message = r"leads: expected \[0\] for task 'downscaling', got \[1, 2\]\. take task: series for stations, basins or an index"
+    with pytest.raises(ConfigError, match=message):
+        read(SERIES, task="downscaling", split=TIMES, prepare={"target": {"leads": [1, 2]}})
+    message = (
+        r"leads: expected \[0\] for task 'segmentation', got \[0, 3, 5\]\. Classes are of the sample's own time; to tell "
+        r"of later ones give predictors of earlier times alone, such as prepare\.inputs\.lags: \[3\]"
+    )
+    with pytest.raises(ConfigError, match=message):
+        read(SERIES, task="segmentation", split=TIMES, prepare={"target": {"leads": [0, 3, 5]}})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("static", [{"dataset": "n"}]),
+        ("forcings", [{"dataset": "n"}]),
+        ("tests", {"far": {"predictors": [{"dataset": "n"}]}}),
+        ("months", [1]),
+        ("region", {"lat": [0, 1]}),
+    ],
+)
+def test_images_have_neither_place_nor_time(key, value):
+    message = rf"data\.{key}: expected none with images, which have neither place nor time"
+    with pytest.raises(ConfigError, match=message):
+        read(IMAGES, data=IMAGES["data"] | {key: value})

@@ -1,7 +1,7 @@
 import pytest
 
 from pipeline.errors import DataError
-from pipeline.units import converted, has_true_zero, of_difference, of_variance, quantity
+from pipeline.units import converted, headline_metric, of_difference, of_variance, quantity
 
 
 @pytest.mark.parametrize(
@@ -76,4 +76,31 @@ def test_a_threshold_of_something_else_is_refused():
 def test_differences_and_variances_have_units_of_their_own():
     assert [of_difference(units) for units in ("degC", "K", "mm d-1")] == ["K", "K", "mm d-1"]
     assert [of_variance(units) for units in ("degC", "mm d-1", "")] == ["K2", "(mm d-1)2", "1"]
-    assert [has_true_zero(units) for units in ("K", "degC", "degF")] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("units", "name", "expected"),
+    [
+        ("mm d-1", "", "precipitation"),
+        ("mm d-1", "lwe_precipitation_rate", "precipitation"),
+        ("mm d-1", "rainfall_rate", "precipitation"),
+        ("kg m-2 s-1", "precipitation_flux", "precipitation"),
+        ("mm d-1", "runoff_flux", "flow"),
+        ("kg m-2 s-1", "surface_runoff_flux", "flow"),
+        ("mm d-1", "streamflow", "flow"),
+        ("mm d-1", "water_potential_evaporation_flux", "other"),
+        ("mm d-1", "lwe_precipitation_rate_anomaly", "other"),
+        ("m3 s-1", "water_volume_transport_in_river_channel", "flow"),
+        ("m3 s-1", "water_volume_transport_in_river_channel_anomaly", "other"),
+        ("K", "sea_surface_temperature_anomaly", "temperature"),
+        ("1", "runoff_ratio", "other"),
+    ],
+)
+def test_where_units_do_not_say_what_is_measured_the_standard_name_does(units, name, expected):
+    assert quantity(units, name) == expected
+
+
+def test_flow_is_compared_by_the_error_of_its_mean_and_rain_by_the_crps():
+    there = {"rmse", "crps"}
+    assert headline_metric("mm d-1", there, "runoff_flux") == "rmse"
+    assert headline_metric("mm d-1", there, "rainfall_rate") == headline_metric("mm d-1", there) == "crps"

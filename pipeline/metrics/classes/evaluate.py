@@ -36,6 +36,7 @@ class _Setup:
     reference: str | None
     seed: int
     resamples: int
+    strip: np.ndarray | None
 
 
 def evaluate_classes(
@@ -50,6 +51,7 @@ def evaluate_classes(
     metrics: Sequence[str] | None = None,
     reference: str | None = None,
     resamples: int = RESAMPLES,
+    strip: np.ndarray | None = None,
 ) -> Evaluation:
     """Score all models of classes on one split: over all times, every season that is there, and every class.
 
@@ -64,8 +66,8 @@ def evaluate_classes(
     split : str
         ``validation`` or the name of the test set.
     time : ndarray, shape (time,)
-        Increasing ``datetime64`` or cftime objects; whole numbers for samples without dates, such as tiles of an
-        image: each is a block of the bootstrap then, and there are no seasons.
+        Increasing ``datetime64`` or cftime objects; whole numbers for samples without dates, which have no seasons:
+        each is a block of the bootstrap then, but for tiles with ``strip``.
     weights : ndarray, shape (cell,)
         Area weights.
     classes : sequence of str
@@ -80,6 +82,9 @@ def evaluate_classes(
         Model that the others are compared with: every difference is the model's score less the reference's.
     resamples : int
         Number of bootstrap resamples.
+    strip : ndarray of int, shape (time,), optional
+        Of tiles of images: the strip that each is in, see :func:`~pipeline.metrics.blocks.strip_blocks`. Blocks of
+        the bootstrap are parts of images then, since neighbouring tiles are alike.
 
     Returns
     -------
@@ -97,8 +102,9 @@ def evaluate_classes(
     check_reference(reference, cases)
     names = METRICS.names() if metrics is None else tuple(dict.fromkeys(metrics))
     setup = _Setup(
-        split, np.asarray(time), np.asarray(weights, float), tuple(classes), place, names, reference, seed, resamples
-    )
+        split, np.asarray(time), np.asarray(weights, float), tuple(classes), place, names, reference, seed, resamples,
+        strip,
+    )  # fmt: skip
     parts = [
         _Variable(setup, variable, {model: by[variable] for model, by in cases.items()})
         for variable in next(iter(cases.values()), {})
@@ -121,8 +127,14 @@ class _Variable:
         shape = (len(setup.time), len(setup.weights))
         check_truth(cases, shape=shape, split=setup.split, variable=name, valid=self.valid)
         series = event_series(some, setup.weights)
-        purpose = f"{setup.split}:{name}"
-        self.groups = make_groups(setup.time, series, seed=setup.seed, purpose=purpose, resamples=setup.resamples)
+        self.groups = make_groups(
+            setup.time,
+            series,
+            seed=setup.seed,
+            purpose=f"{setup.split}:{name}",
+            resamples=setup.resamples,
+            strip=setup.strip,
+        )
         self.units: dict[str, dict[str, str]] = {}
         found = {model: self._score(model, case) for model, case in cases.items()}
         self.parts = [part for at in range(len(self.groups)) for part in self._parts(at, found)]

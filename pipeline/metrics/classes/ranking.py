@@ -3,9 +3,9 @@
 Bins are even in log-odds, so that they are fine where the probabilities of rare classes and of sure models lie:
 1024 of them from odds of 1 : 22000 to 22000 : 1, each 2 % wide in odds, and so at most 0.005 wide in probability.
 What lies in one bin counts as equally probable; that is all that tells the result from the exact one. The average
-precision is then that of the worst order within every bin, never higher than the exact one, and for smooth
-probabilities lower by up to 0.003 (held by tests, for common and for rare classes); where probabilities are few,
-such as the votes of a hundred trees, it is exact.
+precision is that of scikit-learn on the numbers of the bins. It may be lower than the exact one, where the order within
+bins is good, or higher, where it is bad; for smooth probabilities it is within 0.003 of it (held by tests, for common
+and for rare classes), and where probabilities are few, such as the votes of a hundred trees, it is exact.
 """
 
 from __future__ import annotations

@@ -16,13 +16,12 @@ splits of several calendars into one axis, ``writing`` and ``reading`` are the w
 
 from pipeline.prediction.serial.fields import QUANTILES
 from pipeline.prediction.serial.reading import from_dataset, names_of_variables, parts_of, read
-from pipeline.prediction.serial.records import Forecast, Leads, Variable
+from pipeline.prediction.serial.records import Forecast, Variable
 from pipeline.prediction.serial.writing import write_forecasts
 
 __all__ = [
     "QUANTILES",
     "Forecast",
-    "Leads",
     "Variable",
     "from_dataset",
     "names_of_variables",

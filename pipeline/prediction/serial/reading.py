@@ -89,8 +89,11 @@ def from_dataset(dataset: xr.Dataset) -> tuple[Forecast, ...]:
         truth = _stack(part, [f"{name}_truth" for name in names], grid) if there else None
         known = truth if truth is not None and bool(np.isfinite(truth).any()) else None
         time = part["time"].to_numpy()
-        time = back(time, calendars[split]) if split in calendars else time
-        forecasts.append(Forecast(split, time, Prediction(dataset.attrs["family"], parameters), known))
+        valid = part["valid_time"].to_numpy() if "valid_time" in part.coords else None
+        if split in calendars:
+            time = back(time, calendars[split])
+            valid = None if valid is None else back(valid.ravel(), calendars[split]).reshape(valid.shape)
+        forecasts.append(Forecast(split, time, Prediction(dataset.attrs["family"], parameters), known, valid))
     return tuple(forecasts)
 
 

@@ -45,14 +45,6 @@ class Origin(Protocol):
         """First column."""
 
 
-@dataclass(frozen=True)
-class Leads:
-    """Steps ahead that forecasts are for, and how long a step is [us]."""
-
-    steps: tuple[int, ...]
-    step_us: int
-
-
 @dataclass(frozen=True, eq=False)
 class Forecast:
     """What a model said about one split, or about a part of it.
@@ -68,12 +60,15 @@ class Forecast:
         front, NaN outside the mask.
     truth : array, shape (time, target, lat, lon), or None
         In the same units, or numbers of classes; None where the split has no truth.
+    valid : ndarray, shape (time, lead), or None
+        Of forecasts some steps ahead: what times they are for, like ``time``.
     """
 
     split: str
     time: np.ndarray
     prediction: Prediction
     truth: Array | None
+    valid: np.ndarray | None = None
 
     def rows(self, start: int, stop: int) -> Forecast:
         """Return the times from ``start`` to before ``stop``; no copy."""
@@ -82,4 +77,5 @@ class Forecast:
             self.time[start:stop],
             self.prediction.map(lambda array: array[..., start : min(stop, len(self.time)), :, :, :]),
             None if self.truth is None else self.truth[start : min(stop, len(self.time)), ...],
+            None if self.valid is None else self.valid[start:stop],
         )

@@ -6,14 +6,13 @@ them is written by its dates in the Gregorian calendar, and the file says which 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import cftime
 import numpy as np
 
 from pipeline.errors import DataError
-from pipeline.prepare.dates import GREGORIAN, ahead, calendar_of, components, iso, microseconds
+from pipeline.prepare.dates import GREGORIAN, calendar_of, components, iso, microseconds
 
 UNITS = "seconds since 1970-01-01"  # whole numbers whatever the step, and every tool reads them
 _MICRO = 1_000_000
@@ -33,9 +32,10 @@ class Stamps:
 
     splits: list[str] = field(default_factory=list)
     times: list[np.ndarray] = field(default_factory=list)
+    valid: list[np.ndarray] = field(default_factory=list)
 
-    def add(self, split: str, time: np.ndarray) -> None:
-        """Take the times of one more split.
+    def add(self, split: str, time: np.ndarray, valid: np.ndarray | None = None) -> None:
+        """Take the times of one more split, and what times its forecasts are for, shape (time, lead).
 
         Raises
         ------
@@ -49,6 +49,8 @@ class Stamps:
             )
         self.splits.append(split)
         self.times.append(np.asarray(time))
+        if valid is not None:
+            self.valid.append(valid)
         if len(self._calendars()) > 1:
             for name, known in zip(self.splits, self.times, strict=True):
                 _gregorian(known, name)
@@ -61,15 +63,17 @@ class Stamps:
 
     def seconds(self) -> np.ndarray:
         """Return the axis in ``UNITS`` and ``calendar``."""
-        parts = self.times
-        if len(self._calendars()) > 1:
-            parts = [_gregorian(time, split) for split, time in zip(self.splits, self.times, strict=True)]
-        return np.concatenate([microseconds(time) // _MICRO for time in parts])
+        return self._seconds(self.times)
 
-    def ahead(self, leads: Sequence[int], step: int) -> np.ndarray:
-        """Return the times ``leads`` steps of ``step`` microseconds later, as :meth:`seconds`, shape (time, lead)."""
-        columns = [Stamps(self.splits, [ahead(time, lead, step) for time in self.times]).seconds() for lead in leads]
-        return np.stack(columns, axis=1)
+    def valid_seconds(self) -> np.ndarray:
+        """Return what times the forecasts are for, as :meth:`seconds`, shape (time, lead)."""
+        leads = self.valid[0].shape[1]
+        return self._seconds([valid.ravel() for valid in self.valid]).reshape(-1, leads)
+
+    def _seconds(self, parts: list[np.ndarray]) -> np.ndarray:
+        if len(self._calendars()) > 1:
+            parts = [_gregorian(time, split) for split, time in zip(self.splits, parts, strict=True)]
+        return np.concatenate([microseconds(time) // _MICRO for time in parts])
 
     def names(self) -> np.ndarray:
         """Return the name of the split of every time."""

@@ -14,7 +14,7 @@ import xarray as xr
 from pipeline.errors import DataError
 from pipeline.grid import Grid
 from pipeline.prediction.serial.fields import Field, fields
-from pipeline.prediction.serial.records import Forecast, Leads, Origin, Variable
+from pipeline.prediction.serial.records import Forecast, Origin, Variable
 from pipeline.prediction.serial.stamps import UNITS, Stamps
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def write_forecasts(
     grid: Grid,
     splits: bool = True,
     attrs: Mapping[str, str] | None = None,
-    leads: Leads | None = None,
+    leads: Sequence[int] | None = None,
     origins: Sequence[Origin] = (),
 ) -> None:
     """Write the forecasts of one model to ``path`` as compressed netCDF-4.
@@ -60,9 +60,9 @@ def write_forecasts(
         Whether a coordinate names the split of every time; without it all belong together.
     attrs : mapping of str to str, optional
         Further global attributes, such as ``history``.
-    leads : Leads, optional
+    leads : sequence of int, optional
         Steps ahead that are answered; variables then have the dims (time, lead, ...), where ``time`` is when the
-        forecast was made, and there is a coordinate ``valid_time``.
+        forecast was made, and the coordinate ``valid_time`` has ``Forecast.valid``.
     origins : sequence of Tile, optional
         Of tiles of images, whose numbers stand in ``Forecast.time``: where each was cut. Files then have the dim
         ``tile`` in place of ``time``.
@@ -103,7 +103,7 @@ class _Writer:
         grid: Grid,
         splits: bool,
         attrs: dict[str, str],
-        leads: Leads | None,
+        leads: Sequence[int] | None,
         origins: Sequence[Origin],
     ) -> None:
         self._path, self._model, self._variables, self._grid = path, model, variables, grid
@@ -116,8 +116,9 @@ class _Writer:
 
     def add(self, forecast: Forecast) -> None:
         """Append a forecast, block by block; nothing of one without times."""
-        targets = len(self._variables) * (1 if self._leads is None else len(self._leads.steps))
+        targets = len(self._variables) * (1 if self._leads is None else len(self._leads))
         _check_shape(forecast, (len(forecast.time), targets, *self._grid.shape), self._model)
+        _check_valid(forecast, self._leads, self._model)
         if not len(forecast.time):
             return
         said = forecast.prediction
@@ -126,7 +127,7 @@ class _Writer:
             self._axis = "tile" if forecast.time.dtype.kind in "iu" else "time"
             self._kind, self._file = kind, self._begin(kind)
         _check_kind(self._kind, kind, self._model)
-        self._stamps.add(forecast.split, forecast.time)
+        self._stamps.add(forecast.split, forecast.time, forecast.valid)
         for block in _blocks(forecast):
             for target, variable in enumerate(self._variables):
                 columns = slice(target, None, len(self._variables))  # all variables of a lead stand together
@@ -180,7 +181,7 @@ class _Writer:
             time.setncatts({"standard_name": "forecast_reference_time", "long_name": "time of the forecast"})
             valid = file.createVariable("valid_time", "i8", ("time", "lead"))
             valid.setncatts({**attrs, "long_name": "time that is forecast"})
-            valid[:] = self._stamps.ahead(self._leads.steps, self._leads.step_us)
+            valid[:] = self._stamps.valid_seconds()
 
     def close(self) -> None:
         """Close the file, if one was begun."""
@@ -207,7 +208,7 @@ class _Writer:
         if kind.classes:
             coords["class"] = ("class", _names(self._variables, kind.classes), {"long_name": "class"})
         if self._leads is not None:
-            coords["lead"] = ("lead", np.asarray(self._leads.steps, np.int32), {"long_name": "steps ahead"})
+            coords["lead"] = ("lead", np.asarray(self._leads, np.int32), {"long_name": "steps ahead"})
         header = {"title": f"Predictions of {self._model}", "model": self._model, "family": kind.family, **self._attrs}
         dataset = xr.Dataset(coords=coords, attrs={"Conventions": "CF-1.11", **header})
         encoding = {name: {"_FillValue": None} for name in ("lat", "lon") if name in coords}  # a place is never missing
@@ -271,6 +272,16 @@ def _check_kind(first: _Kind, kind: _Kind, model: str) -> None:
         mine, theirs = getattr(first, what), getattr(kind, what)
         if mine != theirs:
             raise DataError(f"expected {mine} {what} of {model!r} in all splits, got {theirs} in one.")
+
+
+def _check_valid(forecast: Forecast, leads: Sequence[int] | None, model: str) -> None:
+    expected = None if leads is None else (len(forecast.time), len(leads))
+    got = None if forecast.valid is None else forecast.valid.shape
+    if got != expected:
+        raise DataError(
+            f"expected the times that {model!r} answers on {forecast.split!r} in shape (time, lead) = {expected}, "
+            f"got {got}."
+        )
 
 
 def _check_shape(forecast: Forecast, shape: tuple[int, ...], model: str) -> None:

@@ -218,6 +218,13 @@ class EventLabel(ABC):
         gap = math.floor(getattr(self.config, "max_gap", 0) * self.steps_a_day)
         return runs(excess.beyond, segment, least=self.least_steps(getattr(self.config, "min_days", 1)), gap=gap)
 
+    def explain_lack(self, values: Array, time: np.ndarray) -> str:
+        """Return why there may be none of a class in ``values`` of shape (time, lat, lon), and what to write."""
+        return (
+            f"the label {self.kind!r} finds none. Take a longer split.train, or other options under prepare.target."
+            f"label; now they are {self.config.model_dump(mode='json')}."
+        )
+
     @property
     def steps_a_day(self) -> float:
         """How many steps of the fitted axis a day has."""

@@ -75,6 +75,21 @@ class NumberLabel(EventLabel):
             found = found - at_days(self.arrays()["mean"], time, f"the label {self.kind!r}")
         return xp.where(xp.isfinite(found), found, xp.full_like(found, float("nan")))
 
+    def explain_lack(self, values: Array, time: np.ndarray) -> str:
+        """Return the threshold, the range of the values, and which option to change."""
+        side, facts = "above" if self.sign > 0 else "below", self.facts()
+        known = self.strength(values, time)
+        past = (known[np.isfinite(known)] - facts["threshold"]) * self.sign > 0
+        if past.any() and not past.all():  # but never for as long as is asked for
+            return super().explain_lack(values, time)
+        what = "values" if self.config.of == "value" else "anomalies"
+        return (
+            f"the label {self.kind!r} wants {what} {side} {self.number:g} {self.config.units} "
+            f"({facts['threshold']:g} {facts['units']}), and those of the train split are {np.nanmin(known):g} to "
+            f"{np.nanmax(known):g} {facts['units']}. Write a threshold within under prepare.target.label, {side}: "
+            "NUMBER with its units."
+        )
+
     def excess(self, values: Array, time: np.ndarray) -> Excess:
         """Return how far values are past the threshold; one that is met is not passed."""
         past = (self.strength(values, time) - self.facts()["threshold"]) * self.sign

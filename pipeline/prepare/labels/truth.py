@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -16,6 +17,8 @@ from pipeline.prepare.frequencies import class_names
 from pipeline.prepare.labels import EventLabel, make_label
 from pipeline.prepare.splits import TrainSplit
 from pipeline.prepare.targets import Truth
+
+Array = Any
 
 
 def as_classes(
@@ -41,7 +44,8 @@ def as_classes(
     Raises
     ------
     DataError
-        If there is more than one target, or neither a label nor names of classes.
+        If there is more than one target, neither a label nor names of classes, or a class that the label never makes
+        in the train split.
     """
     if len(truth.names) != 1:
         raise DataError(f"a segmentation: expected one target, got {', '.join(truth.names)}.")
@@ -53,7 +57,7 @@ def as_classes(
                 f"the target {name!r}: expected numbers of classes with names, got none. Write classes: [first, "
                 "second] for it in the catalog, or what makes classes of its values under prepare.target.label."
             )
-        return replace(truth, classes=meanings, units=("1",)), None
+        return replace(truth, classes=meanings, units=("1",), standard_names=("",)), None
     label = make_label(config.label)
     values = truth.values[:, 0, ...]
     label.fit(values, axis.time, train, truth.grid, units=truth.units[0])
@@ -62,4 +66,21 @@ def as_classes(
     for index in axis.positions.values():
         host[index] = backend.to_host(label.label(rows(values, index), axis.time[index], truth.grid))
     numbers = backend.asarray(host)[:, None, ...]
-    return replace(truth, values=numbers, names=(label.kind,), units=("1",), classes=label.classes), label
+    _require_every_class(label, values, host, axis, train, backend)
+    return replace(
+        truth, values=numbers, names=(label.kind,), units=("1",), classes=label.classes, standard_names=("",)
+    ), label
+
+
+def _require_every_class(
+    label: EventLabel, values: Array, numbers: np.ndarray, axis: Axis, train: TrainSplit, backend: Backend
+) -> None:
+    """Refuse a label of which the train split lacks a class, and say why: nothing can be learned of it."""
+    there = np.unique(train.take(numbers))
+    lacking = [name for number, name in enumerate(label.classes) if number not in there]
+    if lacking:
+        known = backend.to_host(train.take(values))
+        raise DataError(
+            f"the target: class {lacking[0]!r} never occurs in the train split: "
+            f"{label.explain_lack(known, axis.time[train.index])}"
+        )

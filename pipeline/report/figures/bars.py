@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.report import numbers
-from pipeline.report.figures import Picture
+from pipeline.report.figures import Picture, cues
 from pipeline.report.figures.canvas import NORMAL, SMALL, add_axes, label_room, picture, wrapped
 from pipeline.report.palette import LIGHT
 
@@ -32,6 +32,8 @@ class Row:
         Why the row stands out, such as ``"best baseline"``; its name is bold.
     hollow : bool
         Whether the point is drawn empty: its interval includes zero.
+    cue : int
+        Which hatch or marker, for models of one colour; 0 is a plain bar and a round point.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Row:
     colour: str
     note: str = ""
     hollow: bool = False
+    cue: int = 0
 
 
 def shortened(rows: Sequence[Row], keep: Sequence[str], most: int = SHOWN) -> list[Row]:
@@ -70,12 +73,14 @@ def skill_bars(
     tall = height or 46 + 24 * len(rows)
 
     def draw(figure: Any) -> None:
-        names = [row.name for row in rows]
-        left = min(label_room(names, 18), 0.42 * width)
+        left = min(_room(rows, 18), 0.42 * width)
         axes = add_axes(figure, left, 6, 44, 38)
         place = np.arange(len(rows))[::-1]
         thick = 0.62
-        axes.barh(place, [row.value for row in rows], height=thick, color=[row.colour for row in rows], linewidth=0)
+        axes.barh(
+            place, [row.value for row in rows], height=thick, color=[row.colour for row in rows], linewidth=0,
+            edgecolor=LIGHT.surface, hatch=[cues.hatch(row.cue) for row in rows],
+        )  # fmt: skip
         _whiskers(axes, rows, place, LIGHT.text)
         edge = max(_reach(row) for row in rows)
         decimals = numbers.decimals_for([row.value for row in rows])
@@ -119,7 +124,7 @@ def dots(
     room = 16 if any(ends) else 0
 
     def draw(figure: Any) -> None:
-        left = min(label_room([row.name for row in rows], 24), 0.45 * width)
+        left = min(_room(rows, 24), 0.45 * width)
         axes = add_axes(figure, left, 6 + room, 14, 38)
         place = np.arange(len(rows))[::-1]
         axes.axvline(0, color=LIGHT.muted, linewidth=1)
@@ -127,7 +132,13 @@ def dots(
             axes.plot([row.low, row.high], [y, y], color=row.colour, linewidth=2.2, solid_capstyle="round")
             face = LIGHT.surface if row.hollow else row.colour
             axes.plot(
-                [row.value], [y], "o", color=row.colour, markerfacecolor=face, markersize=6.5, markeredgewidth=1.6
+                [row.value],
+                [y],
+                cues.marker(row.cue),
+                color=row.colour,
+                markerfacecolor=face,
+                markersize=6.5,
+                markeredgewidth=1.6,
             )
         _names(axes, rows, place, 24)
         axes.set_xlabel(axis)
@@ -158,14 +169,14 @@ def multiples(
     for name, rows in panels.items():
 
         def draw(figure: Any, rows: Sequence[Row] = rows) -> None:
-            left = min(label_room([row.name for row in rows], 16), 110)
+            left = min(_room(rows, 16), 110)
             axes = add_axes(figure, left, 6, 10, 38)
             place = np.arange(len(rows))[::-1]
             if mark is not None:
                 axes.axvline(mark, color=LIGHT.muted, linewidth=1, linestyle=(0, (3, 3)))
             for row, y in zip(rows, place, strict=True):
                 axes.plot([row.low, row.high], [y, y], color=row.colour, linewidth=2, solid_capstyle="round")
-                axes.plot([row.value], [y], "o", color=row.colour, markersize=5.5)
+                axes.plot([row.value], [y], cues.marker(row.cue), color=row.colour, markersize=5.5)
             axes.set_xlim(low - margin, high + margin)
             axes.set_ylim(-0.6, len(rows) - 0.4)
             _names(axes, rows, place, 16)
@@ -197,6 +208,12 @@ def _names(axes: Any, rows: Sequence[Row], place: np.ndarray, width: int) -> Non
         tick.set_fontsize(NORMAL if len(rows) <= SHOWN else SMALL)
         tick.set_linespacing(0.95)
         tick.set_fontweight("bold" if row.note else "normal")
+
+
+def _room(rows: Sequence[Row], width: int) -> float:
+    """Return the pixels that the names need, those that are bold a fifth more."""
+    plain, bold = ([row.name for row in rows if bool(row.note) == noted] for noted in (False, True))
+    return max([label_room(names, width) * factor for names, factor in ((plain, 1.0), (bold, 1.2)) if names])
 
 
 def _reach(row: Row) -> float:

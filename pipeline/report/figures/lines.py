@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 
 from pipeline.report import numbers
-from pipeline.report.figures import Picture
+from pipeline.report.figures import Picture, cues
 from pipeline.report.figures.canvas import SMALL, add_axes, name_ends, picture, text_width, wrapped
 from pipeline.report.figures.time import Series
 from pipeline.report.palette import LIGHT
 
 WIDTH, HEIGHT = 490, 300
 _NAME = 20
-_DASHES: tuple[Any, ...] = ("solid", (0, (4, 2)), (0, (1, 1.6)), (0, (6, 2, 1, 2)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +33,7 @@ class Line:
     strong : bool
         Whether the line is thick: the truth and the model that the report is about.
     dash : int
-        Which of four dashes, for lines of like colours; 0 is a whole line.
+        Which dash, for lines of like colours; 0 is a whole line.
     """
 
     name: str
@@ -102,7 +101,7 @@ def _line(axes: Any, line: Line, axis: Axis) -> None:
     if line.low is not None and line.high is not None:
         axes.fill_between(line.x, line.low, line.high, color=line.colour, alpha=0.16, linewidth=0)
     axes.plot(
-        line.x, line.y, color=line.colour, linewidth=2.2 if line.strong else 1.4, linestyle=_DASHES[line.dash % 4],
+        line.x, line.y, color=line.colour, linewidth=2.2 if line.strong else 1.4, linestyle=cues.dash(line.dash),
         marker="o" if axis.marks else "", markersize=4 if line.strong else 2.6,
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.report import numbers
-from pipeline.report.figures import Picture
+from pipeline.report.figures import Picture, cues
 from pipeline.report.figures.canvas import SMALL, add_axes, label_room, name_ends, picture, wrapped
 
 WIDTH, HEIGHT = 720, 330
@@ -29,6 +29,8 @@ class Spectrum:
         [km], decreasing, and power spectral density.
     strong : bool
         Whether the line is thick: the truth and the model that the report is about.
+    cue : int
+        Which dash, for models of one colour.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Spectrum:
     wavelength: np.ndarray
     power: np.ndarray
     strong: bool = False
+    cue: int = 0
 
 
 def spectra(lines: Sequence[Spectrum], unit: str, alt: str) -> Picture:
@@ -62,7 +65,7 @@ def spectra(lines: Sequence[Spectrum], unit: str, alt: str) -> Picture:
             power = np.where(line.power > floor, line.power, floor or np.nan)
             axes.plot(
                 line.wavelength, power, color=line.colour, linewidth=2.2 if line.strong else 1.3, marker="o",
-                markersize=3.6 if line.strong else 2.4,
+                linestyle=cues.dash(line.cue), markersize=3.6 if line.strong else 2.4,
             )  # fmt: skip
             if np.isfinite(power[-1]):
                 ends.append((float(power[-1]), wrapped(line.name, _NAME, 1), line.colour))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.report import numbers
-from pipeline.report.figures import Picture
+from pipeline.report.figures import Picture, cues
 from pipeline.report.figures.canvas import SMALL, add_axes, picture
 from pipeline.report.palette import LIGHT
 
@@ -18,7 +18,10 @@ WIDTH, HEIGHT = 344, 260
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """Share of truths at or below each forecast quantile, with its 95\u00a0% band; all of shape (level,)."""
+    """Share of truths at or below each forecast quantile, with its 95\u00a0% band; all of shape (level,).
+
+    ``cue`` says which dash, for models of one colour.
+    """
 
     model: str
     colour: str
@@ -26,6 +29,7 @@ class Curve:
     observed: np.ndarray
     low: np.ndarray
     high: np.ndarray
+    cue: int = 0
 
     @property
     def gap(self) -> float:
@@ -46,6 +50,7 @@ def calibration_curve(curves: Sequence[Curve], alt: str, title: str, height: int
             axes.plot(
                 curve.level, curve.observed, color=curve.colour, linewidth=2.2 if strong else 1.3,
                 marker="o" if strong else None, markersize=3.5, alpha=1 if strong else 0.9,
+                linestyle=cues.dash(curve.cue),
             )  # fmt: skip
         axes.set_xlim(-0.02, 1.02)
         axes.set_ylim(-0.02, 1.02)

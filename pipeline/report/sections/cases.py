@@ -12,7 +12,6 @@ from pipeline.report import leads, numbers, sentences
 from pipeline.report.figures.time import Series
 from pipeline.report.sections.cell import Cell, calendar_free
 from pipeline.report.study import Study
-from pipeline.units import quantity
 
 _LEAST_LEADS = 5
 _KNOWN = 0.8  # share of a stretch that has truth
@@ -41,7 +40,7 @@ def best_and_worst(study: Study, variable: str, series: Series, place: Cell | No
     """
     if len(study.run.leads) >= _LEAST_LEADS:
         return _forecasts(study, variable, place)
-    if quantity(study.units[variable]) == "flow":
+    if study.quantities[variable] == "flow":
         return _peaks(study, variable, series)
     return _stretches(study, variable, series)
 

@@ -46,7 +46,7 @@ def median_cell(study: Study, data: xr.Dataset, variable: str) -> Cell | None:
     middle = good[np.argsort(values[good], kind="stable")[(len(good) - 1) // 2]]
     row, column = (int(index) for index in np.unravel_index(int(middle), ranked.shape))
     grid = Grid.of(data)
-    return Cell(row, column, *position(grid, row, column), spot(grid, row, column, study.units[variable]), by)
+    return Cell(row, column, *position(grid, row, column), spot(grid, row, column, study.quantities[variable]), by)
 
 
 def series(study: Study, test: xr.Dataset, variable: str, cell: Cell) -> Figure | None:
@@ -89,9 +89,9 @@ def position(grid: Grid, row: int, column: int) -> tuple[float, float]:
     return float(grid.lat[row]), float(grid.lon[column])
 
 
-def spot(grid: Grid, row: int, column: int, unit: str = "") -> str:
+def spot(grid: Grid, row: int, column: int, quantity: str = "") -> str:
     """Return where a cell is in words: its position, or the name of the station or basin."""
-    return f"{kind(grid, unit)} {grid.stations[column]}" if grid.stations else place(*position(grid, row, column))
+    return f"{kind(grid, quantity)} {grid.stations[column]}" if grid.stations else place(*position(grid, row, column))
 
 
 def place(lat: float, lon: float) -> str:

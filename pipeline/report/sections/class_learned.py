@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.report import class_tables, numbers, tables
+from pipeline.report import class_tables, event_words, numbers, tables
 from pipeline.report.sampling import block_in_words
 from pipeline.report.sections import Block, Heading, Words
 from pipeline.report.study import Study
@@ -58,6 +58,8 @@ def blocks(study: Study) -> list[Block]:
     for variable in study.variables:
         table = class_tables.shares(study, variable, _weights(study))
         found += [table] if table is not None else []
+    said = tuple(text for text in (event_words.definition(study), event_words.shift(study)) if text)
+    found += [Words(said, listed=True)] if said else []
     lines = _augmentations(study)
     if found:
         found.insert(0, Heading("Classes"))

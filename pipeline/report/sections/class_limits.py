@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.report import class_words, numbers, sentences
+from pipeline.metrics.blocks import ENOUGH_BLOCKS
+from pipeline.report import class_words, event_words, gaps, numbers, sentences
 from pipeline.report.sections import Section, Words, limits
 from pipeline.report.study import FEW, VALIDATION, Study
 
@@ -19,19 +20,28 @@ def build(study: Study) -> Section | None:
         return None
     items = _images(study) if sampling.step == "tile" else limits.times(study)
     items += [item for variable in study.variables for item in _rare(study, variable)]
-    items += limits.truth(study)
+    items += gaps.sentences(study)
     if study.chosen_on != VALIDATION:
         items.append(sentences.chosen(study))
-    items.append(
-        "The reference classes are taken as true: errors of those who drew or computed them count as errors of the "
-        "models."
-    )
+    items.append(_reference(study))
     items.append(
         f"Scores are of single {sampling.step}s: whether objects move and last as they should was not judged."
         if sampling.step != "tile"
         else "Edges of tiles cut objects: one that crosses an edge counts once in each tile."
     )
     return Section("limits", "Limits", _lead(study), (Words(tuple(items), listed=True),))
+
+
+def _reference(study: Study) -> str:
+    """Say what the reference classes are worth: drawn by someone, or computed from values by a definition."""
+    taken = "The reference classes are taken as true"
+    if not event_words.label_of(study):
+        return f"{taken}: errors of those who drew or computed them count as errors of the models."
+    name = event_words.source(study)
+    return (
+        f"{taken}. They are computed from {name}: where {name} is wrong they are wrong, and another threshold or "
+        "another least length makes other events. How well the definition catches what does harm was not judged."
+    )
 
 
 def _lead(study: Study) -> str:
@@ -57,10 +67,10 @@ def _images(study: Study) -> list[str]:
             "behave otherwise, and no interval here says how much."
         )
     few = study.effective
-    hint = f" {numbers.number(few, 0)} tiles are too few for a claim anyway." if few is not None and few < FEW else ""
+    hint = f" About {numbers.number(few, 0)} independent ones are too few for a claim." if few and few < FEW else ""
     items.append(
-        "Neighbouring tiles resemble each other, since clouds and surfaces reach across their edges. Intervals take "
-        f"every tile for one independent sample, so they are rather too narrow.{hint}"
+        "Neighbouring tiles resemble each other, since clouds and surfaces reach across their edges. Intervals draw "
+        f"whole parts of images, and of fewer than {ENOUGH_BLOCKS} parts there are none.{hint}"
     )
     margin = (study.run.experiment.get("split") or {}).get("margin")
     if margin:

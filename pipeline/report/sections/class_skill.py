@@ -60,7 +60,7 @@ def _test_sets(study: Study, variable: str) -> list[Block]:
         rows = study.scores(study.metrics[variable], variable=variable, split=split).dropna(subset=["value"])
         rows = rows.drop_duplicates("model").set_index("model")
         panel = [
-            bars.Row(m, rows.at[m, "value"], rows.at[m, "low"], rows.at[m, "high"], study.colours[m])
+            bars.Row(m, rows.at[m, "value"], rows.at[m, "low"], rows.at[m, "high"], study.colours[m], cue=study.cues[m])
             for m in order
             if m in kept and m in rows.index
         ]

@@ -146,7 +146,9 @@ def _spectra(study: Study, data: xr.Dataset, variable: str) -> Figure | None:
         found |= {} if curve is None else {model: curve[2]}
     lines = [spectra.Spectrum("truth", palette.LIGHT.truth, wavelength, truth, strong=True)]
     lines += [
-        spectra.Spectrum(model, study.colours[model], wavelength, values, strong=model == study.headline)
+        spectra.Spectrum(
+            model, study.colours[model], wavelength, values, strong=model == study.headline, cue=study.cues[model]
+        )
         for model, values in found.items()
     ]
     waves = structure_words.short_waves(wavelength, truth, power)

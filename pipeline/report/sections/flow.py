@@ -16,7 +16,6 @@ from pipeline.report.figures import lines
 from pipeline.report.sections import Block, Figure, slug
 from pipeline.report.sections.hydrograph import place_of
 from pipeline.report.study import Study
-from pipeline.units import quantity
 
 _MANY = 10  # basins whose shares are drawn as a curve
 _MOST_LINES = 6
@@ -26,7 +25,7 @@ _NEGLIGIBLE = 1e-2  # of the median true flow: what is less is drawn as that on 
 
 def is_flow(study: Study, variable: str) -> bool:
     """Whether a target is a river's flow."""
-    return quantity(study.units[variable]) == "flow"
+    return study.quantities[variable] == "flow"
 
 
 def score_tables(study: Study, variable: str, split: str) -> list[Block]:
@@ -100,7 +99,14 @@ def _durations(study: Study, variable: str) -> Figure | None:
             curves["truth"] = curve.truth[:, 0]
         strong = model == study.headline
         drawn.append(
-            lines.Line(model, study.colours[model], percent, np.maximum(curve.prediction[:, 0], least), strong=strong)
+            lines.Line(
+                model,
+                study.colours[model],
+                percent,
+                np.maximum(curve.prediction[:, 0], least),
+                strong=strong,
+                dash=study.cues[model],
+            )
         )
         curves[model] = curve.prediction[:, 0]
     if len(drawn) < 2:
@@ -191,7 +197,7 @@ def _shares(study: Study, variable: str, found: Mapping[str, np.ndarray]) -> Fig
         good = np.sort(values[np.isfinite(values)])
         if not len(good):
             continue
-        dash, quiet = (quiet, quiet + 1) if model in study.baselines else (0, quiet)
+        dash, quiet = (quiet, quiet + 1) if model in study.baselines else (study.cues[model], quiet)
         share = 100.0 * np.arange(1, len(good) + 1) / len(good)
         strong = model == study.headline
         drawn.append(lines.Line(model, study.colours[model], share, np.maximum(good, -1.0), strong=strong, dash=dash))

@@ -15,7 +15,6 @@ from pipeline.report.sections import Block, Figure, slug
 from pipeline.report.sections.cases import Case, best_and_worst, cut, series_of
 from pipeline.report.sections.cell import Cell, calendar_free, inside, median_cell, stretch
 from pipeline.report.study import Study
-from pipeline.units import quantity
 
 _WHOLE = 400  # samples that are shown from first to last
 _HALF_YEAR = np.timedelta64(182, "D")
@@ -113,11 +112,10 @@ def record_of(study: Study, variable: str) -> Record | None:
         series = series_of(data, variable, calendar_free(data["time"].values))
     if not (np.isfinite(series.truth) & np.isfinite(series.mean)).any():
         return None
-    unit = study.units[variable]
     where = f"{variable} at {place.words}" if place is not None else variable
     why = ""
     if place is not None and scored_series(study, variable) > 1:
-        why = f" It is the {kind(grid, unit)} with the median {place.ranked_by}."
+        why = f" It is the {kind(grid, study.quantities[variable])} with the median {place.ranked_by}."
     return Record(dates, series, where, why)
 
 
@@ -126,7 +124,7 @@ def part_of(study: Study, variable: str, record: Record) -> Part:
     series, peak = record.series, None
     if len(series.time) <= _WHOLE:
         chosen, rule = slice(0, len(series.time)), f"All of {sentences.named_set(study.split)} is shown."
-    elif quantity(study.units[variable]) == "flow":
+    elif study.quantities[variable] == "flow":
         peak = int(np.nanargmax(series.truth))
         near = np.flatnonzero(np.abs(series.time - series.time[peak]) <= _HALF_YEAR)
         chosen = slice(int(near[0]), int(near[-1]) + 1)

@@ -85,7 +85,7 @@ def _drawn(study: Study, rows: pd.DataFrame, models: Sequence[str]) -> list[line
             continue
         strong = model == study.headline
         # Greys are few: baselines differ by their dashes too.
-        dash, quiet = (quiet, quiet + 1) if model in study.baselines else (0, quiet)
+        dash, quiet = (quiet, quiet + 1) if model in study.baselines else (study.cues[model], quiet)
         x, y, low, high = (own[key].to_numpy(float) for key in ("lead", "value", "low", "high"))
         known = strong and bool(np.isfinite(low).any())
         drawn.append(

@@ -18,6 +18,7 @@ from pipeline.report.study import VALIDATION, Study
 
 _MOST_CURVES = 12
 _MOST_SETTINGS = 14
+_MOST_ITEMS = 40  # of a setting that is a list, such as the names of features
 
 
 def build(study: Study) -> Section | None:
@@ -173,7 +174,7 @@ def _setting_rows(model: str, summary: Mapping[str, Any]) -> list[tuple[tables.C
     rows: list[tuple[tables.Cell, ...]] = []
     for key, value in items[:_MOST_SETTINGS]:
         unit = numbers.units(key.rpartition("[")[2].rstrip("]")) if key.endswith("]") else ""
-        shown = tables.plain(value)
+        shown = tables.plain(value, _MOST_ITEMS)
         rows.append(
             (
                 tables.text(numbers.label(model)),

@@ -8,8 +8,9 @@ import numpy as np
 import xarray as xr
 
 from pipeline.grid import Grid
-from pipeline.report import numbers, sentences
+from pipeline.report import gaps, numbers, sentences
 from pipeline.report.places import kind, placed
+from pipeline.report.sampling import winters
 from pipeline.report.sections import Section, Words
 from pipeline.report.sections.cell import place
 from pipeline.report.sections.hydrograph import scored_series
@@ -37,7 +38,7 @@ def build(study: Study) -> Section | None:
     if study.sampling is None:
         return None
     sampling = study.sampling
-    items = times(study) + _place(study) + truth(study) + _climate(study)
+    items = times(study) + _place(study) + gaps.sentences(study) + _climate(study)
     if study.chosen_on != VALIDATION:
         items.append(sentences.chosen(study))
     if len(study.variables) == 1:
@@ -84,7 +85,7 @@ def _judged(study: Study) -> str:
     grid, step = _grid(study), study.step
     if not study.run.is_series or grid is None:
         return f"{step}s and cells"
-    return f"{step}s" if _tested(study, grid) == 1 else f"{step}s and {kind(grid, study.unit)}s"
+    return f"{step}s" if _tested(study, grid) == 1 else f"{step}s and {kind(grid, study.quantities[study.variable])}s"
 
 
 def _tested(study: Study, grid: Grid) -> int:
@@ -134,7 +135,7 @@ def _region(study: Study) -> str:
 def _place(study: Study) -> list[str]:
     grid = _grid(study)
     if study.run.is_series and grid is not None and grid.stations:
-        known = kind(grid, study.unit)
+        known = kind(grid, study.quantities[study.variable])
         one = "One series was" if known == "station" else f"One {known} was"
         many = _tested(study, grid)
         what = one if many == 1 else f"{many:,} {known}s were"
@@ -148,45 +149,6 @@ def _grid(study: Study) -> Grid | None:
         return None
     with data:
         return Grid.of(data)
-
-
-def truth(study: Study) -> list[str]:
-    """Say how much truth is missing at cells that are predicted."""
-    data = study.run.predictions(study.headline)
-    name = f"{study.variable}_truth"
-    if data is None:
-        return []
-    with data:
-        if name not in data:
-            return []
-        test = data.isel(time=np.flatnonzero(data["split"].values.astype(str) == study.split))
-        every = max(1, test[name].size // _MOST_VALUES)
-        truth = np.isfinite(test[name].values[::every])
-        mean = np.isfinite(test[study.variable].values[::every])
-    by_basin = (study.run.experiment.get("split") or {}).get("by") == "basin"
-    if by_basin:  # those of other splits are predicted too, and no truth of theirs is known here
-        mean = mean & truth.any(axis=0)
-    items = []
-    cells = mean.any(axis=0)
-    if not cells.all():
-        others = "the others are of other splits" if by_basin else "the others have too little truth to learn from"
-        items.append(
-            f"{numbers.plural(int(cells.sum()), _word(study))} of {cells.size:,} {'is' if cells.sum() == 1 else 'are'} "
-            f"predicted; {others}."
-        )
-    lost = float((mean & ~truth).sum() / max(mean.sum(), 1))
-    if lost > 0:
-        items.append(
-            f"Truth is missing for {numbers.percent(lost)} of the predicted values of "
-            f"{sentences.named_set(study.split)}; those are "
-            "not scored."
-        )
-    return items
-
-
-def _word(study: Study) -> str:
-    grid = _grid(study)
-    return "cell" if grid is None else kind(grid, study.unit)
 
 
 def _climate(study: Study) -> list[str]:
@@ -232,7 +194,7 @@ def climate_of(study: Study) -> Climate | None:
         train, test = (_area_mean(field.sel(time=slice(*map(str, part)))) for part in (split["train"], span))
     if not train.size or not test.size:
         return None
-    yearly = _years(train)
+    yearly = yearly_means(train)
     return Climate(yearly, float(test.mean())) if len(yearly) > 1 and np.isfinite(float(test.mean())) else None
 
 
@@ -246,9 +208,20 @@ def _area_mean(field: xr.DataArray) -> xr.DataArray:
     return field.weighted(xr.DataArray(grid.area, dims=grid.dims)).mean(grid.dims)
 
 
-def _years(series: xr.DataArray) -> np.ndarray:
-    """Return means of years that run from July to June, so that no winter is cut; incomplete ones are left out."""
-    year = series["time"].dt.year + (series["time"].dt.month >= 7)
+def yearly_means(series: xr.DataArray) -> np.ndarray:
+    """Return the means of whole years: calendar years, or where only winters are there years from July to June.
+
+    Years with less than nine tenths of the times of the fullest one are left out.
+
+    Examples
+    --------
+    >>> time = np.arange("2001-01-01", "2004-01-01", dtype="datetime64[D]").astype("datetime64[ns]")
+    >>> yearly_means(xr.DataArray(np.ones(len(time)), {"time": time}, ["time"])).tolist()
+    [1.0, 1.0, 1.0]
+    """
+    year, month = series["time"].dt.year, series["time"].dt.month
+    if winters(frozenset(month.values.tolist())):
+        year = year + (month >= 7)
     groups = series.groupby(year.rename("year"))
     counts, means = groups.count().values, groups.mean().values
     whole = counts >= 0.9 * counts.max()

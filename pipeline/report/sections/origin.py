@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.report import data_facts, numbers, sentences, tables
+from pipeline.report import answers, data_facts, numbers, sentences, tables
 from pipeline.report.sections import Block, Code, Heading, Section
 from pipeline.report.study import Study
+
+_CALENDAR = ("day_cos", "day_sin")
 
 
 def build(study: Study) -> Section:
@@ -153,6 +155,22 @@ def _data_cards(study: Study) -> list[Block]:
     return [tables.Table("data-card", "Whose data these are, and on which terms.", columns, rows)] if rows else []
 
 
+def _unchanging(study: Study) -> list[str]:
+    """Return static fields or attributes, and forcings, with the names that were taken of each dataset."""
+    data = study.run.experiment.get("data") or {}
+    prepared = study.run.stage("prepare")
+    found = []
+    for part, key, word in (("static", "statics", "that do not change"), ("forcings", "scalars", "without a place")):
+        sources = [source for source in data.get(part) or () if isinstance(source, Mapping)]
+        given = [str(name) for source in sources for name in source.get("variables") or ()]
+        names = given if len(sources) == sum(bool(source.get("variables")) for source in sources) else []
+        names = names or [str(one["name"]) for one in prepared.get(key) or () if one.get("name") not in _CALENDAR]
+        if sources:
+            datasets = numbers.listing(str(source.get("dataset")) for source in sources)
+            found.append(f"{datasets}, {word} ({', '.join(names) or 'all variables'})")
+    return found
+
+
 def _model_card(study: Study) -> list[tuple[str, Any]]:
     experiment = study.run.experiment
     base = study.headline.partition("+")[0]
@@ -174,9 +192,9 @@ def _model_card(study: Study) -> list[tuple[str, Any]]:
             "Predicts",
             ", ".join(f"{name} [{numbers.units(study.field_units[name]) or '1'}]" for name in study.variables),
         ),
-        ("From", "; ".join(inputs) or numbers.MISSING),
+        ("From", "; ".join([*inputs, *_unchanging(study)]) or numbers.MISSING),
         ("Question", sentences.question(study)),
-        ("Result", sentences.answer(study).text),
+        ("Result", answers.answer(study).text),
     ]
     if own is not None:
         card.append(

@@ -53,7 +53,7 @@ class Reduction:
     def sentence(self, study: Study, data: xr.Dataset, variable: str) -> str:
         """Say in how many cells the model beats the baseline, and by which score where that is not the RMSE alone."""
         judged = "" if self.own and self.word == METRIC.upper() else f"by its {self.word}, "
-        cell = kind(Grid.of(data), study.units[variable])
+        cell = kind(Grid.of(data), study.quantities[variable])
         text = sentences.where(study.headline, study.rival, self.field, self.low, self.high, cell)
         when = "" if study.run.shown_lead is None else f"{leads.ahead(study.run.shown_lead, study.step)}, "
         before = f"{judged}{when}"

@@ -82,7 +82,7 @@ def differences(study: Study, variable: str) -> list[Block]:
     if not len(table):
         return []
     rows = [
-        bars.Row(row.model, row.difference, row.low, row.high, study.colours.get(row.model, ""))
+        bars.Row(row.model, row.difference, row.low, row.high, study.colours[row.model], cue=study.cues[row.model])
         for row in table.itertuples()
         if row.model in study.colours
     ]
@@ -161,7 +161,9 @@ def _multiples(study: Study, variable: str, split: str, key: str, groups: list[s
         table = rows[rows["group"] == group].drop_duplicates("model").set_index("model")
         shown = group.partition("=")[2]
         panels[numbers.label(shown) if key == "class" else shown] = [
-            bars.Row(m, table.at[m, "value"], table.at[m, "low"], table.at[m, "high"], study.colours[m])
+            bars.Row(
+                m, table.at[m, "value"], table.at[m, "low"], table.at[m, "high"], study.colours[m], cue=study.cues[m]
+            )
             for m in order
             if m in kept and m in table.index
         ]

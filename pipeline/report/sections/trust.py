@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -111,13 +113,13 @@ def _curve(study: Study, data: xr.Dataset, variable: str) -> Picture | None:
     if own is None:
         return None
     others = [model for model in study.models if model != study.headline and model not in study.baselines]
-    found = [own]
+    found = [replace(own, cue=study.cues[study.headline])]
     for model in others:
         diagnostics = study.run.diagnostics(model) if len(found) < _MOST_CURVES else None
         curve = (
             curves.calibration(diagnostics, variable, model, study.colours[model]) if diagnostics is not None else None
         )
-        found += [curve] if curve is not None else []
+        found += [replace(curve, cue=study.cues[model])] if curve is not None else []
     return trust.calibration_curve(found, curves.finding(own), "Calibration", height=trust.HEIGHT)
 
 
@@ -155,7 +157,9 @@ def _coverage_groups(study: Study, variable: str) -> list[Block]:
         kept = {row.name for row in bars.shortened([bars.Row(m, 0, 0, 0, "") for m in best], (study.headline,))}
         panels = {
             group.partition("=")[2]: [
-                bars.Row(r.model, 100 * r.value, 100 * r.low, 100 * r.high, study.colours[r.model])
+                bars.Row(
+                    r.model, 100 * r.value, 100 * r.low, 100 * r.high, study.colours[r.model], cue=study.cues[r.model]
+                )
                 for r in part[part["group"] == group].itertuples()
                 if r.model in kept
             ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import xarray as xr
 
-from pipeline.report import class_words, error_bars, numbers, sentences, targets
+from pipeline.report import answers, cautions, class_words, error_bars, event_words, numbers, sentences, targets
 from pipeline.report.figures import Picture, bars, trust
 from pipeline.report.places import mapped
 from pipeline.report.sections import class_maps, class_trust, curves, hydrograph, leads
@@ -21,7 +21,7 @@ class Verdict:
     """What the first screen says and shows."""
 
     question: str
-    answer: sentences.Answer
+    answer: answers.Answer
     further: tuple[str, ...]
     trust: str
     chosen: str
@@ -45,12 +45,12 @@ def build(study: Study) -> Verdict:
             )
     return Verdict(
         question=sentences.question(study),
-        answer=sentences.answer(study),
-        further=targets.further(study),
+        answer=answers.answer(study),
+        further=(*([event] if (event := event_words.definition(study)) else []), *targets.further(study)),
         trust=class_words.trust(study) if study.classes else error_bars.trust(study),
         # Where there is no validation, a warning says so.
         chosen=sentences.chosen(study) if study.reference and study.chosen_on == VALIDATION else "",
-        warnings=sentences.warnings(study),
+        warnings=cautions.warnings(study),
         pictures=tuple(pictures),
     )
 
@@ -76,6 +76,7 @@ def _bars(study: Study) -> Picture:
             r.high,
             study.colours[r.model],
             "best baseline" if r.model == study.reference else "",
+            cue=study.cues[r.model],
         )
         for r in table.itertuples()
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,10 +17,10 @@ from pipeline.report.sections import Block, Figure, Heading, Section, hydrograph
 from pipeline.report.sections.cell import Cell, median_cell, series, spot
 from pipeline.report.sections.reduction import Reduction, bound
 from pipeline.report.study import Study
-from pipeline.units import quantity
 
 _HIGH = 330
 _RAINY = 0.1
+_NEARLY = 0.9
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +31,31 @@ class Day:
     truth: np.ndarray
     mean: np.ndarray
     rmse: float
+
+    @property
+    def known(self) -> int:
+        """Number of cells with truth and a prediction."""
+        return int(np.isfinite(self.truth - self.mean).sum())
+
+
+@dataclass(frozen=True, eq=False)
+class Days:
+    """The best and the worst day, and the least number of cells with truth on the days they were chosen among.
+
+    Parameters
+    ----------
+    least, of : int
+        Cells with truth on each of them, and on the day with most.
+    among, every : int
+        How many days they are, and how many have truth at all.
+    """
+
+    best: Day
+    worst: Day
+    least: int
+    of: int
+    among: int
+    every: int
 
 
 def build(study: Study) -> Section | None:
@@ -79,12 +105,13 @@ def _lead(study: Study, data: xr.Dataset, variable: str) -> str:
     unit = numbers.units(study.units[variable])
     return (
         f"The RMSE of {numbers.label(study.headline)} runs from {numbers.interval(low_rmse, high_rmse)} "
-        f"{unit} in nine of ten {kind(Grid.of(data), study.units[variable])}s{_at(study)}."
+        f"{unit} in nine of ten {kind(Grid.of(data), study.quantities[variable])}s{_at(study)}."
     )
 
 
 def _maps(study: Study, data: xr.Dataset, variable: str, cell: Cell | None) -> Figure:
     grid, unit, name = Grid.of(data), study.units[variable], numbers.label(study.headline)
+    quantity = study.quantities[variable]
     bias, low, high = (bound(data, f"{variable}_bias{end}") for end in ("", "_low", "_high"))
     rmse = bound(data, f"{variable}_rmse")
     pictures = []
@@ -92,14 +119,14 @@ def _maps(study: Study, data: xr.Dataset, variable: str, cell: Cell | None) -> F
         mean = float(np.nanmean(bias))
         direction = "too high" if mean > 0 else "too low"
         sure = float(np.mean(((low > 0) | (high < 0))[np.isfinite(bias)]))
-        known = f"the bias differs from zero beyond doubt in {numbers.percent(sure)} of the {kind(grid, unit)}s"
+        known = f"the bias differs from zero beyond doubt in {numbers.percent(sure)} of the {kind(grid, quantity)}s"
         alt = (
             f"{name} is on average {numbers.with_units(numbers.number(abs(mean)), unit)} {direction}; "
             f"{known if np.isfinite(low).any() else 'no interval is known'}."
         )  # fmt: skip
         panel = maps.MapPanel(bias, "Bias", alt, (low <= 0) & (high >= 0))
         pictures.append(maps.draw_map(panel, grid, maps.Scale.of("field", unit, bias), earth=study.on_earth))
-    lowest, highest = (_corner(rmse, grid, pick, unit) for pick in (np.nanargmin, np.nanargmax))
+    lowest, highest = (_corner(rmse, grid, pick, quantity) for pick in (np.nanargmin, np.nanargmax))
     alt = f"The RMSE of {name} is lowest at {lowest} and highest at {highest}."
     ring = None if cell is None else (cell.lon, cell.lat)
     panel = maps.MapPanel(rmse, "RMSE", alt, ring=ring)
@@ -112,8 +139,8 @@ def _maps(study: Study, data: xr.Dataset, variable: str, cell: Cell | None) -> F
     dots = "Dots: the 95\u00a0% interval includes zero." if np.isfinite(low).any() else "No interval is known."
     caption = (
         f"{name} on {sentences.named_set(study.split)}, {variable}{_at(study)}, mean over all times of each "
-        f"{kind(grid, unit)}. {dots}"
-        f"{f' Ring: the median {kind(grid, unit)}.' if cell is not None else ''}{other}"
+        f"{kind(grid, quantity)}. {dots}"
+        f"{f' Ring: the median {kind(grid, quantity)}.' if cell is not None else ''}{other}"
     )
     return Figure(slug("maps", variable), tuple(pictures), caption)
 
@@ -124,22 +151,23 @@ def _at(study: Study) -> str:
     return "" if lead is None else f", {leads.ahead(lead, study.step)}"
 
 
-def _corner(field: np.ndarray, grid: Grid, pick: object, unit: str) -> str:
+def _corner(field: np.ndarray, grid: Grid, pick: object, quantity: str) -> str:
     row, column = np.unravel_index(pick(field), field.shape)  # type: ignore[operator]
-    return f"{spot(grid, int(row), int(column), unit)} ({numbers.number(float(field[row, column]))})"
+    return f"{spot(grid, int(row), int(column), quantity)} ({numbers.number(float(field[row, column]))})"
 
 
 def _wet(study: Study, variable: str) -> float | None:
     """Return from which value on a cell is wet; None for what is no precipitation, or no mean of a day."""
     unit = study.field_units[variable]
-    return wet_threshold(unit) if quantity(unit) == "precipitation" and study.step == "day" else None
+    return wet_threshold(unit) if study.quantities[variable] == "precipitation" and study.step == "day" else None
 
 
-def _days(test: xr.Dataset, variable: str, wet: float | None) -> tuple[Day, Day] | None:
+def _days(test: xr.Dataset, variable: str, wet: float | None) -> Days | None:
     """Return the day with the lowest and the one with the highest RMSE over the area.
 
-    Of precipitation a dry day that was foreseen says little: the best one is among those on which a tenth of
-    the cells or more is wet in truth, where there are such days.
+    Both are days with truth at nearly as many cells as half of the days have or more: a day on which one station of
+    three has truth says little of the others. Of precipitation a dry day that was foreseen says little: the best one
+    is among those on which a tenth of the cells or more is wet in truth, where there are such days.
     """
     truth, mean = test[f"{variable}_truth"], test[variable]
     weights = xr.DataArray(Grid.of(test).area, dims=Grid.of(test).dims)
@@ -147,6 +175,10 @@ def _days(test: xr.Dataset, variable: str, wet: float | None) -> tuple[Day, Day]
     rmse = np.sqrt(square.values)
     if not np.isfinite(rmse).any():
         return None
+    there = np.isfinite((mean - truth).values).reshape(len(rmse), -1).sum(axis=1)
+    every = np.isfinite(rmse)
+    least = max(1, math.ceil(_NEARLY * float(np.median(there[every]))))
+    rmse = np.where(there >= least, rmse, np.nan)
     shown = rmse
     if wet is not None:
         known = truth.notnull().sum(weights.dims).values
@@ -157,19 +189,34 @@ def _days(test: xr.Dataset, variable: str, wet: float | None) -> tuple[Day, Day]
         fields = [np.asarray(part.isel(time=index).values, float) for part in (truth, mean)]
         return Day(str(test["time"].values[index])[:10], fields[0], fields[1], float(rmse[index]))
 
-    return day(int(np.nanargmin(shown))), day(int(np.nanargmax(rmse)))
+    best, worst = day(int(np.nanargmin(shown))), day(int(np.nanargmax(rmse)))
+    return Days(best, worst, least, int(there.max()), int(np.isfinite(rmse).sum()), int(every.sum()))
 
 
-def _days_lead(study: Study, variable: str, days: tuple[Day, Day] | None) -> str:
+def _days_lead(study: Study, variable: str, days: Days | None) -> str:
     if days is None:
         return f"The{sentences.named_set(study.split)[3:]} has no truth for {variable}."
-    best, worst = days
+    best, worst = days.best, days.worst
     unit, cells = study.units[variable], _cells(study)
     rain = f"On days with rain in a tenth of the {cells} or more, the" if _wet(study, variable) is not None else "The"
     return (
         f"{rain} RMSE over the area runs from {numbers.with_units(numbers.number(best.rmse), unit)} on {best.date} "
         f"to {numbers.with_units(numbers.number(worst.rmse), unit)} on {worst.date}."
     )  # fmt: skip
+
+
+def _known(study: Study, days: Days, day: Day, cell: str) -> str:
+    """Say at how many cells a day has truth, and among which days it was chosen; empty where all have all."""
+    if days.among == days.every and day.known == days.of:
+        return ""
+    step = study.step
+    chosen = ""
+    if days.among < days.every:
+        chosen = (
+            f"; chosen among the {days.among:,} of {numbers.plural(days.every, step)} with truth at "
+            f"{numbers.plural(days.least, cell)} or more"
+        )
+    return f", with truth at {day.known:,} of {numbers.plural(days.of, cell)}{chosen}"
 
 
 def _cells(study: Study) -> str:
@@ -180,20 +227,21 @@ def _cells(study: Study) -> str:
         return f"{kind(Grid.of(data))}s"
 
 
-def _day_figures(study: Study, test: xr.Dataset, variable: str, days: tuple[Day, Day] | None) -> list[Block]:
+def _day_figures(study: Study, test: xr.Dataset, variable: str, days: Days | None) -> list[Block]:
     if days is None:
         return []
-    unit, grid = study.units[variable], Grid.of(test)
+    unit, grid, quantity = study.units[variable], Grid.of(test), study.quantities[variable]
+    pair = (days.best, days.worst)
     field = maps.Scale.of(
-        "sequential", study.field_units[variable], *(f for day in days for f in (day.truth, day.mean))
+        "sequential", study.field_units[variable], *(f for day in pair for f in (day.truth, day.mean))
     )
-    error = maps.Scale.of("field", unit, *(day.mean - day.truth for day in days))
+    error = maps.Scale.of("field", unit, *(day.mean - day.truth for day in pair))
     blocks: list[Block] = []
-    for word, day in zip(("best", "worst"), days, strict=True):
+    for word, day in zip(("best", "worst"), pair, strict=True):
         gap = day.mean - day.truth
         row, column = np.unravel_index(int(np.nanargmax(np.abs(gap))), gap.shape)
         amount = numbers.with_units(numbers.number(float(gap[row, column]), sign=True), unit)
-        here = spot(grid, int(row), int(column), unit)
+        here = spot(grid, int(row), int(column), quantity)
         alts = (
             f"Truth on {day.date}: from {numbers.interval(float(np.nanmin(day.truth)), float(np.nanmax(day.truth)))}.",
             f"Prediction on {day.date}: from "
@@ -210,7 +258,8 @@ def _day_figures(study: Study, test: xr.Dataset, variable: str, days: tuple[Day,
             chosen = f" among those on which a tenth of the {kind(grid)}s or more is wet"
         caption = (
             f"The {word} {study.step} of {sentences.named_set(study.split)}{chosen}, {day.date}: "
-            f"{variable}{_at(study)}, RMSE {numbers.with_units(numbers.number(day.rmse), unit)}. "
+            f"{variable}{_at(study)}, RMSE {numbers.with_units(numbers.number(day.rmse), unit)}"
+            f"{_known(study, days, day, kind(grid, quantity))}. "
             f"Colours mean the same on the best and the worst {study.step}."
         )
         blocks.append(Figure(slug(word, study.step, variable), pictures, caption))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import copy
-import re
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from pipeline.samples import Affine, variable_of
 from pipeline.training.augment._batch import Batch
 from pipeline.training.augment._contract import Augmentation, AugmentationConfig, World
 from pipeline.training.augment._places import named, need_fields, need_no_statics, refuse_unknown
+from pipeline.training.augment._winds import turned
 
 
 class FlipConfig(AugmentationConfig):
@@ -42,10 +42,8 @@ class Flip(Augmentation):
     Config: ClassVar[type[AugmentationConfig]] = FlipConfig
     whole: ClassVar[bool] = True
     dim: ClassVar[int]
-    winds: ClassVar[frozenset[str]]
-    """Names whose sign changes, in lower case and without a level: ``v`` stands for ``V850`` too."""
-    doubtful: ClassVar[frozenset[str]] = frozenset()
-    """Names that mean two things, only one of which changes its sign."""
+    towards: ClassVar[Literal["east", "north"]]
+    """Which component of a vector changes its sign."""
 
     def __init__(self, config: AugmentationConfig | None = None) -> None:
         super().__init__(config)
@@ -69,7 +67,7 @@ class Flip(Augmentation):
         self.check(world)
         fields = [name for name in world.channels if name not in world.scalars]
         targets = () if world.classes else world.targets
-        wanted = self._wanted([*fields, *targets], kind)
+        wanted = self._wanted(fields, targets, kind)
         made = copy.copy(self)
         made.negated = tuple(dict.fromkeys(variable_of(name) for name in wanted))
         places = [place for place in named(world.channels, wanted) if world.channels[place] in fields]
@@ -101,31 +99,13 @@ class Flip(Augmentation):
         sign, offset = sign.to(maps.device), offset.to(maps.device)
         return torch.where(chosen, maps.flip(self.dim) * sign - offset, maps)
 
-    def _wanted(self, names: Sequence[str], kind: str) -> list[str]:
+    def _wanted(self, fields: Sequence[str], targets: Sequence[str], kind: str) -> list[str]:
         """Return the names that change their sign."""
         asked: list[str] | None = self.config.negate
         if asked is not None:
-            refuse_unknown(asked, names, f"{kind}.negate")
+            refuse_unknown(asked, [*fields, *targets], f"{kind}.negate")
             return [variable_of(name) for name in asked]
-        doubtful = [name for name in names if _bare(name) in self.doubtful]
-        if doubtful:
-            raise ConfigError(
-                f"{kind}: expected to be told whether {', '.join(doubtful)} changes its sign, as vorticity does and a "
-                f"northward current does not. List all that do under negate, such as negate: [{doubtful[0]}]."
-            )
-        return [name for name in names if _bare(name) in self.winds]
-
-
-def _bare(name: str) -> str:
-    """Return a name in lower case, without lag, lead, and level.
-
-    Examples
-    --------
-    >>> [_bare(name) for name in ("V850@-1", "va_500", "v10m", "V_GRD", "10m_v_component_of_wind")]
-    ['v', 'va', 'v', 'vgrd', 'vcomponentofwind']
-    """
-    base = re.sub(r"^\d+m", "", variable_of(name).lower().replace("_", ""))
-    return re.sub(r"^([a-z]+)\d+(m|hpa)?$", r"\1", base)
+        return turned(fields, self.towards, kind, targets)
 
 
 def _signs(count: int, places: Sequence[int], affine: Affine | None) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pipeline.errors import ConfigError
 from pipeline.prepare.scalars import CALENDAR
@@ -20,7 +20,8 @@ class FlipLatitude(Flip):
     change theirs as well, which is half a year: summers trade places. Land, sea and mountains do not
     trade places, so static fields are refused; what the fields themselves show of them goes along.
 
-    Of an image, which has no equator, rows are mirrored about the middle one.
+    Of an image, which has no equator, rows are mirrored about the middle one. An image taken in sunlight keeps
+    neither its equator nor its sun: shadows come to lie on the side that is lit.
     """
 
     keeps = (
@@ -28,10 +29,7 @@ class FlipLatitude(Flip):
         "and rotation, since the meridional components change their sign."
     )
     dim: ClassVar[int] = -2
-    winds: ClassVar[frozenset[str]] = frozenset(
-        {"v", "va", "vas", "vbot", "vgrd", "vo", "vwind", "vwnd", "vtau", "tauv", "tauy"}
-        | {"vort", "vorticity", "northwardwind", "meridionalwind", "vcomponentofwind", "vivt", "ivtv"}
-    )
+    towards: ClassVar[Literal["east", "north"]] = "north"
 
     def check(self, world: World) -> None:
         """Refuse latitudes that are not symmetric about the equator."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -18,8 +18,9 @@ class FlipLongitude(Flip):
 
     The zonal component of every vector changes its sign, and so does what turns. Unlike the mirror in latitude this
     is no weather of a planet that turns eastward: cyclones turn the wrong way round and wind no longer balances
-    pressure. So it is for images, for fields without wind or pressure, and for what does not depend on which
-    way the planet turns; elsewhere a network learns from it what is never true.
+    pressure. So it is for fields without wind or pressure, for images without a side that is lit, and for what
+    does not depend on which way the planet turns; elsewhere a network learns from it what is never true. In
+    satellite images shadows come to lie on the side of the sun.
 
     Grids must be their own mirror image: evenly spaced, inputs and target about the same meridian.
     """
@@ -29,11 +30,7 @@ class FlipLongitude(Flip):
         "sense in which storms turn."
     )
     dim: ClassVar[int] = -1
-    winds: ClassVar[frozenset[str]] = frozenset(
-        {"u", "ua", "uas", "ubot", "ugrd", "uo", "uwind", "uwnd", "utau", "tauu", "taux"}
-        | {"vort", "vorticity", "eastwardwind", "zonalwind", "ucomponentofwind", "uivt", "ivtu"}
-    )
-    doubtful: ClassVar[frozenset[str]] = frozenset({"vo"})
+    towards: ClassVar[Literal["east", "north"]] = "east"
 
     def check(self, world: World) -> None:
         """Refuse longitudes that are not their own mirror image about a meridian of both grids."""

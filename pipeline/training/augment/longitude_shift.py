@@ -21,12 +21,13 @@ class LongitudeShift(Augmentation):
     fields, and what the fields themselves show of the continents goes along. Where means and
     deviations of the train split are those of every cell (``prepare.inputs.scale: per_cell``), it is anomalies
     that move, and numbers of ``per_field`` are those of the weather itself. Truth that comes to lie outside of
-    the mask is left out. Costs one copy of the batch.
+    the mask is left out. The sun's hour does not go along: of fields within the day, noon comes to lie where it was
+    another hour. Costs one copy of the batch.
     """
 
     keeps = (
         "Inputs and truth cell by cell, latitudes and so the area of every class and of every value, winds and all "
-        "neighbours round the globe."
+        "neighbours round the globe; not the sun's hour of fields within the day."
     )
 
     whole: ClassVar[bool] = True

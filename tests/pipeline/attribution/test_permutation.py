@@ -112,7 +112,7 @@ def test_cells_and_days_without_truth_do_not_count(formula, perfect, question, c
     target[:7, :, 1, 1] = np.nan
     target[:, :, 2, 2] = np.nan
     target[:, :, 0, 0] = 1e6  # outside of the question
-    holes = type(perfect)(**{**vars(perfect), "target": target})
+    holes = replace(perfect, target=target)
     found = Permutation().explain(formula(Sum(*WEIGHTS)), holes, question, context)
     assert np.isfinite(found.importance).all()
     assert found.checks["rmse"] == pytest.approx(0.0, abs=1e-6)

@@ -1,4 +1,4 @@
-"""Parameters of ARMA and Holt-Winters: known processes, statsmodels' own, and cuML's through a stand-in."""
+"""Parameters of ARMA and Holt-Winters: known processes, statsmodels' own, and cuML's ARIMA through a stand-in."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pipeline.backend import get_backend
-from pipeline.backend.tsa import fit_arma, fit_holt_winters, gains_of_states
+from pipeline.backend.tsa import SmoothingStart, fit_arma, fit_holt_winters
 from pipeline.errors import DataError
 
 
@@ -72,65 +72,53 @@ def test_series_too_short_for_the_order_are_refused():
         ({"period": 4}, {"seasonal": "add", "seasonal_periods": 4}),
     ],
 )
-def test_gains_are_those_of_statsmodels_in_error_correction_form(options, names):
+@pytest.mark.parametrize("level", [0.5, np.nan])
+def test_gains_are_those_of_statsmodels_from_the_same_start(options, names, level):
     from statsmodels.tsa.holtwinters import ExponentialSmoothing
 
-    rng = np.random.default_rng(2)
+    rng, trend = np.random.default_rng(2), options.get("trend", "none")
     values = np.cumsum(rng.normal(size=(200, 2)), axis=0) + rng.normal(size=(200, 2))
-    told = []
-    fit = fit_holt_winters(values, get_backend("cpu"), done=told.append, **options)
-    for place in range(2):
-        native = ExponentialSmoothing(values[:, place], initialization_method="estimated", **names).fit().params
+    values[:6, 1], values[190:, 1] = np.nan, np.nan
+    season, slope = np.array([1.0, -2.0, 0.5, 0.5]), 0.0 if trend == "damped" else 0.1
+    begin = np.repeat(season[:, None], 2, axis=1) if "period" in options else np.zeros((1, 2))
+    start, told = SmoothingStart(np.full(2, level), np.full(2, slope), begin), []
+    fit = fit_holt_winters(values, start, get_backend("cpu"), trend=trend, done=told.append)
+    for place, (first, stop) in enumerate(((0, 200), (6, 190))):
+        own = np.roll(season, -first) if "period" in options else np.zeros(1)
+        base = values[first, place] - own[0] - (slope if "trend" in names else 0.0)
+        known = {"initialization_method": "known", "initial_level": base if np.isnan(level) else level}
+        known |= {"initial_trend": slope} if "trend" in names else {}
+        known |= {"initial_seasonal": own} if "period" in options else {}
+        native = ExponentialSmoothing(values[first:stop, place], **known, **names).fit().params
         assert fit.level_gain[place] == native["smoothing_level"]
-        slope = native["smoothing_level"] * native["smoothing_trend"] if "trend" in options else 0.0
-        assert fit.trend_gain[place] == slope
+        gain = native["smoothing_level"] * native["smoothing_trend"] if "trend" in names else 0.0
+        assert fit.trend_gain[place] == gain
         assert fit.season_gain[place] == (native["smoothing_seasonal"] if "period" in options else 0.0)
-        damping = {"damped": native["damping_trend"], "additive": 1.0}.get(options.get("trend"), 0.0)
+        damping = {"damped": native["damping_trend"], "additive": 1.0}.get(trend, 0.0)
         assert fit.damping[place] == damping
     assert (told, fit.fallback) == ([1, 1], None)
 
 
 def test_short_or_missing_series_are_refused():
-    backend = get_backend("cpu")
+    backend, zero = get_backend("cpu"), np.zeros(1)
     with pytest.raises(DataError, match="expected series of 24 steps or more, got 20"):
-        fit_holt_winters(np.zeros((20, 1)), backend, period=12)
-    with pytest.raises(DataError, match="expected series without missing values"):
-        fit_holt_winters(np.full((20, 1), np.nan), backend)
-
-
-def smoothed(series, period, alpha, beta, gamma):
-    """The recursion of cuML's hw_eval.cuh: states from the step `period` on, its own form of beta and gamma."""
-    level, trend = series[:period].mean(0), np.zeros(series.shape[1])
-    season, kept = series[:period] - level, []
-    for step in range(period, len(series)):
-        before, old = level, season[step % period]
-        level = alpha * (series[step] - old) + (1 - alpha) * (before + trend)
-        trend = beta * (level - before) + (1 - beta) * trend
-        season[step % period] = gamma * (series[step] - level) + (1 - gamma) * old
-        kept.append((level, trend, season[step % period].copy()))
-    return [np.stack(part) for part in zip(*kept, strict=True)]
-
-
-def test_gains_are_recovered_from_the_states_that_cuml_keeps():
-    series = np.random.default_rng(3).normal(size=(90, 3)) + np.arange(90)[:, None] * 0.1
-    found = gains_of_states(series, *smoothed(series, 6, 0.3, 0.2, 0.4), np)
-    for gain, expected in zip(found, (0.3, 0.3 * 0.2, 0.4 * (1 - 0.3)), strict=True):
-        np.testing.assert_allclose(gain, expected, rtol=1e-9)
+        fit_holt_winters(np.zeros((20, 1)), SmoothingStart(zero, zero, np.zeros((12, 1))), backend)
+    start, lost = SmoothingStart(zero, zero, np.zeros((1, 1))), np.zeros((20, 1))
+    lost[7:9] = np.nan
+    with pytest.raises(DataError, match="expected series without missing values between others, got 2 in one"):
+        fit_holt_winters(lost, start, backend)
+    with pytest.raises(DataError, match="expected series of 10 steps or more, got 0"):
+        fit_holt_winters(np.full((20, 1), np.nan), start, backend)
 
 
 class StandIn:
-    """cuml.tsa's two classes as their source has them: parameters by dictionary, states by series and step."""
+    """cuml.tsa's ARIMA as its source has it: parameters by dictionary."""
 
-    def __init__(self, endog, *, order=None, fit_intercept=True, output_type=None, **options):
+    def __init__(self, endog, *, order, fit_intercept=True, output_type=None):
         assert output_type == "cupy"
-        self.endog, self.order, self.options = endog, order, options
-        self.fit_intercept = fit_intercept
+        self.endog, self.order, self.fit_intercept = endog, order, fit_intercept
 
     def fit(self):
-        if self.order is None:
-            assert self.options == {"seasonal": "additive", "seasonal_periods": 6, "start_periods": 2, "ts_num": 3}
-            states = smoothed(np.array(self.endog).T, 6, 0.3, 0.2, 0.4)
-            self.level, self.trend, self.season = (part.T for part in states)
         return self
 
     def get_fit_params(self):
@@ -148,7 +136,6 @@ def gpu(monkeypatch):
     import array_api_compat.numpy
 
     parts = {"cuml": {}, "cuml.tsa": {}, "cuml.tsa.arima": {"ARIMA": StandIn}}
-    parts["cuml.tsa.holtwinters"] = {"ExponentialSmoothing": StandIn}
     for name, content in parts.items():
         module = types.ModuleType(name)
         vars(module).update(content)
@@ -168,12 +155,12 @@ def test_cumls_intercept_is_turned_into_a_mean(gpu):
     assert (plain.mean.tolist(), plain.ma.shape) == ([0.0] * 3, (0, 3))
 
 
-def test_cuml_smooths_what_it_can_and_statsmodels_the_rest(gpu):
+def test_smoothing_is_statsmodels_on_a_gpu_and_says_so(gpu):
     series = np.random.default_rng(3).normal(size=(90, 3))
-    fit = fit_holt_winters(series, gpu, trend="additive", period=6)
-    np.testing.assert_allclose(fit.trend_gain, 0.06, rtol=1e-9)
-    assert fit.fallback is None
-    other = fit_holt_winters(series, gpu, trend="damped", period=6)
-    assert str(other.fallback).startswith(
-        "ExponentialSmoothing runs on the CPU, not the GPU, because of trend='damped', period=6: cuML has"
+    start = SmoothingStart(np.zeros(3), np.zeros(3), np.zeros((6, 3)))
+    fit, same = (fit_holt_winters(series, start, each, trend="additive") for each in (gpu, get_backend("cpu")))
+    np.testing.assert_array_equal(fit.season_gain, same.season_gain)
+    assert str(fit.fallback) == (
+        "ExponentialSmoothing runs on the CPU, not the GPU, because of initial states that are given: cuML works out "
+        "its own."
     )

@@ -76,3 +76,13 @@ def test_a_block_of_wrong_values_is_refused(tmp_path, make_field, opened):
         assert blocks.read(np.arange(2)).sizes["time"] == 2
         with pytest.raises(DataError, match=r"set: not fit for a run: tas has values"):
             blocks.read(np.arange(2, 4))
+
+
+def test_a_block_without_any_value_is_refused_unless_it_may_be(tmp_path, make_field, opened):
+    field = make_field(days=4)
+    field["tas"][2:] = np.nan
+    field.to_netcdf(tmp_path / "a.nc")
+    with opened("a.nc") as blocks:
+        with pytest.raises(DataError, match=r"set: not fit for a run: tas has no value at all"):
+            blocks.read(np.arange(2, 4))
+        assert not np.isfinite(blocks.read(np.arange(2, 4), empty=True)["tas"]).any()

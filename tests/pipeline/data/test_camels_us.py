@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.data.camels_us import CUBIC_FOOT
 from pipeline.errors import CatalogError, DataError
+from pipeline.units import quantity
 
 AREA = {"01000001": 5.0e8, "02000002": 1.0e7}
 SERIES = {"prcp": {"units": "mm d-1"}, "tmax": {"units": "degC"}, "streamflow": {"units": "mm d-1"}}
@@ -62,6 +63,17 @@ def test_flow_is_depth_over_the_area_of_the_forcing_file(load_camels):
     area = np.array(list(AREA.values()))
     np.testing.assert_allclose(volume * 86400 * 1000 / area, depth, rtol=1e-6)
     assert volume[0, 0] == pytest.approx(10 * CUBIC_FOOT)
+
+
+@pytest.mark.parametrize("flow", ["depth", "volume"])
+def test_flow_is_known_as_flow_and_rain_as_rain_though_both_are_in_mm_a_day(load_camels, flow):
+    units = {"depth": "mm d-1", "volume": "m3 s-1"}[flow]
+    data = load_camels({"prcp": {"units": "mm d-1"}, "streamflow": {"units": units}}, flow=flow).data
+    kinds = {
+        name: quantity(data[name].attrs["units"], data[name].attrs["standard_name"]) for name in ("prcp", "streamflow")
+    }
+    assert data["streamflow"].attrs["units"] == units
+    assert kinds == {"prcp": "precipitation", "streamflow": "flow"}
 
 
 def test_basins_may_be_chosen(load_camels):

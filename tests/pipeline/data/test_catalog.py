@@ -170,3 +170,18 @@ def test_entries_are_frozen():
     entry = make_entry("a", raw, "c.yaml")
     with pytest.raises(ValueError, match="frozen"):
         entry.format = "csv"
+
+
+def test_of_many_entries_the_own_are_named_and_how_to_list_the_rest(tmp_path):
+    line = "set-{}: {{format: netcdf, files: [{{path: a.nc}}], variables: {{tas: {{units: K}}}}, licence: x}}\n"
+    (tmp_path / "many.yaml").write_text("schema_version: 1\n" + "".join(line.format(n) for n in range(13)))
+    (tmp_path / "own.yaml").write_text("schema_version: 1\n" + line.format("own"))
+    many, own = Catalog.load(tmp_path / "many.yaml"), Catalog.load(tmp_path / "own.yaml")
+    with pytest.raises(CatalogError, match=r"no dataset 'x'\. 13 known; finescale data list shows all\.$"):
+        many["x"]
+    both = Catalog.load(tmp_path / "own.yaml", many)
+    message = r"no dataset 'x'\. Known: set-own, and 13 that are shipped; finescale data list shows all\.$"
+    with pytest.raises(CatalogError, match=message):
+        both["x"]
+    with pytest.raises(CatalogError, match=r"no dataset 'x'\. 14 known; finescale data list shows all\.$"):
+        Catalog.load(tmp_path / "many.yaml", own)["x"]

@@ -62,3 +62,13 @@ def test_many_strange_numbers_are_not_all_listed():
 def test_classes_that_make_no_sense_are_refused(entry_of, spec, message):
     with pytest.raises(CatalogError, match=message):
         entry_of("netcdf", ["a.nc"], {"mask": {"units": "1", **spec}})
+
+
+def test_the_message_on_numbers_says_how_to_number_them_anew_and_what_is_unknown():
+    with pytest.raises(DataError) as caught:
+        check_classes(np.array([0.0, 255.0]), ["clear", "cloud"], "set: variable 'mask'")
+    assert str(caught.value) == (
+        "set: variable 'mask': expected class numbers (0 clear, 1 cloud), got 255 at 1 places. Where the file numbers "
+        "the classes otherwise, say so in the catalog (format npz) for every number: options: remap: {VARIABLE: {0: 0, "
+        "255: 1}}. Name a class that classes lacks; what stands for unknown goes under missing."
+    )

@@ -8,7 +8,7 @@ import yaml
 from pipeline.backend import get_backend
 from pipeline.data.catalog import Catalog
 from pipeline.data.describe import draft_entry
-from pipeline.data.files import Places, sha256_of
+from pipeline.data.files import Places
 from pipeline.data.load import load
 from pipeline.errors import DataError
 
@@ -38,7 +38,7 @@ def test_a_netcdf_file_is_drafted_with_its_units(tmp_path, make_field, drafted):
     data.to_netcdf(tmp_path / "a.nc")
     text, entry, loaded = drafted(tmp_path / "a.nc")
     assert entry["format"] == "netcdf"
-    assert entry["files"] == [{"path": str(tmp_path / "a.nc"), "sha256": sha256_of(tmp_path / "a.nc")}]
+    assert entry["files"] == [{"path": str(tmp_path / "a.nc")}]
     assert entry["variables"] == {
         "tas": {"units": "K"},
         "pr": {"units": "kg m-2 s-1", "standard_name": "precipitation_flux"},
@@ -52,7 +52,7 @@ def test_a_netcdf_file_is_drafted_with_its_units(tmp_path, make_field, drafted):
     assert list(loaded) == ["tas", "pr", "index"]
 
 
-def test_a_glob_has_no_digest(tmp_path, make_field, drafted):
+def test_a_glob_is_drafted_as_one(tmp_path, make_field, drafted):
     make_field(days=2).to_netcdf(tmp_path / "t1.nc")
     make_field(days=2, start="2001-01-03").to_netcdf(tmp_path / "t2.nc")
     _, entry, loaded = drafted(tmp_path / "t*.nc")
@@ -121,13 +121,13 @@ def test_what_cannot_be_drafted_is_refused(tmp_path, name, text, message):
         draft_entry(tmp_path / name, "mine")
 
 
-def test_several_files_are_one_entry_with_a_digest_each(tmp_path, make_field, drafted):
+def test_several_files_are_one_entry(tmp_path, make_field, drafted):
     make_field(days=2).to_netcdf(tmp_path / "t1.nc")
     make_field(days=2, start="2001-01-03").to_netcdf(tmp_path / "t2[b].nc")
     make_field(days=1, start="2001-01-05").to_netcdf(tmp_path / "t3.nc")
     _, entry, loaded = drafted([tmp_path / "t1.nc", tmp_path / "t3.nc", tmp_path / "t2[b].nc"])
     assert entry["files"] == [
-        *({"path": str(tmp_path / name), "sha256": sha256_of(tmp_path / name)} for name in ("t1.nc", "t3.nc")),
+        *({"path": str(tmp_path / name)} for name in ("t1.nc", "t3.nc")),
         {"path": str(tmp_path / "t2[[]b].nc")},
     ]
     assert loaded.sizes["time"] == 5

@@ -44,6 +44,27 @@ def test_channels_are_variables_on_pixels(load_npz):
     assert repair.count == int((arrays["msk"] != 9).sum())
 
 
+@pytest.mark.parametrize("given", [np.nan, -9.0])
+def test_what_is_unknown_stays_so_whatever_classes_become(load_npz, given):
+    """NaN of the file; a number that stands for none has to be named among those of remap first."""
+    arrays = patch()
+    arrays["msk"] = arrays["msk"].astype(np.float32)
+    arrays["msk"][2, 1] = given
+    options = {"arrays": ARRAYS, "channels": CHANNELS, "remap": {"mask": {0: 2, 1: 0, 3: 0, 4: 1}}}
+    if np.isfinite(given):
+        with pytest.raises(DataError, match="expected the class numbers 0, 1, 3, 4 of remap, got -9 at 1 places"):
+            load_npz(arrays, **options)
+        return
+    loaded = load_npz(arrays, **options)
+    whole = load_npz(patch(), **options)
+    there = np.ones((5, 4), bool)
+    there[2, 1] = False
+    assert np.isnan(loaded.data["mask"].values[2, 1])
+    np.testing.assert_array_equal(loaded.data["mask"].values[there], whole.data["mask"].values[there])
+    (repair,), (before,) = loaded.repairs, whole.repairs
+    assert repair.count == before.count - 1  # NaN is no number that was changed
+
+
 def test_a_class_that_remap_does_not_know_is_refused(load_npz):
     arrays = patch()
     arrays["msk"][2, 1] = 2

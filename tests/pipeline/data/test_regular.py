@@ -261,3 +261,25 @@ def test_variables_come_in_the_order_asked_for(make_field, load_netcdf):
     assert list(load_netcdf(data, specs, variables=["b", "tas"]).data) == ["b", "tas"]
     with pytest.raises(DataError, match=r"set: no variable 'c' in the catalog. Known: tas, b"):
         load_netcdf(data, specs, variables=["c"])
+
+
+def test_whole_numbers_without_units_may_be_classes(make_field, load_netcdf):
+    data = make_field()
+    del data["tas"].attrs["units"]
+    hint = r" Where its whole numbers stand for classes, name them: classes: \[first, second\]\. Read from "
+    with pytest.raises(DataError, match=rf"variable 'tas': .* such as source_units: K\.{hint}"):
+        load_netcdf(data.astype("i4"), {"tas": {"units": "K"}})
+    with pytest.raises(DataError, match=r"such as source_units: K\. Read from "):
+        load_netcdf(data, {"tas": {"units": "K"}})
+
+
+def test_what_is_done_to_values_is_said_of_the_variable(make_field, load_netcdf):
+    data = make_field(units="mm d-1")
+    data["tas"][:] = 1.0
+    data["tas"][0, 0, :2] = -9999.0
+    data["tas"][1, 0, 0] = -1e-9
+    loaded = load_netcdf(data, {"tas": {"units": "mm d-1", "minimum": 0.0, "missing": [-9999.0]}})
+    assert [repair.text for repair in loaded.repairs] == [
+        "2 values -9999 of tas are taken for missing",
+        "1 values of tas down to -1e-09 are set to 0",
+    ]

@@ -7,8 +7,9 @@ from scipy import ndimage
 from pipeline.data.synthetic import StormConfig, StormWorld
 from pipeline.data.synthetic.storms.config import CHANNELS, KINDS, STRONG
 from pipeline.data.synthetic.storms.events import Event, make_events
-from pipeline.data.synthetic.storms.shapes import EARTH_RADIUS, Globe, Signs, add
+from pipeline.data.synthetic.storms.shapes import Globe, Signs, add
 from pipeline.errors import CatalogError, DataError
+from pipeline.sphere import EARTH_RADIUS
 
 MAIN = ["TMQ", "U850", "V850", "PSL"]
 

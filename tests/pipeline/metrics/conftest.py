@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import scipy.stats
 
 from pipeline.metrics import METRICS, Case
 from pipeline.prediction import Prediction
@@ -47,6 +48,18 @@ def make_case():
 def score():
     """Function that scores a case, see `_score`."""
     return _score
+
+
+def _expanded(blocks):
+    """Return the levels of an expanded percentile interval (Hesterberg 2015): of t with n - 1 degrees of freedom."""
+    far = (blocks / (blocks - 1)) ** 0.5 * scipy.stats.t.ppf(0.975, blocks - 1)
+    return tuple(scipy.stats.norm.cdf([-far, far]))
+
+
+@pytest.fixture(scope="session")
+def expanded():
+    """Function from a number of blocks to the levels of their percentile interval, see `_expanded`."""
+    return _expanded
 
 
 @pytest.fixture(scope="session")

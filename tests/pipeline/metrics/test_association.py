@@ -1,8 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import xarray as xr
 from scores.continuous import kge, nse
 from scores.continuous.correlation import pearsonr
+
+from pipeline.metrics import METRICS
 
 WEIGHTS = np.array([1.0, 2.0, 0.5, 3.0, 1.5, 0.1])
 
@@ -45,13 +49,73 @@ def test_digits_survive_far_from_zero(offset, make_case, score):
     assert score("pearson_r", case, WEIGHTS) == pytest.approx(plain, rel=1e-9)
 
 
-def test_a_prediction_that_never_varies_has_no_correlation(make_case, score):
+@pytest.mark.parametrize(("level", "noise"), [(4.0, 0.0), (0.0, 1e-7), (288.0, 3e-5), (-101325.0, 8e-3)])
+def test_a_prediction_that_never_varies_has_no_correlation(level, noise, make_case, score):
+    """Noise as that of float32: a share of the value, or where that is zero of what varies."""
     case = make_case("point")
-    case.mean[:] = 4.0
-    assert score("pearson_r", case, WEIGHTS) == 0.0
-    assert score("sd_ratio", case, WEIGHTS) == 0.0
+    case.mean[:] = level + noise * np.random.default_rng(0).normal(size=case.mean.shape)
+    assert np.isnan(score("pearson_r", case)).all()
+    assert np.isnan(score("pearson_r", case, WEIGHTS))
+    assert score("sd_ratio", case, WEIGHTS) == pytest.approx(0.0, abs=3e-3)
+
+
+def test_a_prediction_that_hardly_varies_has_a_correlation_all_the_same(make_case, score):
+    case = make_case("point")
+    plain = score("pearson_r", case)
+    small = make_case("point")
+    small.mean[:] = 8.0 + 1e-3 * case.mean
+    np.testing.assert_allclose(score("pearson_r", small), plain, rtol=1e-9)
+
+
+def test_a_cell_without_variation_counts_as_none_beside_others(make_case, score):
+    """Left out, it would reward a model that leaves out where it knows least."""
+    case = make_case("point")
+    expected = score("pearson_r", case)
+    case.mean[:, 2] = 4.0
+    found = score("pearson_r", case)
+    assert np.isnan(found).tolist() == [False, False, True, False, False, False]
+    expected[2] = 0.0
+    assert score("pearson_r", case, WEIGHTS) == pytest.approx(np.average(expected, weights=WEIGHTS), rel=1e-12)
+
+
+def test_the_climatology_has_no_anomaly_to_go_with_the_truths(make_case, score):
+    case = make_case("point")
     case.mean[:] = 8.0  # the climatology itself
     assert score("acc", case, WEIGHTS) == 0.0
+
+
+def test_the_mean_flow_has_the_kling_gupta_efficiency_of_the_literature(make_case, score):
+    """1 - sqrt(2) (Knoben et al. 2019): no variation, no correlation, no bias."""
+    case = make_case("point", missing=0.0)
+    case.mean[:] = case.truth.mean(axis=0)
+    np.testing.assert_allclose(score("kge", case), 1.0 - 2.0**0.5, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("units", "name", "meant"),
+    [
+        ("m3 s-1", "", True), ("mm d-1", "", True), ("mm d-1", "runoff_flux", True), ("mm d-1", "rainfall_rate", True),
+        ("K", "air_temperature", False), ("degC", "", False), ("K", "sea_surface_temperature_anomaly", False),
+        ("mm d-1", "rainfall_rate_anomaly", False), ("m3 s-1", "river_discharge_anomaly", False),
+        ("m s-1", "eastward_wind", False), ("1", "", False),
+    ],
+)  # fmt: skip
+def test_a_ratio_of_means_is_of_flow_and_rain_alone(units, name, meant, make_case):
+    case = replace(make_case("point"), units=units, standard_name=name)
+    assert METRICS.get("kge")().applies(case, units) == meant
+    assert METRICS.get("nse")().applies(case, units)
+    assert METRICS.get("pbias")().applies(case, units) == (
+        meant and name != "rainfall_rate" and (units, name) != ("mm d-1", "")
+    )
+
+
+def test_of_temperature_it_would_be_another_in_other_units(make_case, score):
+    """Why it is left out: the same series in K and in degC."""
+    case, kelvin = make_case("point"), make_case("point")
+    kelvin.mean[:] += 273.15
+    kelvin.truth[:] += 273.15
+    assert (score("kge", kelvin) - score("kge", case) > 1e-3).any()
+    np.testing.assert_allclose(score("nse", kelvin), score("nse", case), rtol=1e-9)
 
 
 @pytest.mark.parametrize("name", ["pearson_r", "sd_ratio", "nse", "kge"])

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 from pipeline.errors import DataError
-from pipeline.metrics.blocks import decorrelation_time, make_blocks, months, seasons
+from pipeline.metrics.blocks import decorrelation_time, make_blocks, months, seasons, strip_blocks
+from pipeline.metrics.bootstrap import percentile_interval, resample
 
 
 def _red(n, phi, seed=0):
@@ -145,3 +146,58 @@ def test_times_must_increase():
     time = np.array(["2000-01-02", "2000-01-01"], dtype="datetime64[D]")
     with pytest.raises(DataError, match=r"^expected times that increase, got 2000-01-02 before 2000-01-01\.$"):
         make_blocks(time, np.ones(2))
+
+
+def _images(images, strips, width, phi, seed=0):
+    """Return the strip of every tile and a number for each that is alike in neighbouring strips."""
+    strip = np.concatenate([image * (strips + 1) + np.arange(strips) for image in range(images)])
+    rows = np.concatenate([_red(strips + 50, phi, (seed, image))[50:] for image in range(images)])
+    return np.repeat(strip, width), np.repeat(rows, width) + 0.1 * np.random.default_rng(seed).normal(
+        size=images * strips * width
+    )
+
+
+def test_tiles_side_by_side_are_in_one_block_and_no_block_is_of_two_images():
+    strip, series = _images(images=10, strips=8, width=2, phi=0.0)
+    blocks = strip_blocks(strip, series)
+    assert blocks.kind == "strips"
+    assert (blocks.edges[0, 0], blocks.edges[-1, 1]) == (0, len(strip))
+    np.testing.assert_array_equal(blocks.edges[1:, 0], blocks.edges[:-1, 1])
+    for start, stop in blocks.edges:
+        assert strip[stop - 1] // 9 == strip[start] // 9
+        assert len(np.unique(strip[start:stop])) >= 3
+        assert start == 0 or strip[start - 1] != strip[start]
+    assert blocks.independent == pytest.approx(80 / blocks.decorrelation)
+
+
+def test_an_image_that_is_alike_throughout_is_one_block():
+    strip = np.repeat(np.concatenate([9 * image + np.arange(8) for image in range(12)]), 2)
+    level = np.random.default_rng(1).normal(size=12)
+    blocks = strip_blocks(strip, level[strip // 9] + 0.01 * np.random.default_rng(2).normal(size=len(strip)))
+    np.testing.assert_array_equal(blocks.edges[:, 0], np.arange(12) * 16)
+    assert blocks.independent < 20
+
+
+def test_images_are_not_taken_for_neighbours():
+    """The last strip of one image and the first of the next are as far apart as any: only strips of one are compared."""
+    strip = np.concatenate([[0, 1], [3, 4], [6, 7], [9, 10]])
+    series = np.array([1.0, -1.0, -1.0, 1.0, 1.0, -1.0, -1.0, 1.0])  # opposite within, alike across
+    assert strip_blocks(strip, series).decorrelation == 1.0
+
+
+def test_intervals_of_alike_tiles_hold_the_truth_as_often_as_they_say():
+    """Twelve images with clouds that reach over several tiles; single tiles as blocks are far too sure."""
+    hits = {"strips": 0, "tiles": 0}
+    cases = 150
+    for case in range(cases):
+        strip, series = _images(images=12, strips=10, width=2, phi=0.6, seed=case)
+        for name, edges in (
+            ("strips", strip_blocks(strip, series).edges),
+            ("tiles", np.stack([np.arange(len(strip)), np.arange(len(strip)) + 1], axis=1)),
+        ):
+            sums, sizes = np.add.reduceat(series, edges[:, 0]), np.diff(edges, axis=1)[:, 0]
+            counts = resample(len(edges), case, "test", count=300)
+            found = percentile_interval(counts @ sums / (counts @ sizes), len(edges))
+            hits[name] += bool(found.low <= 0.0 <= found.high)
+    assert hits["strips"] / cases >= 0.88
+    assert hits["tiles"] / cases < 0.7

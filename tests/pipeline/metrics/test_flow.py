@@ -6,7 +6,8 @@ import xarray as xr
 from scores.continuous import nse, pbias
 
 from pipeline.metrics import METRICS, Case
-from pipeline.metrics.pooling import cell_median
+from pipeline.metrics.evaluate import evaluate
+from pipeline.metrics.pooling import cell_median, series_median
 from pipeline.prediction import Prediction
 from pipeline.report.metric_words import metric_words
 
@@ -85,6 +86,8 @@ def test_scores_of_flow_are_for_series_of_volumes_in_a_time(name, flow):
     assert metric.applies(flow, "cfs")
     for units in ("mm d-1", "degC", "m s-1", "1"):
         assert not metric.applies(flow, units)
+    assert metric.applies(replace(flow, standard_name="runoff_flux"), "mm d-1")
+    assert not metric.applies(replace(flow, standard_name="rainfall_rate"), "mm d-1")
 
 
 @pytest.mark.parametrize("name", ["peak_timing", "low_flow_bias"])
@@ -105,6 +108,38 @@ def test_median_over_cells_is_that_of_the_known_ones(cells):
     found = cell_median(values)
     np.testing.assert_array_equal(found[some], np.nanmedian(values[some], axis=1))
     assert np.isnan(found[~some]).all()
+
+
+def test_over_leads_a_median_is_of_every_lead_by_itself():
+    values = np.random.default_rng(2).normal(size=(5, 12))
+    values[0, :4] = np.nan
+    values[1, 3] = np.nan
+    expected = np.nanmean(
+        [[np.nan if np.isnan(part).all() else np.nanmedian(part) for part in row.reshape(3, 4)] for row in values],
+        axis=1,
+    )
+    np.testing.assert_allclose(series_median(values, 3), expected, rtol=1e-12)
+    np.testing.assert_array_equal(series_median(values), cell_median(values))
+
+
+@pytest.mark.parametrize("metric", ["nse", "kge", "log_nse", "fhv"])
+def test_the_score_of_all_leads_is_the_mean_of_the_medians_of_each(metric, flow):
+    """Two leads of three basins: a far lead that is worse throughout cannot be half of one pooled median."""
+    rng = np.random.default_rng(8)
+    far = flow.mean[:, 3:] * rng.lognormal(0.3, 1.0, (400, 3))
+    case = _with(flow, np.concatenate([flow.mean[:, :3], far], axis=1))
+    case = replace(case, climatology=Prediction("point", {"mean": 0.0 * case.mean}))
+
+    def rows(part, **options):
+        found = evaluate(
+            {"m": {"q": part}}, split="test", time=part.time, weights=np.ones(part.truth.shape[1]),
+            units={"q": "m3 s-1"}, seed=0, metrics=(metric,), task="series", resamples=20, seasons=False, **options,
+        )  # fmt: skip
+        return found.scores[0]
+
+    each = [rows(case.select(slice(first, first + 3), -1)).value for first in (0, 3)]
+    assert rows(case, leads=2).value == pytest.approx(np.mean(each), rel=1e-9)
+    assert rows(case).value != pytest.approx(np.mean(each), rel=1e-3)
 
 
 @pytest.mark.parametrize("name", ["nse", "kge", *OF_FLOW])

@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -30,13 +32,42 @@ def _case(truth, mean, time=TIME):
 @pytest.mark.parametrize("distance", [1, 30, 100])
 def test_peaks_are_those_of_scipy(seed, distance):
     rivers = _rivers(seed=seed)
-    if distance > 1:  # of equal heights less than the distance apart either may stay: there are none then
-        rivers = rivers + 1e-6 * np.random.default_rng(seed).normal(size=rivers.shape)
     found = find_peaks(rivers, np.arange(len(rivers)), distance=distance, prominence=rivers.std(axis=0))
     for cell in range(rivers.shape[1]):
         expected, _ = scipy.signal.find_peaks(rivers[:, cell], distance=distance, prominence=rivers[:, cell].std())
         assert len(expected) > 5
         np.testing.assert_array_equal(np.flatnonzero(found[:, cell]), expected)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_ties_and_level_stretches_are_as_in_scipy(seed):
+    """A few whole numbers: nearly every peak has others as high nearby, many are level, some at the ends."""
+    rng = np.random.default_rng([5, seed])
+    series = np.repeat(rng.integers(0, 4, (60, 3)), rng.integers(1, 4, 60), axis=0).astype(float)
+    for distance in (1, 2, 5, 20):
+        for prominence in (0.0, 1.0, 2.5):
+            found = find_peaks(series, np.arange(len(series)), distance=distance, prominence=np.full(3, prominence))
+            for cell in range(3):
+                expected, _ = scipy.signal.find_peaks(series[:, cell], distance=distance, prominence=prominence)
+                np.testing.assert_array_equal(np.flatnonzero(found[:, cell]), expected)
+
+
+def test_a_gap_ends_no_prominence_and_days_are_counted_through_it():
+    series = np.array([0.0, 4.0, 3.0, 9.0, 1.0, 5.0, 2.0])[:, None]
+    day = np.array([0, 1, 2, 5, 6, 7, 8])  # 9 is beside a gap and no peak, but higher than what is round it
+    for distance, expected in ((1, [1, 5]), (6, [1, 5]), (7, [5])):
+        found = find_peaks(series, day, distance=distance, prominence=np.zeros(1))
+        assert np.flatnonzero(found).tolist() == expected
+    # From 4 it goes down to 3 before 9, from 5 to 1: without the gap between they would stand 4 and 5 high.
+    assert np.flatnonzero(find_peaks(series, day, distance=1, prominence=np.array([1.5]))).tolist() == [5]
+    assert find_peaks(series[:0], day[:0], distance=1, prominence=np.zeros(1)).shape == (0, 1)
+
+
+def test_many_rivers_of_many_years_are_quick():
+    rivers = np.random.default_rng(0).gamma(0.3, 20.0, (18000, 50))
+    begun = time.perf_counter()
+    find_peaks(rivers, np.arange(18000), distance=100, prominence=rivers.std(axis=0))
+    assert time.perf_counter() - begun < 5.0  # a fifth of a second on an idle core
 
 
 def test_a_level_peak_is_its_middle_and_a_shoulder_is_none():

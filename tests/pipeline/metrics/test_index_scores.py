@@ -80,7 +80,7 @@ def test_biases_of_both_signs_cancel_in_one_score_and_not_in_the_other():
     assert found["abs_bias_txx"] == pytest.approx(12.0 / 3.5, rel=1e-12)
 
 
-def test_intervals_are_of_years_drawn_anew():
+def test_intervals_are_of_years_drawn_anew(expanded):
     case = _case("degC", "point")
     row = _evaluate(case, ("bias_tnn",), "degC").scores[0]
     prediction, truth = _yearly("tnn", case, case.draws[0], "degC")
@@ -88,7 +88,7 @@ def test_intervals_are_of_years_drawn_anew():
     for counts in resample(YEARS, 4, "test:x:all:years", count=250):
         again = np.repeat(np.arange(YEARS), counts)
         drawn.append(np.average(np.nanmean(prediction[again] - truth[again], axis=0), weights=WEIGHTS))
-    assert (row.low, row.high) == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])), rel=1e-9)
+    assert (row.low, row.high) == pytest.approx(tuple(np.quantile(drawn, expanded(YEARS))), rel=1e-9)
 
 
 def test_models_share_their_resamples_of_years():
@@ -105,6 +105,15 @@ def test_one_year_has_a_value_and_no_interval():
     row = _evaluate(case, ("bias_rx1day",), time=TIME[365:730]).scores[0]
     assert np.isfinite(row.value)
     assert np.isnan([row.low, row.high]).all()
+
+
+def test_few_years_have_no_interval_however_many_blocks_their_days_make():
+    case = _case(missing=0.0).select(slice(0, 3 * 365), -2)
+    found = _evaluate(case, ("bias_rx1day", "rmse"), time=TIME[: 3 * 365])
+    assert found.samplings[0].blocks >= 8
+    rows = {row.metric: row for row in found.scores if row.group == "all"}
+    assert np.isnan([rows["bias_rx1day"].low, rows["bias_rx1day"].high]).all()
+    assert np.isfinite([rows["rmse"].low, rows["rmse"].high]).all()
 
 
 def test_a_season_is_scored_on_its_own_days():

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from pipeline.metrics import Case
+from pipeline.metrics.blocks import make_blocks
 from pipeline.metrics.evaluate import evaluate
+from pipeline.metrics.groups import Group
+from pipeline.metrics.paired import paired_interval
 from pipeline.prediction import Prediction
 
 TIME = np.arange("1993-01", "2003-01", dtype="datetime64[M]").astype("datetime64[ns]")
@@ -92,3 +95,34 @@ def test_with_blocks_enough_it_is_as_it_was():
     assert np.isfinite(score.low)
     again = compared(replace(first, time=TIME), second)[1]
     assert (row.low, row.high) == (again.low, again.high)
+
+
+def _moving(rng, size, terms):
+    """Return a moving average of white noise, as errors of forecasts ``terms`` steps ahead are."""
+    return np.convolve(rng.normal(size=size + terms - 1), np.ones(terms) / terms**0.5, "valid")
+
+
+def _red(rng, size, memory):
+    values = rng.normal(size=size + 50)
+    for step in range(1, len(values)):
+        values[step] += memory * values[step - 1]
+    return values[50:] * (1.0 - memory**2) ** 0.5
+
+
+@pytest.mark.parametrize(
+    ("noise", "parameter"), [(_moving, 1), (_moving, 3), (_moving, 4), (_red, 0.5), (_red, 0.7)],
+    ids=["white", "MA(3)", "MA(4)", "AR(0.5)", "AR(0.7)"],
+)  # fmt: skip
+def test_two_models_as_good_are_told_apart_in_five_cases_of_a_hundred(noise, parameter):
+    """Errors of the same law, ten years of months: how often the interval leaves zero out, and from how few blocks."""
+    time, wrong, some = TIME, 0, 0
+    group = Group(("all",), np.arange(len(time)), make_blocks(time, np.zeros(len(time))), np.zeros((0, 1), np.int32))
+    truth = np.zeros((len(time), 1))
+    for seed in range(400):
+        rng = np.random.default_rng([7, seed])
+        first, second = (case(truth, noise(rng, len(time), parameter)[:, None]) for _ in range(2))
+        found = paired_interval("rmse", first, second, group, np.ones(1), seed=seed, purpose="test:x", resamples=300)
+        some += bool(np.isfinite(found.low))
+        wrong += bool(found.low > 0.0 or found.high < 0.0)
+    assert some > 300
+    assert 0.02 <= wrong / some <= 0.08  # 0.05 and its error of 0.011

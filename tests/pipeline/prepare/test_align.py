@@ -129,7 +129,7 @@ def test_a_split_without_any_of_the_months_is_refused():
 
 
 def test_a_dataset_without_time_is_refused(split, field):
-    with pytest.raises(DataError, match=r"^target: expected a dim and a coordinate time, got dims \('lat', 'lon'\)\.$"):
+    with pytest.raises(DataError, match=r"^target: expected a dim and a coordinate time, got dims \('lat', 'lon'\)\. "):
         align([("a", field("tas"))], field("tas").isel(time=0, drop=True), split, None)
 
 
@@ -179,3 +179,18 @@ def test_a_known_step_is_not_worked_out_of_a_few_dates():
     time, steps = shared_dates([("a", dated(dates))], 31 * 86_400_000_000)
     assert (time == dates.values).all()
     assert steps[0].tolist() == [0, 1]
+
+
+def test_what_has_no_time_is_told_where_it_stands(split):
+    """Images have neither place nor time; a table of attributes and a field of heights have a place."""
+    image = xr.Dataset({"bands": (("y", "x"), np.zeros((3, 4)))})
+    fixed = xr.Dataset({"orog": (("lat", "lon"), np.zeros((1, 1)))}, {"lat": [0.0], "lon": [0.0]})
+    plain = dated(pd.date_range("1990-01-01", "1993-12-31"))
+    said = r"Images, which have neither place nor time, stand under data\.images, with task: segmentation and split\.by"
+    with pytest.raises(DataError, match=rf"^predictor 'scene': expected a dim and .* got dims \('y', 'x'\)\. {said}"):
+        align([("scene", image)], plain, split, None)
+    with pytest.raises(DataError, match=rf"^target: expected a dim and a coordinate time, got .*\. {said}"):
+        align([("era", plain)], image, split, None)
+    message = r"got dims \('lat', 'lon'\)\. Predictors that do not change in time stand under data\.static\.$"
+    with pytest.raises(DataError, match=message):
+        align([("height", fixed)], plain, split, None)

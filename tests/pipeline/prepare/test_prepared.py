@@ -6,13 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.errors import DataError, SplitError
+from pipeline.errors import DataError, FormatError, SplitError
 from pipeline.prediction import Prediction
 from pipeline.prepare.config import InputsConfig, PrepareConfig, TargetConfig
 from pipeline.prepare.making import prepare
 from pipeline.prepare.prepared import Prepared
 from pipeline.prepare.recipe import Recipe
 from pipeline.prepare.splits import TimeSplit
+from pipeline.prepare.state import FORMAT
 from pipeline.prepare.storage import state
 
 WINTER = [12, 1, 2]
@@ -214,7 +215,8 @@ def test_a_folder_without_prepared_data_says_what_is_missing(prepared, tmp_path)
     with pytest.raises(DataError, match=r"prepared-target\.npy is not there\. Prepare again\.$"):
         Prepared.load(tmp_path, prepared.backend)
     (tmp_path / "recipe.json").write_text('{"format": 0}')
-    with pytest.raises(DataError, match=r"^expected prepared data of format 3 in .*, got 0\.$"):
+    message = rf"^{tmp_path} was made by another version of Finescale \(format 0, this one reads {FORMAT}\); run the"
+    with pytest.raises(FormatError, match=message):
         Prepared.load(tmp_path, prepared.backend)
 
 

@@ -198,3 +198,19 @@ def test_the_matrix_does_what_the_regridder_does(source, method):
     values = np.random.default_rng(0).normal(size=source.shape)
     found = (regridder.matrix() @ values.ravel()).reshape(FINE.shape)
     np.testing.assert_allclose(found, regridder(values), atol=1e-12)
+
+
+def test_places_that_nobody_knows_are_refused_but_not_to_stay_where_values_are():
+    names = tuple("abcdefg")
+    lat = np.linspace(36.0, 41.0, 7)[None]
+    placed, nowhere = (Grid(lat, lon, ("row", "station"), names) for lon in (lat - 43.0, np.full((1, 7), np.nan)))
+    message = (
+        r"^expected a latitude and longitude of every place that values are carried from or to, got none for a, b, c, "
+        r"d, e and so on\. Say where they lie in the catalog, with options: stations: {file: places.csv, id: station_id"
+    )
+    for source, target in ((COARSE, nowhere), (nowhere, COARSE), (placed, nowhere)):
+        with pytest.raises(DataError, match=message):
+            Regridder.between(source, target, "bilinear")
+    values = np.arange(7.0)[None]
+    np.testing.assert_array_equal(Regridder.between(nowhere, nowhere, "bilinear")(values), values)
+    assert Regridder.between(COARSE, placed, "nearest")(np.zeros(COARSE.shape)).shape == (1, 7)

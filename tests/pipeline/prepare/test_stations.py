@@ -106,3 +106,22 @@ def test_predictors_may_be_carried_to_the_stations(field, table, split, backend,
     assert loaded.schema.input_grid.same(table_grid := made.schema.target_grid)
     assert table_grid.stations == ("007", "012", "100")
     assert loaded.samples("test").inputs.shape[1:] == (1, 1, 3)
+
+
+def test_a_table_of_predictors_has_all_stations_of_the_target(table, split, cpu):
+    rain = table[["tas"]].rename(tas="rain").isel(station=[2, 0])
+    message = (
+        r"^predictor 'gauges': expected all 3 stations of the target, got none for 012\. Leave them out of the target"
+    )
+    with pytest.raises(DataError, match=message):
+        prepare([("gauges", rain)], table, config=PrepareConfig(), split=split, backend=cpu)
+
+
+def test_tables_in_another_order_are_matched_by_the_names_of_stations(table, split, cpu):
+    rain = table[["tas"]].rename(tas="rain")
+    made = [
+        prepare([("gauges", rain.isel(station=order))], table, config=PrepareConfig(), split=split, backend=cpu)
+        for order in ([0, 1, 2], [2, 0, 1])
+    ]
+    first, second = (one.samples("test").inputs for one in made)
+    np.testing.assert_array_equal(first, second)

@@ -1,14 +1,12 @@
-"""The truth, its mask, and static fields."""
+"""The truth and its mask."""
 
 import numpy as np
 import pytest
-import xarray as xr
 
 from pipeline.errors import DataError, SplitError
-from pipeline.grid import Grid
 from pipeline.prepare.align import align
 from pipeline.prepare.config import TargetConfig
-from pipeline.prepare.targets import build_statics, build_truth, fit_mask
+from pipeline.prepare.targets import build_truth, fit_mask
 
 
 def build(target, predictor, split, backend, **options):
@@ -84,38 +82,3 @@ def test_a_target_without_variables_is_refused(field, split, cpu):
 def test_the_mask_is_fitted_on_a_train_split_alone():
     with pytest.raises(TypeError, match=r"^The mask is fitted on a TrainSplit alone, got None; use "):
         fit_mask(np.zeros((2, 1, 1, 1)), None, TargetConfig())
-
-
-def static(values, name="orog"):
-    coords = {"lat": [40.0, 42.0, 44.0], "lon": [0.0, 2.0]}
-    return xr.Dataset({name: (("lat", "lon"), np.asarray(values, "float32"), {"units": "m"})}, coords)
-
-
-def test_static_fields_are_standardised_over_the_grid():
-    grid = Grid(np.array([40.0, 42.0, 44.0]), np.array([0.0, 2.0]))
-    found = build_statics([static([[0, 1], [2, 3], [4, np.nan]]), static(np.ones((3, 2)), "land")], grid, "bilinear")
-    np.testing.assert_allclose(found.values[0].ravel(), [*(np.arange(5) - 2) / np.sqrt(2), 0], rtol=1e-6)
-    assert (found.values[1] == 0).all()
-    assert (found.names, found.units) == (("orog", "land"), ("m", "m"))
-    assert build_statics([], grid, "bilinear").values.shape == (0, 3, 2)
-
-
-def test_static_fields_come_to_the_target_grid():
-    grid = Grid(np.array([41.0, 43.0]), np.array([0.0, 1.0, 2.0]))
-    found = build_statics([static([[0, 1], [2, 3], [4, 5]])], grid, "bilinear").values[0]
-    expected = np.array([[1, 1.5, 2], [3, 3.5, 4]])
-    np.testing.assert_allclose(found, (expected - expected.mean()) / expected.std(), rtol=1e-6)
-
-
-def test_static_fields_need_names_of_their_own_values_and_no_time(field):
-    grid = Grid(np.array([40.0, 42.0, 44.0]), np.array([0.0, 2.0]))
-    with pytest.raises(DataError, match=r"^expected static fields with names of their own, got 'orog' twice\.$"):
-        build_statics([static(np.eye(3, 2)), static(np.eye(3, 2))], grid, "bilinear")
-    with pytest.raises(
-        DataError, match=r"^static field 'orog' has no finite value on the target grid; expected some\.$"
-    ):
-        build_statics([static(np.full((3, 2), np.nan))], grid, "bilinear")
-    with pytest.raises(
-        DataError, match=r"^variable 'tas': expected dims \('lat', 'lon'\), got \('time', 'lat', 'lon'\)"
-    ):
-        build_statics([field("tas")], grid, "bilinear")

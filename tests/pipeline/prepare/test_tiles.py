@@ -10,7 +10,7 @@ from pipeline.prepare.frequencies import ClassFrequencies, class_shares
 from pipeline.prepare.making import prepare_tiles
 from pipeline.prepare.prepared import Prepared
 from pipeline.prepare.storage import state
-from pipeline.prepare.tiles import cut
+from pipeline.prepare.tiles import Tile, cut, strips
 from pipeline.split_config import BlockSplitConfig
 
 CONFIG = PrepareConfig(inputs=InputsConfig(anomaly="none", scale="per_field"))
@@ -166,22 +166,37 @@ def test_numbers_without_names_are_refused(images, cpu):
         prepare_tiles(cut(images, ["blue"], ["mask"], a_split()), config=CONFIG, backend=cpu, classes=True)
 
 
+def test_strips_lie_across_the_longer_side_of_an_image():
+    wide = [Tile("a", y, x) for y in (0, 64) for x in (0, 64, 128)]
+    assert strips(wide).tolist() == [0, 1, 2, 0, 1, 2]
+    high = [Tile("b", y, x) for y in (0, 64, 100) for x in (410, 448)]
+    assert strips(high).tolist() == [0, 0, 1, 1, 2, 2]
+    assert strips([*wide, *high]).tolist() == [0, 1, 2, 0, 1, 2, 4, 4, 5, 5, 6, 6]
+    assert strips([high[0]]).tolist() == [0]
+
+
+def test_classes_are_of_one_target(images, cpu):
+    with pytest.raises(DataError, match=r"^a segmentation: expected one target, got mask, nir\.$"):
+        prepare_tiles(cut(images, ["blue"], ["mask", "nir"], a_split()), config=CONFIG, backend=cpu, classes=True)
+
+
 def test_frequencies_of_a_cell_begin_with_those_of_all(train_of, backend):
     numbers = np.array([0, 0, 1, 0, 2, 2, 2, 1], np.float32).reshape(4, 1, 1, 2)
     train = train_of(np.arange("2001-01-01", "2001-01-05", dtype="M8[D]").astype("M8[ns]"), 4)
-    found = np.asarray(ClassFrequencies.fit(backend.asarray(numbers), train, 3, per_cell=True).values)[:, 0, 0]
-    overall = np.array([3, 2, 3]) / 8
+    area = np.array([[1.0, 3.0]])
+    found = np.asarray(ClassFrequencies.fit(backend.asarray(numbers), train, 3, area, per_cell=True).values)[:, 0, 0]
+    overall = np.array([1 + 2 * 3, 1 + 3, 2 + 3]) / 16  # by area
     expected = [(np.array([np.sum(numbers[:, 0, 0, cell] == c) for c in range(3)]) + overall) / 5 for cell in range(2)]
     np.testing.assert_allclose(found.T, expected, rtol=1e-6)
-    everywhere = np.asarray(ClassFrequencies.fit(backend.asarray(numbers), train, 3, per_cell=False).values)
+    everywhere = np.asarray(ClassFrequencies.fit(backend.asarray(numbers), train, 3, area, per_cell=False).values)
     np.testing.assert_allclose(everywhere[:, 0, 0].T, [overall, overall], rtol=1e-6)
-    shares = class_shares(backend.asarray(numbers), train, "abc", np.array([[1.0, 3.0]]))
-    np.testing.assert_allclose(shares, np.array([1 + 2 * 3, 1 + 3, 2 + 3]) / 16)
+    shares = class_shares(backend.asarray(numbers), train, "abc", area)
+    np.testing.assert_allclose(shares, overall)
 
 
 def test_frequencies_are_fitted_on_train_alone(backend):
     with pytest.raises(TypeError, match="ClassFrequencies is fitted on a TrainSplit alone"):
-        ClassFrequencies.fit(backend.asarray(np.zeros((2, 1, 1, 1))), slice(0, 1), 2, per_cell=True)
+        ClassFrequencies.fit(backend.asarray(np.zeros((2, 1, 1, 1))), slice(0, 1), 2, np.ones((1, 1)), per_cell=True)
 
 
 def test_tiles_are_not_said_to_lack_seasons(images, cpu):

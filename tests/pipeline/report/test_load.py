@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import RunFolderError
-from pipeline.report import sentences
+from pipeline.report import cautions, sentences
 from pipeline.report.load import load_run
 from pipeline.report.study import Sampling, study
 
@@ -60,7 +60,7 @@ def test_a_run_without_test_scores_is_told_by_its_validation(run):
     told = study(load_run(run))
     assert (told.split, told.splits, told.sampling) == ("validation", ("validation",), None)
     assert sentences.named_set(told.split) == "the validation split"
-    assert sentences.warnings(told)[0].startswith("No test set has truth: all scores are those of the validation")
+    assert cautions.warnings(told)[0].startswith("No test set has truth: all scores are those of the validation")
 
 
 def test_a_run_without_scores_is_refused(run):

@@ -135,7 +135,17 @@ def test_unknown_scores_are_shown_but_never_best():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "–"), (True, "yes"), (12, "12"), (123456, "123,456"), (300.0, "300"), ({"a": 1}, "a: 1"), ([1, 2], "1, 2")],
+    [
+        (None, "–"),
+        (True, "yes"),
+        (12, "12"),
+        (123456, "123,456"),
+        (300.0, "300"),
+        (-20.0, "−20"),
+        (98000.0, "98,000"),
+        ({"a": 1}, "a: 1"),
+        ([1, 2], "1, 2"),
+    ],
 )
 def test_plain(value, text):
     assert tables.plain(value) == text

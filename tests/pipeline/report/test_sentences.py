@@ -5,7 +5,7 @@ import re
 import pandas as pd
 import pytest
 
-from pipeline.report import sentences
+from pipeline.report import answers, cautions, sentences
 from pipeline.report.differences import difference
 from pipeline.report.load import load_run
 from pipeline.report.study import study
@@ -57,12 +57,13 @@ PLACE = "on 90 December to February days, 1997-12-01 to 1998-02-28"
         ),
         (
             {"unet": (-0.15, NAN, NAN)}, "tie",
-            f"unet has an RMSE 0.150 K, 10 % lower than the best baseline, ridge, {PLACE}; no interval is known, so this may be chance.",
+            "unet has an RMSE of 1.11 K (1.05 to 1.16), 0.150 K (10 %) lower than that of the best baseline, ridge, "
+            f"{PLACE}; no interval of the difference could be computed (fewer than 8 blocks).",
         ),
     ],
 )  # fmt: skip
 def test_answer(words, gaps, tone, text):
-    found = sentences.answer(words(gaps, noise={"unet": 1.2}))
+    found = answers.answer(words(gaps, noise={"unet": 1.2}))
     assert found.tone == tone
     assert found.text.replace("\u00a0", " ") == text
 
@@ -81,7 +82,7 @@ def test_warnings_come_from_everywhere_and_once(words):
         "warnings": ["Member 3 of unet failed: loss is not finite", "a"], "fallbacks": ["ridge runs on the CPU", "a"],
         "failed_members": ["unet/3", {"model": "unet", "member": 4, "error": "out of memory"}],
     }  # fmt: skip
-    found = sentences.warnings(words({}, provenance=provenance, effective=17.4))
+    found = cautions.warnings(words({}, provenance=provenance, effective=17.4))
     assert found == (
         "The test set holds about 17 independent samples, fewer than 30: take its scores as a hint, not as a claim.",
         "Member 3 of unet failed: loss is not finite",
@@ -93,11 +94,11 @@ def test_warnings_come_from_everywhere_and_once(words):
 
 def test_few_samples_are_said_once(words):
     said = "The split 'test' holds about 17 independent samples of tas, fewer than 30."
-    assert sentences.warnings(words({}, provenance={"warnings": [said]}, effective=17.4)) == (said,)
+    assert cautions.warnings(words({}, provenance={"warnings": [said]}, effective=17.4)) == (said,)
 
 
 def test_choice_on_the_test_set_is_a_warning(words):
-    (warning,) = sentences.warnings(words({}, validation=False))
+    (warning,) = cautions.warnings(words({}, validation=False))
     assert warning.startswith("There are no validation scores: model and baseline were chosen on the test set itself")
 
 

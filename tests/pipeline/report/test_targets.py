@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from pipeline.report import error_bars, sentences, targets
+from pipeline.report import answers, error_bars, targets
 from pipeline.report.load import load_run
 from pipeline.report.markdown import write
 from pipeline.report.render import render
@@ -71,7 +71,7 @@ def _plain(text):
 def test_the_verdict_names_its_target(two):
     found = _read(two({}))
     assert found.variables == ("tas", "pr")
-    assert sentences.answer(found).text.startswith("For tas, unet beats the best baseline, ridge, by ")
+    assert answers.answer(found).text.startswith("For tas, unet beats the best baseline, ridge, by ")
     assert " of unet for tas " in error_bars.trust(found)
     assert " of unet for pr " in error_bars.trust(found, "pr")
     pictures = verdict.build(found).pictures
@@ -85,7 +85,7 @@ def test_sentences_that_begin_with_words_go_on_small(two):
     run = two({})
     table = pd.read_csv(run / "comparisons.csv")
     table.assign(difference=0.5, low=0.4, high=0.6).to_csv(run / "comparisons.csv", index=False)
-    assert sentences.answer(_read(run)).text.startswith("For tas, no model beats the best baseline, ridge: ")
+    assert answers.answer(_read(run)).text.startswith("For tas, no model beats the best baseline, ridge: ")
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_one_target_is_not_named_and_has_no_further_sentence(whole_run):
     found = _read(whole_run)
     assert targets.further(found) == ()
     assert targets.of(found, "tas") == ""
-    assert not sentences.answer(found).text.startswith("For")
+    assert not answers.answer(found).text.startswith("For")
 
 
 def test_differences_are_to_the_best_baseline_of_the_target_where_the_run_holds_them(two):

@@ -8,8 +8,7 @@ import numpy as np
 
 from pipeline.data.synthetic.storms.config import STRONG
 from pipeline.data.synthetic.storms.events import Event
-
-EARTH_RADIUS = 6371.0  # km
+from pipeline.sphere import EARTH_RADIUS
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -105,13 +106,42 @@ def test_samples_without_dates_are_blocks_of_their_own(make_class_case):
     assert np.isfinite(_row(found.scores, metric="iou", group="all").low)
 
 
-def test_the_bootstrap_of_tiles_is_that_of_resampled_tiles(make_class_case, class_score):
+def _tiles(images):
+    """Return the strip of each tile of images of eight strips of two tiles."""
+    return np.repeat(np.concatenate([np.arange(8) + 10 * image for image in range(images)]), 2)
+
+
+def test_tiles_of_two_images_have_no_interval_and_a_warning(make_class_case):
+    case = make_class_case(n=32, cells=40)
+    found = _evaluate({"m": case}, np.arange(32), metrics=("iou",), strip=_tiles(2))
+    assert np.isnan([[row.low, row.high] for row in found.scores]).all()
+    assert np.isfinite([row.value for row in found.scores]).all()
+    assert found.samplings[0].kind == "strips"
+    assert 2 <= found.samplings[0].blocks <= 4
+    assert re.search(
+        r"\(32 tiles of images, whose neighbours are alike over \d\.\d strips; [234] blocks\)", found.warnings[0]
+    )
+
+
+def test_tiles_of_many_images_have_intervals_whatever_their_order(make_class_case):
+    case = make_class_case(n=128, cells=40)
+    rows = _evaluate({"m": case}, np.arange(128), metrics=("iou",), strip=_tiles(8)).scores
+    order = np.argsort(
+        np.tile(np.arange(8), 16), kind="stable"
+    )  # strip by strip over all images, as splits may have it
+    mixed = _evaluate({"m": case.select(order, -2)}, np.arange(128), metrics=("iou",), strip=_tiles(8)[order]).scores
+    for one, other in zip(rows, mixed, strict=True):
+        assert one.low < one.value < one.high
+        assert (other.low, other.value, other.high) == pytest.approx((one.low, one.value, one.high), rel=0.02)
+
+
+def test_the_bootstrap_of_samples_is_that_of_resampled_ones(make_class_case, expanded):
     case = make_class_case(n=12, cells=40)
     (row,) = [row for row in _evaluate({"m": case}, np.arange(12), metrics=("accuracy",), resamples=4000).scores]
     rng = np.random.default_rng(0)
     right = (case.prediction.parameters["probabilities"].argmax(axis=0) == case.truth) @ AREA / AREA.sum()
     drawn = right[rng.integers(0, 12, (4000, 12))].mean(axis=1)
-    assert (row.low, row.high) == pytest.approx(np.quantile(drawn, (0.025, 0.975)), abs=0.004)
+    assert (row.low, row.high) == pytest.approx(np.quantile(drawn, expanded(12)), abs=0.006)
 
 
 def test_the_series_of_events_is_their_share_of_the_known_area(make_class_case):

@@ -40,15 +40,35 @@ def test_average_precision_of_binned_probabilities_is_exact(make_class_case, cla
     np.testing.assert_allclose(class_score("average_precision", case)[1], expected, rtol=1e-12)
 
 
-def test_it_is_that_of_the_worst_order_within_bins_and_so_never_too_high(make_class_case, class_score, flat):
-    case = make_class_case(n=40, cells=200, sharp=0.2)
-    truth, _, chance, _ = flat(case)
-    for of in range(3):
-        bins, there = log_odds_bin(chance[:, of]).astype(float), (truth == of)
-        worst, exact = (average_precision_score(there, each) for each in (bins - 0.5 * there, chance[:, of]))
-        found = class_score("average_precision", case)[1][of]
-        assert found == pytest.approx(worst, rel=1e-12)
-        assert found < exact
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("shares", [(0.9, 0.08, 0.02), (0.4, 0.3, 0.3)])
+def test_whatever_the_shares_it_is_within_its_bound_of_the_exact_one(seed, shares, make_class_case, class_score, flat):
+    rng = np.random.default_rng([9, seed])
+    truth = rng.choice(3, (50, 300), p=shares).astype(float)
+    case = make_class_case(truth, seed=seed)
+    logits = 1.5 * (truth == np.arange(3)[:, None, None]) + rng.normal(size=(3, *truth.shape))
+    case.prediction.parameters["probabilities"][...] = np.exp(logits) / np.exp(logits).sum(axis=0)
+    known, _, chance, _ = flat(case)
+    exact = [average_precision_score(known == of, chance[:, of]) for of in range(3)]
+    np.testing.assert_allclose(class_score("average_precision", case)[1], exact, atol=3e-3)
+
+
+@pytest.mark.parametrize(
+    ("order", "exact", "found"),
+    [([1, 1, 0], 1.0, 2 / 3), ([0, 1, 1], (1 / 2 + 2 / 3) / 2, 2 / 3), ([1, 0, 1], (1 + 2 / 3) / 2, 2 / 3)],
+    ids=["good", "bad", "between"],
+)
+def test_an_order_within_a_bin_is_lost_a_good_one_and_a_bad_one(
+    order, exact, found, make_class_case, class_score, flat
+):
+    """Three cells of one bin from the most probable to the least: too low, too high, too low."""
+    case = make_class_case([order], classes=2)
+    chance = np.array([[0.8003, 0.8002, 0.8001]])
+    case.prediction.parameters["probabilities"][...] = np.stack([1.0 - chance, chance])
+    known, _, cells, _ = flat(case)
+    assert np.ptp(log_odds_bin(cells[:, 1])) == 0
+    assert average_precision_score(known == 1, cells[:, 1]) == pytest.approx(exact)
+    assert class_score("average_precision", case)[1][1] == pytest.approx(found)
 
 
 def test_average_precision_of_votes_of_a_hundred_trees_is_exact(make_class_case, class_score, flat):

@@ -7,10 +7,10 @@ import pytest
 import xarray as xr
 
 from pipeline.report import flow_words
+from pipeline.report.answers import answer
 from pipeline.report.figures.time import Series
 from pipeline.report.load import load_run
 from pipeline.report.sections import cases, flow, hydrograph
-from pipeline.report.sentences import answer
 from pipeline.report.study import study
 
 RIVER = {"variable": "qobs", "units": "m3 s-1", "leads": (0,), "step": "D", "parts": "season", "times": 900}

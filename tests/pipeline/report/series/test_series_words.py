@@ -38,9 +38,13 @@ def test_stations_at_no_place_are_left_out_of_maps():
 
 
 def test_what_cells_are_called():
-    assert places.kind(Grid(np.arange(2.0), np.arange(3.0)), "m3 s-1") == "cell"
-    assert places.kind(_grid((1.0, 2.0)), "m3 s-1") == "basin"
-    assert places.kind(_grid((1.0, 2.0)), "K") == "station"
+    assert places.kind(Grid(np.arange(2.0), np.arange(3.0)), "flow") == "cell"
+    assert places.kind(_grid((1.0, 2.0)), "flow") == "basin"
+    assert places.kind(_grid((1.0, 2.0)), "temperature") == "station"
+    assert places.several(_grid((1.0, 2.0)), "flow") == "basins"
+    assert (
+        places.several(Grid(np.array([[1.0]]), np.array([[1.0]]), ("row", "station"), ("a",)), "flow") == "the series"
+    )
 
 
 def _facts(**parts):
