@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 
 from pipeline.report import targets
-from pipeline.report.numbers import coverage, interval, label, number, percent
+from pipeline.report.numbers import coverage, interval, label, listing, number, percent
+from pipeline.report.sentences import named_set
 from pipeline.report.study import FEW, Study
 
 _ROOM = 0.02
 _BY_LEVEL = 0.05
+_BY_DESIGN = frozenset({"class_frequencies"})  # always answers the most common class
 _AREA = 1.25  # how many times too large or too small an expected area must be to be told
 
 
@@ -129,3 +132,30 @@ def rare(study: Study, variable: str) -> list[tuple[str, float]]:
     shares = np.asarray(data[name].values, float)
     found = [(study.classes[of], float(shares[of])) for of in range(1, len(study.classes))]
     return sorted((pair for pair in found if np.isfinite(pair[1])), key=lambda pair: pair[1])
+
+
+def never_answered(study: Study) -> tuple[str, ...]:
+    """Return a sentence for models to which no cell of the test set is most likely of a class that is there.
+
+    A mean over classes hides it. A model of the frequencies alone is not told of: it has no choice.
+    """
+    entries = study.run.experiment.get("models") or {}
+    found: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for model in study.models:
+        if study.classes and (entries.get(model.partition("+")[0]) or {}).get("kind") not in _BY_DESIGN:
+            lacking = tuple(label(name) for name in study.classes if _is_never_answered(study, model, name))
+            if lacking:
+                found[lacking].append(label(model))
+    return tuple(
+        f"{listing(models)} never {'answers' if len(models) == 1 else 'answer'} {listing(classes, 'or')} on "
+        f"{named_set(study.split)}, where {'it is' if len(classes) == 1 else 'they are'} found: the IoU of "
+        f"{'that class' if len(classes) == 1 else 'those classes'} is 0, which the mean over classes hides."
+        for classes, models in found.items()
+    )
+
+
+def _is_never_answered(study: Study, model: str, name: str) -> bool:
+    """Whether a class has a recall, which is 0, and no precision: it is there, and nowhere answered."""
+    where = {"variable": study.variable, "group": f"class={name}"}
+    recall = study.score(model, "recall", **where)
+    return recall is not None and float(recall["value"]) == 0.0 and study.score(model, "precision", **where) is None

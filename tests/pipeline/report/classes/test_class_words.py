@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from pipeline.errors import RunFolderError
-from pipeline.report import answers, class_words, sentences
+from pipeline.report import answers, cautions, class_words, sentences
 from pipeline.report.differences import Difference
 from pipeline.report.load import load_run
 from pipeline.report.sections import class_limits
@@ -168,6 +168,41 @@ def test_a_class_expected_too_often_is_named(make_class_run):
 
 def test_without_diagnostics_nothing_is_said_of_trust(told):
     assert class_words.trust(told()) == ""
+
+
+def _without(run, models, classes):
+    """Take away, in the scores, all answers of ``classes``: what models that never give them have."""
+    table = pd.read_csv(run / "scores.csv")
+    rows = table["model"].isin(models) & table["group"].isin([f"class={name}" for name in classes])
+    table.loc[rows & (table["metric"] == "recall"), ["value", "low", "high"]] = 0.0
+    table.loc[rows & (table["metric"] == "precision"), ["value", "low", "high"]] = np.nan
+    table.to_csv(run / "scores.csv", index=False)
+    return study(load_run(run))
+
+
+def test_a_class_that_is_never_answered_is_told(make_class_run):
+    found = _without(make_class_run(predictions=False, diagnostics=False), ["class_unet"], ["shadow"])
+    (text,) = class_words.never_answered(found)
+    assert text == (
+        "class unet never answers shadow on the test set, where it is found: the IoU of that class is 0, which the mean "
+        "over classes hides."
+    )
+    assert text in cautions.warnings(found)
+
+
+def test_models_and_classes_that_are_never_answered_are_told_at_once(make_class_run):
+    run = make_class_run(predictions=False, diagnostics=False)
+    (text,) = class_words.never_answered(_without(run, ["class_unet", "pixel_forest"], ["cloud", "shadow"]))
+    assert re.match("(pixel forest and class unet|class unet and pixel forest) never answer cloud or shadow on", text)
+    assert "where they are found: the IoU of those classes is 0" in text
+
+
+def test_a_model_of_frequencies_and_an_absent_class_are_not_told(make_class_run):
+    found = study(load_run(make_class_run(predictions=False, diagnostics=False)))
+    assert found.score("class_frequencies", "precision", group="class=shadow") is None  # nor does it answer this one
+    assert class_words.never_answered(found) == ()
+    run = make_class_run(predictions=False, diagnostics=False, absent=True)
+    assert class_words.never_answered(study(load_run(run))) == ()
 
 
 def test_limits_name_rare_and_absent_classes(make_class_run):
