@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import xarray as xr
 
+from flows.apply.opening import Found, LackingVariableError, open_as
 from flows.apply.stations import stations_of, with_stations
 from flows.assemble import pick
 from flows.sources import open_sources
 from flows.workspace import Workspace
 from pipeline.backend import Backend
-from pipeline.data import READERS
 from pipeline.data.blocks import Blocks
-from pipeline.data.catalog import Entry, Variable, make_entry
-from pipeline.data.describe import files_of, format_of
+from pipeline.data.catalog import Entry, make_entry
 from pipeline.data.load import load
 from pipeline.data.records import ONE_GRID
 from pipeline.errors import ConfigError, DataError
@@ -31,10 +30,6 @@ from pipeline.prepare.align import Predictors, shared_dates
 from pipeline.prepare.dates import components, iso, microseconds
 from pipeline.prepare.windows import usual_step
 from pipeline.registry import suggest
-
-
-class LackingVariableError(DataError):
-    """A file has no such variable."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,11 +91,11 @@ class Inputs:
         with ExitStack() as closing:
             opened, files = [], []
             for source in sources:
-                paths = [path for word in given[source.dataset] for path in files_of(word)]
+                found = Found.of(entries[source.dataset], given[source.dataset])
                 with _told_whose(source.dataset, [one.dataset for one in sources], words):
-                    blocks = open_as(entries[source.dataset], paths, source.variables, space.backend)
+                    blocks = open_as(entries[source.dataset], found, source.variables, space.backend)
                 opened.append((source, closing.enter_context(blocks)))
-                files.append(f"{source.dataset}: {', '.join(path.name for path in paths)}")
+                files.append(f"{source.dataset}: {', '.join(path.name for path in found.paths)}")
             dates = [(source.dataset, xr.Dataset(coords={"time": blocks.time})) for source, blocks in opened]
             time, steps = shared_dates(dates)
             step = min(usual_step(microseconds(blocks.time)) for _, blocks in opened)
@@ -171,15 +166,15 @@ def _series(space: Workspace, source: Source, entries: Mapping[str, Entry], word
         data, below = (Path(path) if path else None for path in (settings["data"], settings.get("catalog_below")))
         opened = open_sources(Path(settings["catalog"]), data, below)
         return load(entries[source.dataset], opened.catalog, opened.places, space.backend, source.variables).data
-    paths = [path for word in words for path in files_of(word)]
-    with open_as(entries[source.dataset], paths, source.variables, space.backend) as blocks:
+    entry = entries[source.dataset]
+    with open_as(entry, Found.of(entry, words), source.variables, space.backend) as blocks:
         return blocks.read(np.arange(len(blocks.time)))
 
 
 def _target(entry: Entry, words: Sequence[str], source: Source, backend: Backend) -> Blocks | None:
     """Return the target's own past; None where the files have no such variable."""
     try:
-        return open_as(entry, [path for word in words for path in files_of(word)], source.variables, backend)
+        return open_as(entry, Found.of(entry, words), source.variables, backend)
     except LackingVariableError:
         return None
 
@@ -189,33 +184,6 @@ def entries_of(space: Workspace) -> Mapping[str, Entry]:
     settings = space.run.read_json("work/settings.json")
     where = str(space.run / "work/settings.json")
     return {name: make_entry(name, raw, where) for name, raw in settings["entries"].items()}
-
-
-def open_as(entry: Entry, paths: Sequence[Path], variables: Sequence[str] | None, backend: Backend) -> Blocks:
-    """Open other files as ``entry``; they may be of another format and call variables by their plain names.
-
-    Raises
-    ------
-    DataError
-        If a variable is in the files by neither name, or is not said in what units.
-    """
-    format_ = format_of(paths[0])
-    options = entry.options if format_ == entry.format else {}
-    probe = _changed(entry, format=format_, options=options, files=[])
-    reader = READERS.get(format_)()
-    raw = reader.read(probe, tuple(paths), backend)
-    try:
-        specs = _specs(probe, {str(name) for name in raw.variables}, variables, paths)
-        if specs != {name: entry.variables[name] for name in specs}:
-            # What a reader does may depend on names and units, as of a table's columns: once more with the files' own.
-            raw.close()
-            probe = _changed(probe, variables=specs)
-            raw = reader.read(probe, tuple(paths), backend)
-        _require_units(raw, specs, entry, paths)
-        return Blocks.of(raw, probe, variables)
-    except DataError:
-        raw.close()
-        raise
 
 
 @contextmanager
@@ -234,51 +202,6 @@ def _told_whose(dataset: str, datasets: Sequence[str], words: Sequence[str]) -> 
         elif text != str(error):
             text += f" Give files of one grid: regrid one of them, or leave it out of --input {dataset}=FILE"
         raise type(error)(text) from error
-
-
-def _require_units(raw: xr.Dataset, specs: Mapping[str, Variable], entry: Entry, paths: Sequence[Path]) -> None:
-    for name, spec in specs.items():
-        own = spec.source or name
-        if spec.source_units is None and not raw[own].attrs.get("units"):
-            units, known = entry.variables[name].units, entry.variables[name].source
-            other = f", or call the variable {known!r} as the training data do" if known not in (None, own) else ""
-            raise DataError(
-                f"{entry.name}: expected the units of {own!r} in {_files(paths)}, got none. Add the attribute to the "
-                f"file, if the values are in {units}: ncatted -a units,{own},o,c,'{units}' FILE, or in xarray "
-                f"data[{own!r}].attrs['units'] = {units!r}{other}."
-            )
-
-
-def _files(paths: Sequence[Path]) -> str:
-    """Return how a message names files."""
-    return str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
-
-
-def _specs(
-    entry: Entry, there: Set[str], variables: Sequence[str] | None, paths: Sequence[Path]
-) -> dict[str, Variable]:
-    """Return the variables asked for as the file has them: by the entry's name for them, or by ours."""
-    specs = {}
-    for name in variables or entry.variables:
-        spec = entry.variables[name]
-        if (spec.source or name) not in there:
-            if name not in there:
-                names = " or ".join(repr(word) for word in dict.fromkeys((spec.source or name, name)))
-                raise LackingVariableError(
-                    f"{entry.name}: expected the variable {names} in {_files(paths)}, which lacks it."
-                    f"{suggest(name, there)} Known: {', '.join(sorted(there))}."
-                )
-            # The user's own file: by our name, with the units that it says.
-            spec = spec.model_copy(update={"source": None, "source_units": None, "select": {}, "missing": []})
-        specs[name] = spec
-    return specs
-
-
-def _changed(entry: Entry, **update: Any) -> Entry:
-    """Return a copy of ``entry`` of the same name."""
-    made = entry.model_copy(update=update)
-    made._name = entry.name
-    return made
 
 
 def _assign(

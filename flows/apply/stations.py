@@ -60,7 +60,7 @@ def with_stations(data: xr.Dataset, grid: Grid) -> xr.Dataset:
     >>> both["rain"].values.tolist(), both["lat"].values.tolist()
     ([3.0, nan], [50.0, 51.0])
     """
-    there = stations_of(data)
+    data, there = with_places(data, grid), stations_of(data)
     lacking = [place for place, name in enumerate(grid.stations) if name not in there]
     if not lacking or len(lacking) == len(grid.stations):
         return data
@@ -70,6 +70,27 @@ def with_stations(data: xr.Dataset, grid: Grid) -> xr.Dataset:
         values = np.concatenate([data[name].values, known[0, lacking]])
         whole = whole.assign_coords({name: ("station", values, data[name].attrs)})
     return whole
+
+
+def with_places(data: xr.Dataset, grid: Grid) -> xr.Dataset:
+    """Return a table whose stations lie where ``grid`` has those of the same name, if the file does not say where.
+
+    Examples
+    --------
+    >>> row = Grid(np.array([[50.0, 51.0]]), np.array([[7.0, 8.0]]), ("row", "station"), ("a", "b"))
+    >>> nowhere = {"station": ["b"], "lat": ("station", [np.nan]), "lon": ("station", [np.nan])}
+    >>> with_places(xr.Dataset({"rain": ("station", [3.0])}, nowhere), row)["lat"].values.tolist()
+    [51.0]
+    """
+    place = {name: number for number, name in enumerate(grid.stations)}
+    known = [place.get(name, -1) for name in map(str, data["station"].values)] if "station" in data.dims else []
+    for name, axis in (("lat", grid.lat), ("lon", grid.lon)):
+        if any(number >= 0 for number in known):
+            theirs = np.where(np.asarray(known) >= 0, axis[0, known], np.nan)
+            own = np.asarray(data[name].values, float)
+            values = ("station", np.where(np.isnan(own), theirs, own), data[name].attrs)
+            data = data.assign_coords({name: values})
+    return data
 
 
 def stations_of(data: xr.Dataset) -> set[str]:

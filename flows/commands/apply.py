@@ -68,7 +68,8 @@ def predict(
     if done.left_out:
         typer.echo(f"left out: {done.left_out} dates that lack a predictor or a lag", err=True)
     if done.stations:
-        typer.echo(f"left out: {len(done.stations)} stations without predictors: {', '.join(done.stations)}", err=True)
+        stations = f"{len(done.stations)} station{'s' if len(done.stations) > 1 else ''}"
+        typer.echo(f"left out: {stations} without predictors: {', '.join(done.stations)}", err=True)
     if done.unknown:
         typer.echo(
             f"{done.unknown} dates have nothing of the target's past to go on from; the mean cycle stands there",

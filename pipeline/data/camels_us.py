@@ -106,21 +106,26 @@ class _Forcing:
 
 def _series(files: tuple[Path, ...], options: CamelsUsReader.Options, entry: Entry) -> xr.Dataset:
     forcing = _by_basin(files, _FORCING, options.basins, entry.name)
-    flow = _by_basin(files, _FLOW, options.basins, entry.name)
+    # Who asks for the forcing alone may have no streamflow, as of days to come.
+    wanted = any((spec.source or name) == "streamflow" for name, spec in entry.variables.items())
+    flow = _by_basin(files, _FLOW, options.basins, entry.name) if wanted else {}
     basins = options.basins or sorted(forcing)
     if not basins:
         got = ", ".join(path.name for path in files[:3])
         raise DataError(f"{entry.name}: expected forcing files such as 01022500_lump_cida_forcing_leap.txt, got {got}.")
-    for found, other, what in ((forcing, flow, "forcing"), (flow, forcing, "streamflow")):
+    for found, other, what in ((forcing, flow, "forcing"), (flow, forcing, "streamflow"))[: 1 + wanted]:
         if lacking := sorted((set(other) | set(options.basins)) - set(found)):
             raise DataError(f"{entry.name}: basin {lacking[0]}: expected a file of its {what}, got none.")
     parts = []
     for basin in basins:
         read = _read_forcing(forcing[basin])
-        streamflow = _read_flow(flow[basin], basin) * CUBIC_FOOT
-        if options.flow == "depth":
-            streamflow = streamflow * (86400.0 * 1000.0 / read.area)
-        parts.append(read.table.join(streamflow.rename("streamflow"), how="outer").to_xarray())
+        table = read.table
+        if wanted:
+            streamflow = _read_flow(flow[basin], basin) * CUBIC_FOOT
+            if options.flow == "depth":
+                streamflow = streamflow * (86400.0 * 1000.0 / read.area)
+            table = table.join(streamflow.rename("streamflow"), how="outer")
+        parts.append(table.to_xarray())
     data = xr.concat(parts, dim="station", join="outer", data_vars="all").sortby("time")
     data = data.assign_coords(station=("station", np.asarray(basins, dtype=str)))
     units = _UNITS | {"streamflow": "mm d-1" if options.flow == "depth" else "m3 s-1"}

@@ -10,6 +10,9 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from flows.apply.bundle import Bundle
+from flows.apply.predict import Request as PredictRequest
+from flows.apply.predict import apply
 from flows.engine import Request, start
 from pipeline.prepare.coarsen import coarsen
 
@@ -161,6 +164,13 @@ def test_basins_that_were_left_out_have_an_answer(ran):
     assert int(known.sum()) == 1
     assert bool(answered.sel(station=known["station"][known]).all())
     assert float(split["streamflow"].sel(station=known["station"][known]).std()) > 0
+    # The archive's own files of forcing alone, which say neither flow nor place.
+    out = folder.parent / "new.nc"
+    apply(
+        Bundle.open(folder, "lstm"), PredictRequest((str(Path(os.environ["FINESCALE_DATA"], "camels-us/daymet")),), out)
+    )
+    again = xr.load_dataset(out)["streamflow"].sel(time=split["time"])
+    np.testing.assert_allclose(again, split["streamflow"], rtol=1e-5)
 
 
 def test_clouds_are_told_from_shadows_and_the_ground(ran):

@@ -65,6 +65,16 @@ def test_flow_is_depth_over_the_area_of_the_forcing_file(load_camels):
     assert volume[0, 0] == pytest.approx(10 * CUBIC_FOOT)
 
 
+def test_the_forcing_alone_needs_no_streamflow(load_camels, folder):
+    both = load_camels().data["prcp"]
+    for path in folder.glob("*_streamflow_qc.txt"):
+        path.unlink()
+    alone = load_camels({"prcp": {"units": "mm d-1"}}).data
+    np.testing.assert_array_equal(alone["prcp"], both)
+    with pytest.raises(DataError, match="basin 01000001: expected a file of its streamflow, got none"):
+        load_camels()
+
+
 @pytest.mark.parametrize("flow", ["depth", "volume"])
 def test_flow_is_known_as_flow_and_rain_as_rain_though_both_are_in_mm_a_day(load_camels, flow):
     units = {"depth": "mm d-1", "volume": "m3 s-1"}[flow]
