@@ -34,7 +34,9 @@ class Diagnostics:
         Histogram of the probability integral transform on [0, 1]; flat for a reliable forecast.
     level, observed, low, high : ndarray, shape (level,)
         Calibration curve: share of truths, by area, that are at most the quantile of each level,
-        with its 95 % interval by block bootstrap.
+        with its 95 % interval by block bootstrap. The quantiles are those that files and intervals have: of few
+        members, which lie between the outermost, so that no few members have a curve on the diagonal although their
+        ranks are even.
     spread, rmse : ndarray, shape (bin,)
         Root mean predictive variance and RMSE of the mean in bins of equal counts by spread; equal
         for a reliable forecast. NaN in bins without values.
@@ -118,22 +120,43 @@ def _part(case: Case, weights: np.ndarray, seed: int, purpose: str, number: int)
     if case.prediction.family == "members":
         # A step function's PIT, spread evenly over the step that the truth stands on.
         pit = (ranks + noise) / (members + 1)
+        level = _levels(to_host(case.prediction.parameters["members"]), to_host(case.truth), noise)
     else:
         # The same for a point mass, such as a dry day: anywhere between less than the truth and at most it.
         at_most = to_host(case.prediction.cdf(case.truth)).astype(float)
         less = 1.0 - to_host(case.prediction.exceedance(case.truth)).astype(float)
-        pit = less + noise * (at_most - less)
+        level = pit = less + noise * (at_most - less)
     area = np.where(valid, weights, 0.0)
     difference = to_host(error(case))
     return _Part(
         ranks=np.bincount(ranks[valid], minlength=members + 1),
         pit_count=np.histogram(pit[valid], bins=BINS, range=(0.0, 1.0))[0],
-        below=np.stack([(area * (pit <= level)).sum(axis=1) for level in LEVELS]),
+        below=np.stack([(area * (level <= asked)).sum(axis=1) for asked in LEVELS]),
         area=area.sum(axis=1),
         variance=to_host(corrected_variance(case))[valid],
         square_error=(difference * difference)[valid],
         weight=area[valid],
     )
+
+
+def _levels(members: np.ndarray, truth: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """Return the level at which the quantile of the members is the truth, shape (time, cell).
+
+    The quantile is linear between members, as in ``Prediction.quantile``: 0 below all of them, 1 above. Where several
+    members are the truth, such as on dry days, the level is anywhere between theirs, as ``noise`` says.
+    """
+    ordered, steps = np.sort(members.astype(float), axis=0), max(len(members) - 1, 1)
+    below, at_most = (ordered < truth).sum(axis=0), (ordered <= truth).sum(axis=0)
+    left, right = (
+        np.take_along_axis(ordered, np.clip(place, 0, len(members) - 1)[None, ...], axis=0)[0]
+        for place in (below - 1, below)
+    )
+    gap = right - left
+    inside = (below - 1 + np.divide(truth - left, gap, out=np.zeros_like(gap), where=gap > 0.0)) / steps
+    equal = (below + noise * (at_most - 1 - below)) / steps
+    found = np.where(at_most > below, equal, inside)
+    found = np.where((below == 0) & (at_most == 0), 0.0, found)
+    return np.asarray(np.where(below == len(members), 1.0, found))
 
 
 def _ranks(case: Case, seed: int) -> tuple[int, np.ndarray]:

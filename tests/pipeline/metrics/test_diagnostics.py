@@ -31,7 +31,9 @@ def test_everything_is_flat_where_the_distribution_is_true(family, make_case):
     for counts in (found.rank_count, found.pit_count):
         assert counts.sum() == values
         assert scipy.stats.chisquare(counts).pvalue > 1e-3
-    np.testing.assert_allclose(found.observed, found.level, atol=0.02)
+    # A truth is below all of five members, or above them, in a sixth of the cases each; quantiles lie between.
+    expected = (1 + 4 * found.level) / 6 if family == "members" else found.level
+    np.testing.assert_allclose(found.observed, expected, atol=0.02)
     assert ((found.low <= found.observed) & (found.observed <= found.high)).all()
     if family != "members":  # five draws know little of a sd: bins by their spread do not tell the error
         np.testing.assert_allclose(found.spread, found.rmse, rtol=0.1)
@@ -91,6 +93,30 @@ def test_calibration_curve_is_the_weighted_share_of_small_transforms(make_case):
     area = np.where(np.isfinite(case.truth), WEIGHTS, 0.0)
     expected = [(area * (pit <= level)).sum() / area.sum() for level in np.arange(1, 20) / 20]
     np.testing.assert_allclose(_diagnose(case).observed, expected, rtol=1e-12)
+
+
+def test_calibration_curve_of_members_is_that_of_their_quantiles(make_case):
+    case = make_case("members")
+    area = np.where(np.isfinite(case.truth), WEIGHTS, 0.0)
+    quantiles = np.quantile(case.prediction.parameters["members"].astype(float), np.arange(1, 20) / 20, axis=0)
+    expected = (area * (case.truth <= quantiles)).sum(axis=(1, 2)) / area.sum()
+    np.testing.assert_allclose(_diagnose(case).observed, expected, atol=1e-12)
+
+
+def test_members_that_are_all_the_truth_are_at_every_level_alike():
+    members = np.zeros((6, 4000, CELLS))
+    members[5] = 2.0  # one wet member of six: dry days are the lowest four fifths
+    truth = np.zeros((4000, CELLS))
+    case = Case(Prediction("members", {"members": members}), truth, Prediction("point", {"mean": truth}))
+    np.testing.assert_allclose(_diagnose(case).observed, np.minimum(np.arange(1, 20) / 16, 1.0), atol=0.02)
+
+
+def test_the_only_member_is_below_or_above():
+    truth = np.tile(np.arange(4.0)[:, None], (1000, CELLS))
+    case = Case(
+        Prediction("members", {"members": np.full((1, 4000, CELLS), 2.5)}), truth, Prediction("point", {"mean": truth})
+    )
+    np.testing.assert_allclose(_diagnose(case).observed, 0.75)
 
 
 def test_bins_of_spread_hold_equal_counts(make_case):
