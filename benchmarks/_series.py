@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks._tables import Goal, beside, difference, goals, run, scores_of, seconds, table
+from benchmarks._tables import Goal, beside, difference, goals, interval, run, scores_of, seconds, table
 from pipeline.run_folder import RunFolder
 
 FLOW = (("rmse", "RMSE [m3/s] (95 %)"), ("nse", "NSE"), ("kge", "KGE"), ("log_nse", "log NSE"), ("fhv", "FHV [%]"),
@@ -97,5 +97,5 @@ def _margins_by_lead(run_: RunFolder, best: str, other: str) -> list[str]:
     lines = [f"| lead | RMSE of {best} less that of {other} [K] | 95 % interval |", "|---|---|---|"]
     for lead in LEADS:
         row = difference(run_, best, other, "rmse", lead)
-        lines.append(f"| {lead} | {row.difference:.3f} | {row.low:.3f} to {row.high:.3f} |")
+        lines.append(f"| {lead} | {row.difference:.3f} | {interval(row)} |")
     return lines

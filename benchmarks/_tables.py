@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
+from pipeline.metrics.blocks import ENOUGH_BLOCKS
 from pipeline.metrics.tables import Comparison
 from pipeline.run_folder import STAGES, RunFolder
 from pipeline.stage import StageRecord
@@ -73,7 +75,7 @@ def table(
             if row is None or pd.isna(row.value):
                 cells.append("")
             else:
-                bounds = f" ({row.low:.3f} to {row.high:.3f})" if place == 0 else ""
+                bounds = f" ({row.low:.3f} to {row.high:.3f})" if place == 0 and pd.notna(row.low) else ""
                 cells.append(f"{row.value:.3f}{bounds}")
         lines.append(f"| {model} | {' | '.join(cells)} |")
     return lines
@@ -110,8 +112,15 @@ def margins(run_: RunFolder, model: str, others: Sequence[str], metric: str) -> 
     lines = [f"| {metric} of {model} less that of | difference | 95 % interval |", "|---|---|---|"]
     for other in others:
         row = difference(run_, model, other, metric)
-        lines.append(f"| {other} | {row.difference:.3f} | {row.low:.3f} to {row.high:.3f} |")
+        lines.append(f"| {other} | {row.difference:.3f} | {interval(row)} |")
     return lines
+
+
+def interval(row: Comparison) -> str:
+    """Return the interval of a difference, or why there is none."""
+    if np.isfinite(row.low) and np.isfinite(row.high):
+        return f"{row.low:.3f} to {row.high:.3f}"
+    return f"not known (fewer than {ENOUGH_BLOCKS} blocks)"
 
 
 def difference(run_: RunFolder, model: str, other: str, metric: str, lead: int = 0) -> Comparison:
