@@ -161,10 +161,11 @@ class Workspace:
 
 
 def target_variables(schema: Schema) -> list[Variable]:
-    """Return name and units of every target variable, for files that others read."""
+    """Return name, units and CF name of every target variable, for files that others read."""
+    names = schema.target_standard_names or ("",) * len(schema.variables)
     return [
-        Variable(name, units, classes=schema.classes)
-        for name, units in zip(schema.variables, schema.target_units, strict=False)
+        Variable(variable, units, standard_name=name, classes=schema.classes)
+        for variable, units, name in zip(schema.variables, schema.target_units, names, strict=False)
     ]
 
 

@@ -36,7 +36,7 @@ class ClassPersistence(FrequencyModel):
         Raises
         ------
         DataError
-            If no sample has a step before it, as tiles of images have none.
+            If no sample has a step before it, as tiles of images and labels of events that last have none.
         """
         super().fit(train, validation, context)
         classes = len(self.table.layout.classes)
@@ -50,8 +50,9 @@ class ClassPersistence(FrequencyModel):
                 counts += np.bincount(pairs, minlength=len(counts))
         if not counts.any():
             raise DataError(
-                f"{context.name}: expected samples whose step before is known, got none in the {train.name} split. "
-                "Take class_frequencies, which needs no past."
+                f"{context.name}: expected samples whose step before is known, got none in the {train.name} split: "
+                "tiles have none, nor have labels of events that last (min_days, max_gap, persistence), of which "
+                "yesterday's is known days later. Take class_frequencies, which needs no past."
             )
         after = frequencies(counts.reshape(classes, classes))
         self.arrays["after"] = context.backend.asarray(after.astype(np.float32))

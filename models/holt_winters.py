@@ -95,6 +95,7 @@ class HoltWinters(PastModel):
         rest = xp.asarray(~np.isin(np.arange(len(count)), fitted))
         self.arrays["level"] = xp.where(rest, mean, start.level)
         self.arrays["slope"] = xp.where(rest, xp.zeros_like(mean), start.trend)
+        self.arrays["season"] = xp.where(rest, xp.zeros_like(start.season), start.season)
         self.choices |= {"trend": self.config.trend, "period": self.config.period}
         self.arrays["sd"] = sd_where_known(self._means(validation), known_truth(self.table, validation), xp)
         return self
@@ -151,7 +152,6 @@ class HoltWinters(PastModel):
             context.fall_back(str(fit.fallback))
         for name in GAINS:
             self.arrays[name] = spread_out(getattr(fit, name), fitted, start.level.shape[0], context.backend.xp)
-        self.arrays["season"] = start.season
         self.tell_unfitted(fitted, fit.converged, context)
 
 

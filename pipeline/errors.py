@@ -44,6 +44,10 @@ class DataError(UserError):
     """An input file is missing, damaged, or holds something else than the catalog says."""
 
 
+class LackingVariableError(DataError):
+    """Files have no such variable."""
+
+
 class ChecksumError(DataError):
     """A file's sha256 is not the one in the catalog."""
 

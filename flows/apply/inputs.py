@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 import xarray as xr
 
-from flows.apply.opening import Found, LackingVariableError, open_as
+from flows.apply.opening import Found, open_as
 from flows.apply.stations import stations_of, with_stations
 from flows.assemble import pick
 from flows.sources import open_sources
@@ -23,7 +23,7 @@ from pipeline.data.blocks import Blocks
 from pipeline.data.catalog import Entry, make_entry
 from pipeline.data.load import load
 from pipeline.data.records import ONE_GRID
-from pipeline.errors import ConfigError, DataError
+from pipeline.errors import ConfigError, DataError, LackingVariableError
 from pipeline.experiment import Source
 from pipeline.grid import Grid
 from pipeline.prepare.align import Predictors, shared_dates

@@ -14,12 +14,8 @@ from pipeline.data import READERS
 from pipeline.data.blocks import Blocks
 from pipeline.data.catalog import Entry, Variable
 from pipeline.data.describe import files_of, format_of
-from pipeline.errors import DataError
+from pipeline.errors import DataError, LackingVariableError
 from pipeline.registry import suggest
-
-
-class LackingVariableError(DataError):
-    """A file has no such variable."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +46,17 @@ class Found:
             If there are no files, or none of a known format.
         """
         reader = READERS.get(entry.format)()
+        other: DataError | None = None
         if reader.layout(entry) and all(Path(word).is_dir() for word in words):
             try:
                 return cls(entry.format, tuple(path for word in words for path in reader.within(entry, Path(word))))
-            except DataError:
-                pass  # not its layout: files of the user's own
-        paths = [path for word in words for path in files_of(word)]
-        return cls(format_of(paths[0]), tuple(paths))
+            except DataError as error:
+                other = error  # not its layout: perhaps files of the user's own
+        try:
+            paths = [path for word in words for path in files_of(word)]
+            return cls(format_of(paths[0]), tuple(paths))
+        except DataError as error:
+            raise error if other is None else DataError(f"{str(other).rstrip('.')}; nor others: {error}") from error
 
 
 def open_as(entry: Entry, found: Found, variables: Sequence[str] | None, backend: Backend) -> Blocks:

@@ -102,6 +102,19 @@ class OwnPast:
         return replace(samples, previous=previous, past=past), int((~known).sum())
 
     @cached_property
+    def without(self) -> tuple[str, ...]:
+        """Stations of which the models say something, and of whose own past nothing is known at all."""
+        schema, backend = self.bundle.recipe.schema, self.bundle.recipe.backend
+        if not schema.target_grid.stations:
+            return ()
+        known = np.asarray(backend.to_host(backend.xp.any(backend.xp.isfinite(self._whole), axis=(0, 1))))
+        return tuple(
+            name
+            for name, there, asked in zip(schema.target_grid.stations, known[0], schema.mask[0], strict=True)
+            if asked and not there
+        )
+
+    @cached_property
     def _newest(self) -> np.ndarray:
         """The last date up to each one at which any station is known, -1 before the first."""
         backend = self.bundle.recipe.backend

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
 from flows.apply.bundle import OWN_PAST, Bundle
-from flows.apply.inputs import Inputs, entries_of, spans
+from flows.apply.inputs import Inputs, spans
 from flows.apply.past import OwnPast, lacking_past, past_of
 from flows.apply.stations import require_separate, without_stations
 from flows.workspace import leads_of, target_variables
@@ -18,7 +18,7 @@ from pipeline import __version__
 from pipeline.errors import ConfigError, DataError, SplitError
 from pipeline.files import write_atomic
 from pipeline.prediction import Prediction
-from pipeline.prediction.serial import Forecast, Variable, write_forecasts
+from pipeline.prediction.serial import Forecast, write_forecasts
 from pipeline.prepare.dates import calendar_of, elapsed, iso, microseconds, parse
 from pipeline.prepare.windows import require_step
 from pipeline.samples import Samples
@@ -75,6 +75,8 @@ class Applied:
         Stations without predictors, of which nothing is said.
     unknown : int
         Dates at which a model that goes on from the target's own past knows none of it: its mean cycle stands there.
+    without_past : tuple of str
+        Stations of whose own past such a model knows nothing: its mean cycle stands there at all dates.
     """
 
     path: Path
@@ -86,6 +88,7 @@ class Applied:
     other_months: int
     stations: tuple[str, ...] = ()
     unknown: int = 0
+    without_past: tuple[str, ...] = ()
 
 
 def apply(bundle: Bundle, request: Request) -> Applied:
@@ -123,7 +126,7 @@ def apply(bundle: Bundle, request: Request) -> Applied:
                 temporary,
                 forecasts,
                 model=bundle.name,
-                variables=_variables(bundle),
+                variables=target_variables(schema),
                 grid=schema.target_grid,
                 splits=False,
                 attrs=_origin(bundle, inputs),
@@ -141,14 +144,8 @@ def apply(bundle: Bundle, request: Request) -> Applied:
         other_months,
         inputs.lacking,
         counted.unknown,
+        () if past is None else tuple(name for name in past.without if name not in inputs.lacking),
     )
-
-
-def _variables(bundle: Bundle) -> list[Variable]:
-    """Return the targets as the catalog entry of the run describes them."""
-    schema, entry = bundle.recipe.schema, entries_of(bundle.space)[bundle.space.plan.experiment.data.target.dataset]
-    names = {name: entry.variables[name].standard_name or "" for name in schema.variables if name in entry.variables}
-    return [replace(variable, standard_name=names.get(variable.name, "")) for variable in target_variables(schema)]
 
 
 def _origin(bundle: Bundle, inputs: Inputs) -> dict[str, str]:

@@ -70,6 +70,13 @@ def predict(
     if done.stations:
         stations = f"{len(done.stations)} station{'s' if len(done.stations) > 1 else ''}"
         typer.echo(f"left out: {stations} without predictors: {', '.join(done.stations)}", err=True)
+    if done.without_past:
+        stations = f"{len(done.without_past)} station{'s have' if len(done.without_past) > 1 else ' has'}"
+        typer.echo(
+            f"{stations} nothing of the target's past to go on from ({', '.join(done.without_past)}); the mean cycle "
+            "stands there",
+            err=True,
+        )
     if done.unknown:
         typer.echo(
             f"{done.unknown} dates have nothing of the target's past to go on from; the mean cycle stands there",

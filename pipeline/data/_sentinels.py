@@ -9,6 +9,7 @@ import numpy as np
 _CODE = re.compile(r"-?9{2,}(\.9+)?|-?32767|-?32768|-?9\.96921e\+36|-?1e\+(20|30|36)")
 """What files write for none, with the seven digits that single precision keeps."""
 _DISTINCT = 10  # other values that there must be before a number that is no such code is suspected
+_FAR_BELOW = -999.0
 _SAMPLE = 100_000  # values that are looked at for how many are distinct
 
 
@@ -23,7 +24,7 @@ def is_code(value: float) -> bool:
     return _CODE.fullmatch(f"{value:.7g}") is not None
 
 
-def code_at_an_end(values: np.ndarray, low: float, high: float) -> tuple[float, int] | None:
+def code_at_an_end(values: np.ndarray, low: float, high: float, *, part: bool = False) -> tuple[float, int] | None:
     """Return a known code that is the least or greatest value and lies far from all others, and how often it stands.
 
     Parameters
@@ -32,6 +33,9 @@ def code_at_an_end(values: np.ndarray, low: float, high: float) -> tuple[float, 
         Of any shape; NaN is missing.
     low, high : float
         The least and the greatest of them.
+    part : bool
+        Whether these are some of the values only: by few, 99 may seem far from all others. Told are then -999 and
+        what is further below.
 
     Examples
     --------
@@ -41,10 +45,11 @@ def code_at_an_end(values: np.ndarray, low: float, high: float) -> tuple[float, 
     True
     """
     for end in (low, high):
-        if is_code(end):
+        if is_code(end) and (end <= _FAR_BELOW or not part):
             rest = values[np.isfinite(values) & (values != end)]
             count = int((values == end).sum())
-            if rest.size and _gap(rest, end) > rest.max() - rest.min() and (count > 1 or end < 0):
+            some = end <= _FAR_BELOW or len(np.unique(rest[:: max(1, rest.size // _SAMPLE)])) >= _DISTINCT
+            if rest.size and some and _gap(rest, end) > rest.max() - rest.min() and (count > 1 or end < 0):
                 return float(end), count
     return None
 

@@ -101,7 +101,7 @@ class Blocks:
         try:
             data, _ = regularise(self._data.isel({axis: steps}), self._entry, self._variables)
             bare = [name for name, array in data.data_vars.items() if empty and not array.notnull().any()]
-            check(data.drop_vars(bare), self.name)
+            check(data.drop_vars(bare), self.name, part=True)
         except (OSError, RuntimeError) as error:
             first = date_text(self.time[steps[0]])
             raise DataError(

@@ -28,7 +28,7 @@ from pipeline.backend import Backend
 from pipeline.data import READERS, Reader, ReaderOptions
 from pipeline.data.catalog import Entry
 from pipeline.data.records import Repair
-from pipeline.errors import DataError
+from pipeline.errors import DataError, LackingVariableError
 
 CUBIC_FOOT = 0.3048**3
 """m3; exact."""
@@ -115,7 +115,8 @@ def _series(files: tuple[Path, ...], options: CamelsUsReader.Options, entry: Ent
         raise DataError(f"{entry.name}: expected forcing files such as 01022500_lump_cida_forcing_leap.txt, got {got}.")
     for found, other, what in ((forcing, flow, "forcing"), (flow, forcing, "streamflow"))[: 1 + wanted]:
         if lacking := sorted((set(other) | set(options.basins)) - set(found)):
-            raise DataError(f"{entry.name}: basin {lacking[0]}: expected a file of its {what}, got none.")
+            kind = DataError if found else LackingVariableError
+            raise kind(f"{entry.name}: basin {lacking[0]}: expected a file of its {what}, got none.")
     parts = []
     for basin in basins:
         read = _read_forcing(forcing[basin])

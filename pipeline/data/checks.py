@@ -138,8 +138,15 @@ def inspect(data: xr.Dataset) -> tuple[VariableCheck, ...]:
     return tuple(checks)
 
 
-def faults(data: xr.Dataset) -> tuple[Fault, ...]:
+def faults(data: xr.Dataset, *, part: bool = False) -> tuple[Fault, ...]:
     """Return what a run on a loaded dataset would trip over, nothing if all is well.
+
+    Parameters
+    ----------
+    data : Dataset
+        As it was loaded.
+    part : bool
+        Whether it is some times of the data only, by which an odd number cannot be told from a usual one.
 
     Examples
     --------
@@ -160,19 +167,19 @@ def faults(data: xr.Dataset) -> tuple[Fault, ...]:
         if name in data.coords and not _places_known(data[name])
     ]
     for name, array in data.data_vars.items():
-        found += _value_faults(str(name), array)
+        found += _value_faults(str(name), array, part)
     return tuple(found)
 
 
-def check(data: xr.Dataset, name: str) -> None:
-    """Refuse a dataset that a run would trip over.
+def check(data: xr.Dataset, name: str, *, part: bool = False) -> None:
+    """Refuse a dataset that a run would trip over; ``part`` as for :func:`faults`.
 
     Raises
     ------
     DataError
         If it has faults; the message names all of them.
     """
-    found = faults(data)
+    found = faults(data, part=part)
     if found:
         raise DataError(f"{name}: not fit for a run: " + "; ".join(fault.text for fault in found) + ".")
 
@@ -210,7 +217,7 @@ def _places_known(coord: xr.DataArray) -> bool:
     return bool(known.all()) or (coord.dims == ("station",) and not known.any())
 
 
-def _value_faults(name: str, array: xr.DataArray) -> list[Fault]:
+def _value_faults(name: str, array: xr.DataArray, part: bool) -> list[Fault]:
     values = array.values
     if bool(np.isnan(values).all()):
         return [Fault("all missing", name, f"{name} has no value at all")]
@@ -228,14 +235,15 @@ def _value_faults(name: str, array: xr.DataArray) -> list[Fault]:
             "air_temperature_anomaly?)"
         )
         return [Fault("range", name, text)]
-    code = code_at_an_end(values, low, high)
-    if code is not None:
+    code = code_at_an_end(values, low, high, part=part)
+    usual = code is not None and limits is not None and limits[0] <= code[0] <= limits[1]
+    if code is not None and not usual:
         text = (
             f"{name} has {code[1]} of {values.size} values at {code[0]:g}, far from all others. Where that stands for "
             f"none, write missing: [{code[0]:g}] beside its units in the catalog"
         )
         return [Fault("undeclared missing", name, text)]
-    below = low < 0 and _is_amount(name, array.attrs, units)
+    below = low < 0 and not part and _is_amount(name, array.attrs, units)
     if below and (low < -_ROUNDING * (high - low) or any(mark < 0 for mark in stand_ins(values))):
         text = (
             f"{name} has values down to {low:g} {units}, expected none below 0. Write what stands for none under "

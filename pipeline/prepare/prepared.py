@@ -65,7 +65,8 @@ class Prepared(Recipe):
     def samples(self, name: str) -> Samples:
         """Return the samples of the split called ``name``.
 
-        ``previous`` is the anomaly of the step before by that step's own day of the year.
+        ``previous`` is the anomaly of the step before by that step's own day of the year. Classes of events that last
+        have none: that a heat wave has begun is known when it has lasted, so yesterday's class knows tomorrow.
 
         Raises
         ------
@@ -77,9 +78,10 @@ class Prepared(Recipe):
         target = previous = past = None
         if chosen.truth and truth is not None:
             target = self._at_leads(name, steps, lambda index: self._transformed(truth, steps, index))
-            previous = self._where(chosen.previous, lambda index: self._transformed(truth, steps, index))
-            previous = only(previous, self._cells(name))
-            previous = previous if len(leads) == 1 else xp.concat([previous] * len(leads), axis=1)
+            if self.label is None or not self.label.is_late:
+                previous = self._where(chosen.previous, lambda index: self._transformed(truth, steps, index))
+                previous = only(previous, self._cells(name))
+                previous = previous if len(leads) == 1 else xp.concat([previous] * len(leads), axis=1)
             if self.own_past:
                 last = chosen.now if min(leads) else chosen.now - 1
                 known = self._transformed(truth, steps, np.arange(len(steps.time)))

@@ -102,7 +102,7 @@ def _standardised(values: np.ndarray, name: str, cells: np.ndarray | None) -> tu
         said = f"Nothing can be learned from {name}: it is the same in all basins of the train split. It is left out."
         return np.zeros_like(values), [said] if other else []
     standard = np.where(finite, (values - mean) / deviation, 0.0).astype(np.float32)
-    far = np.abs(standard).max()
+    far = np.abs(standard[finite & ~fitted]).max(initial=0.0)
     if cells is not None and far > FAR:
         said = f"In {name} a basin that was not learned from is {far:.0f} deviations from the mean of the train basins."
         return standard, [f"{said} What models answer there is extrapolation."]

@@ -79,7 +79,7 @@ def _trivial(study: Study) -> str | None:
 def _below_zero(study: Study, models: list[str], metric: str) -> list[_Judged]:
     rows = [(model, study.score(model, metric)) for model in models]
     return [
-        _Judged(model, not np.isfinite(float(row["high"])) or float(row["high"]) < 0)
+        _Judged(model, float(row["high"]) < 0)  # False for NaN: without an interval nothing is sure
         for model, row in rows
         if row is not None and float(row["value"]) < 0
     ]
@@ -98,7 +98,7 @@ def _behind(study: Study, models: list[str], trivial: str) -> list[_Judged]:
             continue
         apart = (row["high"] < base["low"]) if higher else (row["low"] > base["high"])
         known = all(np.isfinite(float(one[end])) for one in (row, base) for end in ("low", "high"))
-        found.append(_Judged(model, bool(apart) if known else True))
+        found.append(_Judged(model, known and bool(apart)))
     return found
 
 

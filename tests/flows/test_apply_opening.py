@@ -8,6 +8,7 @@ from flows.apply.opening import Found, open_as
 from flows.apply.stations import with_places, with_stations
 from pipeline.backend import get_backend
 from pipeline.data.catalog import make_entry
+from pipeline.errors import DataError, LackingVariableError
 from pipeline.grid import Grid
 
 BASINS = Grid(np.array([[44.5, 41.5]]), np.array([[-67.5, -77.5]]), ("row", "station"), ("01000001", "02000002"))
@@ -49,6 +50,19 @@ def test_another_folder_is_read_by_what_is_in_it(camels, tmp_path):
     assert (found.format, [path.name for path in found.paths]) == ("netcdf", ["own.nc"])
     with open_as(camels, found, ["prcp"], get_backend("cpu")) as blocks:
         assert blocks.read(np.arange(3))["prcp"].values.ravel().tolist() == [1.0, 2.0, 3.0]
+
+
+def test_a_folder_of_neither_says_both(camels, tmp_path):
+    (tmp_path / "notes.md").write_text("nothing")
+    with pytest.raises(DataError, match=r"expected files \*_forcing_leap.txt .* in .*, got none; nor others: .*folder"):
+        Found.of(camels, [str(tmp_path)])
+
+
+def test_no_streamflow_at_all_is_a_variable_that_lacks(camels, tmp_path):
+    forcing(tmp_path / "new", "02000002")
+    found = Found.of(camels, [str(tmp_path / "new")])
+    with pytest.raises(LackingVariableError, match="basin 02000002: expected a file of its streamflow, got none"):
+        open_as(camels, found, ["streamflow"], get_backend("cpu"))
 
 
 def table(names, lat):

@@ -146,6 +146,15 @@ def test_a_past_that_ends_is_gone_on_from_and_one_that_begins_late_is_told(predi
     assert done.unknown == 26
 
 
+@pytest.mark.parametrize("model", ["arima", "persistence"])
+def test_a_station_without_a_past_is_told(predicted, new, model):
+    known = np.arange(new.sizes["station"]) != 1
+    done, _ = predicted(model, new.assign(flow=new["flow"].where(xr.DataArray(known, dims="station"))))
+    assert (done.without_past, done.unknown) == ((str(new["station"].values[1]),), 0)
+    done, _ = predicted(model, new)
+    assert done.without_past == ()
+
+
 def test_a_target_of_a_dataset_of_its_own_is_named(new, predicted, folder, tmp_path):
     data = EXPERIMENT["data"] | {"target": {"dataset": "gauges", "variables": ["flow"]}}
     models = {name: EXPERIMENT["models"][name] for name in ("persistence", "lag_ridge")}

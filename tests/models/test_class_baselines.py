@@ -128,5 +128,7 @@ def test_without_a_step_before_the_frequencies_stand_in(make, context):
 def test_persistence_of_samples_without_a_step_before_is_refused(make, context, known):
     train = make(30)
     previous = None if known is None else train.target * known
-    with pytest.raises(DataError, match=r"expected samples whose step before is known, got none in the train split"):
+    with pytest.raises(
+        DataError, match=r"expected samples whose step before is known, got none in the train split: tiles"
+    ):
         ClassPersistence().fit(replace(train, previous=previous), train, context)

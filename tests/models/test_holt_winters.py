@@ -246,6 +246,16 @@ def test_series_without_enough_values_are_their_mean_and_counted(series_of, cont
     assert np.isfinite(mean).all()
 
 
+def test_a_series_that_is_not_fitted_has_no_season(series_of, context, said):
+    values = wandering(300, stations=2)
+    values[25:, 1] = np.nan
+    train = series_of(values, leads=(1,))
+    model = HoltWinters(HoltWintersConfig(harmonics=0, period=7)).fit(train, train, context)
+    mean = columns(model.predict(train, context).parameters["mean"], context)
+    np.testing.assert_allclose(mean[:, 1], values[:25, 1].mean(), rtol=1e-4)
+    assert float(np.abs(context.backend.to_host(model.arrays["season"])[:, 0]).max()) > 0
+
+
 def test_too_short_a_series_is_refused(series_of, context):
     train = series_of(wandering(40), leads=(1,))
     with pytest.raises(

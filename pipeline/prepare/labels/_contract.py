@@ -230,6 +230,12 @@ class EventLabel(ABC):
         """How many steps of the fitted axis a day has."""
         return DAY / float(self._state().facts["step"])
 
+    @property
+    def is_late(self) -> bool:
+        """Whether the class of a step may be known some steps later only: of events that last, or go on after a gap."""
+        least = max(getattr(self.config, "min_days", 1), getattr(self.config, "persistence", 1))
+        return self.least_steps(least) > 1 or getattr(self.config, "max_gap", 0) > 0
+
     def least_steps(self, days: float) -> int:
         """Return the fewest steps of the fitted axis that are so many days."""
         return math.ceil(days * self.steps_a_day)

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from pipeline.backend import array_namespace
+from pipeline.backend.special import to_host
 from pipeline.errors import DataError
 from pipeline.model_config import ModelConfig
 from pipeline.prepare.labels._contract import EventLabel, Excess, Fitted
@@ -78,7 +79,7 @@ class NumberLabel(EventLabel):
     def explain_lack(self, values: Array, time: np.ndarray) -> str:
         """Return the threshold, the range of the values, and which option to change."""
         side, facts = "above" if self.sign > 0 else "below", self.facts()
-        known = self.strength(values, time)
+        known = np.asarray(to_host(self.strength(values, time)))
         past = (known[np.isfinite(known)] - facts["threshold"]) * self.sign > 0
         if past.any() and not past.all():  # but never for as long as is asked for
             return super().explain_lack(values, time)

@@ -79,7 +79,7 @@ def _require_every_class(
     there = np.unique(train.take(numbers))
     lacking = [name for number, name in enumerate(label.classes) if number not in there]
     if lacking:
-        known = backend.to_host(train.take(values))
+        known = train.take(values)
         raise DataError(
             f"the target: class {lacking[0]!r} never occurs in the train split: "
             f"{label.explain_lack(known, axis.time[train.index])}"

@@ -139,3 +139,31 @@ def test_what_may_be_below_none_is_no_fault(units, name, attrs):
 
 def test_what_rounding_leaves_below_none_is_no_fault():
     assert found(with_marks(RAIN, -1e-4, 40), "mm d-1", "rain") == []
+
+
+FEW = {
+    "humidity": ([99.0, 99.0, 98.5], "%", {"standard_name": "relative_humidity"}),
+    "pressure": ([999.0, 999.0, 998.2], "hPa", {"standard_name": "air_pressure_at_mean_sea_level"}),
+    "forest": ([99.0, 99.0, 60.0], "%", {}),
+    "rounding": ([-0.01, 0.3], "mm d-1", {"name": "pr"}),
+}
+
+
+@pytest.mark.parametrize("what", FEW)
+def test_few_values_are_no_reason_to_refuse_one_of_them(what):
+    values, units, attrs = FEW[what]
+    data = series(values, units, **attrs)
+    assert faults(data, part=True) == ()
+    assert what == "rounding" or faults(data) == ()
+
+
+def test_a_value_within_the_limits_of_its_name_is_no_code():
+    values = np.r_[np.linspace(10.0, 11.0, 200), 99.0, 99.0]
+    assert found(values, "%")[0][0] == "undeclared missing"
+    assert found(values, "%", standard_name="relative_humidity") == []
+
+
+@pytest.mark.parametrize("mark", [-999.0, -9999.0])
+def test_a_part_of_the_data_is_refused_for_what_is_no_value_anywhere(mark):
+    assert [fault.kind for fault in faults(series([3.0, mark, 4.0], "1"), part=True)] == ["undeclared missing"]
+    assert faults(series([3.0, 99.0, 99.0], "1"), part=True) == ()

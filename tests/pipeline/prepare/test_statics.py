@@ -71,4 +71,11 @@ def test_basins_far_from_those_learned_from_are_said():
         "answer there is extrapolation.",
     )
     assert build_statics([attributes(240.0, 260.0, 250.0, 300.0)], BASINS, "bilinear", TRAIN).notes == ()
+    many = Grid(np.zeros((1, 301)), np.zeros((1, 301)), ("row", "station"), tuple(map(str, range(301))))
+    areas = xr.Dataset({"area": ("station", np.r_[np.arange(299) % 2, 200.0, 1.0], {"units": "km2"})})
+    areas = areas.assign_coords(
+        station=list(many.stations), lat=("station", np.zeros(301)), lon=("station", np.zeros(301))
+    )
+    learned = np.arange(301)[None, :] < 300  # the odd one is among them
+    assert build_statics([areas], many, "bilinear", learned).notes == ()
     assert build_statics([attributes(240.0, 260.0, 250.0, 1995.0)], BASINS, "bilinear").notes == ()

@@ -49,7 +49,7 @@ WIN = (-0.2, -0.3, -0.1)
         ((0.6, 0.5, 0.7), (0.4, 0.3, 0.5), "", False),
         ((-0.2, -0.3, -0.1), (0.4, 0.3, 0.5), "unet is worse than the mean flow.", True),
         ((-0.2, -0.5, 0.1), (0.4, 0.3, 0.5), "unet is no better than the mean flow.", True),
-        ((-0.2, NAN, NAN), (0.4, 0.3, 0.5), "unet is worse than the mean flow.", True),
+        ((-0.2, NAN, NAN), (0.4, 0.3, 0.5), "unet is no better than the mean flow.", True),
         ((-0.2, -0.3, -0.1), (-0.4, -0.5, -0.3), "Both are worse than the mean flow.", True),
         ((-0.2, -0.3, -0.1), (-0.4, -0.9, 0.1), "Both are no better than the mean flow.", True),
         ((0.3, 0.2, 0.4), (-0.4, -0.5, -0.3), "ridge is worse than the mean flow.", False),
@@ -86,7 +86,7 @@ KINDS = {"experiment": {"models": {model: {"kind": model} for model in WITH}}}
         ((3.0, 2.9, 3.1), "", False),
         ((1.0, 0.9, 1.1), "Both are worse than climatology.", True),
         ((1.0, 0.9, 1.45), "Both are no better than climatology.", True),
-        ((1.0, NAN, NAN), "Both are worse than climatology.", True),
+        ((1.0, NAN, NAN), "Both are no better than climatology.", True),
         ((1.45, 1.41, 1.49), "ridge is worse than climatology.", False),
     ],
 )

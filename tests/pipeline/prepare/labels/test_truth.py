@@ -69,3 +69,17 @@ def test_an_event_that_is_never_long_enough_is_told_with_the_options():
 def test_both_classes_are_enough():
     made = prepared(pressure(97000.0, 102000.0), {"kind": "deep_low"})
     assert made.samples("train").schema.classes == ("background", "deep_low")
+
+
+@pytest.mark.parametrize(
+    ("options", "known"), [({}, True), ({"min_days": 2}, False), ({"max_gap": 1}, False), ({"min_days": 1}, True)]
+)
+def test_what_lasts_is_known_later_and_so_is_yesterday(options, known):
+    label = {"kind": "threshold", "above": 1000, "units": "hPa", "name": "high", **options}
+    target = pressure(99000.0, 102000.0)
+    target["psl"][:, 1:] = 99000.0
+    target["psl"][10:20, 1:] = 102000.0  # an event of ten days
+    samples = prepared(target, label).samples("train")
+    assert (samples.previous is not None) == known
+    if known:
+        np.testing.assert_array_equal(samples.previous[1:], samples.target[:-1])
