@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from pipeline.report import class_tables, numbers, sentences, tables
 from pipeline.report.figures import bars
 from pipeline.report.sections import Block, Figure, Heading, Section, Words, skill, slug
@@ -67,5 +69,7 @@ def _test_sets(study: Study, variable: str) -> list[Block]:
         panels |= {split: panel} if panel else {}
     word = study.word(variable)
     pictures = bars.multiples(panels, word, f"{word} by test set", higher=study.better(variable) == "higher")
-    caption = f"{word[:1].upper()}{word[1:]} of {variable} on each test set, with 95\u00a0% interval; same scale."
+    known = any(np.isfinite(row.low) for panel in panels.values() for row in panel)
+    spread = "with 95\u00a0% interval" if known else "no interval is known"
+    caption = f"{word[:1].upper()}{word[1:]} of {variable} on each test set, {spread}; same scale."
     return [Figure(slug("by-test-set", variable), tuple(pictures), caption)]

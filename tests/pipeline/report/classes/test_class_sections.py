@@ -32,6 +32,13 @@ def test_tables_have_the_best_on_top(found):
     assert table.rows[2][2].text.strip("0.") == ""  # never predicted: an IoU of zero, not a missing one
 
 
+@pytest.mark.parametrize(("intervals", "said"), [(True, "with 95 % interval"), (False, "no interval is known")])
+def test_scores_of_the_test_sets_say_whether_there_are_intervals(make_class_run, intervals, said):
+    run = make_class_run(predictions=False, intervals=intervals)
+    caption = _block(study(load_run(run)), "by-test-set-mask").caption.replace("\u00a0", " ")
+    assert caption == f"Mean IoU of mask on each test set, {said}; same scale."
+
+
 def test_the_skill_table_has_the_best_on_top(found):
     scores = _block(found, "scores-mask-test")
     assert _names(scores) == ["class unet", "pixel forest", "class frequencies"]
