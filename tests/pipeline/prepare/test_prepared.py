@@ -1,6 +1,7 @@
 """Samples of every split, the way back to units, and what is kept on disk."""
 
 import json
+from dataclasses import fields, is_dataclass
 
 import numpy as np
 import pandas as pd
@@ -189,6 +190,30 @@ def test_what_is_saved_comes_back_the_same(prepared, cpu, tmp_path):
     for file in (tmp_path / "prepare").iterdir():
         assert file.read_bytes() == (tmp_path / "again" / file.name).read_bytes(), file.name
     assert not any(file.suffix in (".pkl", ".pickle") for file in (tmp_path / "prepare").iterdir())
+
+
+def same(one, two, where="schema"):
+    """Hold that two values are alike, records field by field."""
+    if is_dataclass(one):
+        for part in fields(one):
+            same(getattr(one, part.name), getattr(two, part.name), f"{where}.{part.name}")
+    elif isinstance(one, np.ndarray):
+        np.testing.assert_array_equal(one, two, err_msg=where)
+    else:
+        assert one == two, where
+
+
+def test_every_part_of_the_schema_comes_back(field, split, cpu, tmp_path):
+    data = field("tas", "pr").assign(pr=lambda data: (data.pr - 279.0).assign_attrs(units="mm d-1"))
+    config = PrepareConfig(inputs=InputsConfig(anomaly="none", transform={"pr": "sqrt"}, calendar=True, lags=[0, 2]))
+    target = field("pr", seed=1)
+    target["pr"].attrs |= {"standard_name": "air_temperature"}
+    made = prepare(
+        [("era", data)], target, config=config, split=split, backend=cpu, static=[field("h").isel(time=0, drop=True)]
+    )
+    assert set(made.schema.channel_affine.transforms) == {"sqrt", "none"}
+    made.save(tmp_path)
+    same(made.schema, Prepared.load(tmp_path, cpu).schema)
 
 
 def test_other_calendars_and_anomalies_are_saved_too(field, days, cpu, tmp_path):
