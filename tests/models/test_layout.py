@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 
 import numpy as np
 import pytest
@@ -6,6 +6,7 @@ import pytest
 from models._layout import Layout
 from pipeline.errors import DataError
 from pipeline.grid import Grid
+from pipeline.samples import Affine
 
 
 @pytest.fixture
@@ -67,3 +68,29 @@ def test_what_is_saved_is_loaded(layout, tmp_path, static):
     assert (loaded.mask == layout.mask).all()
     assert (loaded.static == layout.static).all()
     assert loaded.static.shape == layout.static.shape
+
+
+def same(one, two, where):
+    """Hold that two values are alike, records field by field."""
+    if is_dataclass(one):
+        for part in fields(one):
+            same(getattr(one, part.name), getattr(two, part.name), f"{where}.{part.name}")
+    elif isinstance(one, np.ndarray):
+        np.testing.assert_array_equal(one, two, err_msg=where)
+    else:
+        assert one == two, where
+
+
+@pytest.mark.parametrize("world", ["fields", "series", "classes"])
+def test_every_part_comes_back_from_a_folder(world, make_samples, make_series, make_classes, tmp_path):
+    made = {
+        "fields": lambda: make_samples(2, further=True),
+        "series": lambda: make_series(2, leads=(1, 3)),
+        "classes": lambda: make_classes(2),
+    }[world]().schema
+    scale, shift = np.ones((len(made.channels), 1, 1), np.float32), np.zeros((len(made.channels), 1, 1), np.float32)
+    names = ("lwe_precipitation_rate",) * len(made.targets)
+    kinds = ("sqrt",) * len(made.channels)
+    made = replace(made, channel_affine=Affine(scale, shift, kinds), target_standard_names=names)
+    Layout.of(made).save(tmp_path)
+    same(Layout.of(made), Layout.load(tmp_path), "layout")
