@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 
 import numpy as np
 import pytest
@@ -285,3 +285,19 @@ def _classes(
         day=(np.arange(n) % 365) / 365.0,
         schema=schema,
     )
+
+
+@pytest.fixture(scope="session")
+def alike():
+    """Holds that two values are the same, records field by field."""
+
+    def hold(one, two, where="value"):
+        if is_dataclass(one):
+            for part in fields(one):
+                hold(getattr(one, part.name), getattr(two, part.name), f"{where}.{part.name}")
+        elif isinstance(one, np.ndarray):
+            np.testing.assert_array_equal(one, two, err_msg=where)
+        else:
+            assert one == two, where
+
+    return hold

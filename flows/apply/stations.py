@@ -82,14 +82,14 @@ def with_places(data: xr.Dataset, grid: Grid) -> xr.Dataset:
     >>> with_places(xr.Dataset({"rain": ("station", [3.0])}, nowhere), row)["lat"].values.tolist()
     [51.0]
     """
+    if not stations_of(data) & set(grid.stations):
+        return data
     place = {name: number for number, name in enumerate(grid.stations)}
-    known = [place.get(name, -1) for name in map(str, data["station"].values)] if "station" in data.dims else []
+    known = np.array([place.get(str(name), -1) for name in data["station"].values])
     for name, axis in (("lat", grid.lat), ("lon", grid.lon)):
-        if any(number >= 0 for number in known):
-            theirs = np.where(np.asarray(known) >= 0, axis[0, known], np.nan)
-            own = np.asarray(data[name].values, float)
-            values = ("station", np.where(np.isnan(own), theirs, own), data[name].attrs)
-            data = data.assign_coords({name: values})
+        own = np.asarray(data[name].values, float)
+        filled = np.where(np.isnan(own) & (known >= 0), axis[0, known], own)
+        data = data.assign_coords({name: ("station", filled, data[name].attrs)})
     return data
 
 

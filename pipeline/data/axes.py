@@ -18,7 +18,7 @@ _LAT_UNITS = {"degrees_north", "degree_north", "degree_n", "degrees_n", "degreen
 _LON_UNITS = {"degrees_east", "degree_east", "degree_e", "degrees_e", "degreee", "degreese"}
 _STATION_NAMES = ("station", "station_id", "stations", "location", "site", "basin", "gauge_id", "station_name", "name")
 PLACES = (
-    "fields cannot be brought to them, nor they be drawn on a map, until the catalog says where they lie, with "
+    "fields cannot be brought to them, nor can they be drawn on a map, until the catalog says where they lie, with "
     "options: stations: {file: places.csv, id: station_id, lat: lat, lon: lon} and that file among files, as the entry "
     "us-stations"
 )

@@ -1,9 +1,9 @@
 """Block bootstrap: resamples of blocks, shared by all models of a split, and the intervals from them.
 
 Resamples of n blocks vary less than means of n blocks do, by (n - 1) / n, and the spread of few blocks is known badly,
-so that plain percentiles of 8 to 12 blocks leave a true difference of zero out in 11 to 15 cases of 100 rather than in
-5. Both are made up for as Hesterberg has it (2015, doi:10.1080/00031305.2015.1089789, section 5): percentiles are taken
-further out, and half a width is that of Student's t with n - 1 degrees of freedom.
+so that plain percentiles of 8 to 10 blocks of normal values leave a true mean of zero out in 10 to 12 cases of 100
+rather than in 5. Both are made up for as Hesterberg has it (2015, doi:10.1080/00031305.2015.1089789, section 5):
+percentiles are taken further out, and half a width is that of Student's t with n - 1 degrees of freedom.
 """
 
 from __future__ import annotations

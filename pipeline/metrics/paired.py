@@ -76,8 +76,8 @@ def paired_interval(
     together, and its own decorrelation time is what the blocks of a paired comparison have to outlast (Diebold and
     Mariano 1995, doi:10.1080/07350015.1995.10524599). The interval is that of
     :func:`~pipeline.metrics.bootstrap.difference_interval`, NaN where that leaves fewer than eight blocks, too. Of two
-    models as good it leaves zero out in 5 to 8 cases of 100 (held by tests for errors without memory and with some);
-    in 9 where the memory is so long that hardly eight blocks are left, as it is then estimated from little.
+    models as good it leaves zero out in 2 to 8 cases of 100, held by a test for ten years of months of errors without
+    memory and with some; where the memory is so long that hardly eight blocks are left it is estimated from little.
 
     Parameters
     ----------

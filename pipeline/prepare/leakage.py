@@ -14,6 +14,7 @@ from pipeline.prepare.align import Predictors
 from pipeline.prepare.arrays import rows
 from pipeline.prepare.config import PrepareConfig
 from pipeline.prepare.dates import as_times, calendar_of, microseconds
+from pipeline.prepare.frequencies import class_names
 from pipeline.prepare.making import prepare
 from pipeline.prepare.prepared import Prepared
 from pipeline.prepare.splits import TimeSplit
@@ -79,7 +80,8 @@ def check_leakage(
     generator = np.random.default_rng(seed)
     noisy = [(name, _replaced(data, split, generator, missing=0.0)) for name, data in predictors]
     series = [_replaced(data, split, generator, missing=0.0) for data in forcings]
-    kinds = _kinds(target) if classes and config.target.label is None else 0
+    known = classes and config.target.label is None  # class numbers as they come, of the one target of a segmentation
+    kinds = len(class_names(target, str(next(iter(target.data_vars))))) if known else 0
     after = both(noisy, _replaced(target, split, generator, missing=0.5, kinds=kinds), series)
     names = sorted(set(before) | set(after))
     return LeakageReport(tuple(names), tuple(name for name in names if before.get(name) != after.get(name)))
@@ -100,11 +102,6 @@ def fitted_bytes(prepared: Prepared) -> dict[str, bytes]:
     arrays |= {f"windows/{part}": getattr(chosen, part) for part in ("index", "now", "previous", "ahead", "first")}
     found = {name: np.ascontiguousarray(prepared.backend.to_host(array)).tobytes() for name, array in arrays.items()}
     return found | {name: repr(value).encode() for name, value in facts.items()}
-
-
-def _kinds(target: xr.Dataset) -> int:
-    """Return how many classes the target's numbers stand for."""
-    return max(len(str(target[name].attrs.get("flag_meanings", "")).split()) for name in target.data_vars)
 
 
 def _replaced(

@@ -94,11 +94,8 @@ def _of_lower(study: Study, gap: Difference, where: str) -> Answer:
             f"{lead}: {subject} is worse by {_amount(gap, study.unit)} {study.word()}{_bounds(gap)}{relative}{where}."
         )
         return Answer(text + _hindsight(others, study), "lose")
-    amount = number(gap.value, numbers.decimals_for([gap.low, gap.high]), sign=True)
-    text = (
-        f"{lead}: {subject} cannot be told from it, its {study.word()} differs by {with_units(amount, study.unit)} "
-        f"(95\u00a0% interval {interval(gap.low, gap.high)}){where}."
-    )
+    apart = _either_way(gap, study.unit)
+    text = f"{lead}: {subject} cannot be told from it, its {study.word()} differs by {apart}{where}."
     return Answer(text + _hindsight(others, study), "tie")
 
 
@@ -124,11 +121,7 @@ def _of_higher(study: Study, gap: Difference, where: str) -> Answer:
     if gap.behind:
         text = f"{start} is {_amount(gap, study.unit)}{_bounds(gap)} lower{where}."
         return Answer(text + _hindsight(others, study), "lose")
-    amount = number(gap.value, numbers.decimals_for([gap.low, gap.high]), sign=True)
-    text = (
-        f"{start} cannot be told from it, they differ by {with_units(amount, study.unit)} "
-        f"(95\u00a0% interval {interval(gap.low, gap.high)}){where}."
-    )
+    text = f"{start} cannot be told from it, they differ by {_either_way(gap, study.unit)}{where}."
     return Answer(text + _hindsight(others, study), "tie")
 
 
@@ -143,11 +136,9 @@ def _best_of_baselines(study: Study) -> str:
     if gap is None:
         return f"{start}{place(study)}."
     if gap.known and gap.low <= 0 <= gap.high:
-        decimals = numbers.decimals_for([gap.low, gap.high])
         return (
             f"{start}, which cannot be told from that of {label(following)}: they differ by "
-            f"{with_units(number(gap.value, decimals, sign=True), study.unit)}"
-            f" (95\u00a0% interval {interval(gap.low, gap.high, decimals)}){place(study)}."
+            f"{_either_way(gap, study.unit)}{place(study)}."
         )
     share = f" or {_relative(gap)}" if _relative(gap) else ""
     bounds, unknown = (_bounds(gap), "") if gap.known else ("", f"; {_no_interval(gap)}")
@@ -175,6 +166,13 @@ def _hindsight(winners: list[str], study: Study) -> str:
 def _amount(gap: Difference, unit: str) -> str:
     decimals = numbers.decimals_for([gap.low, gap.high] if gap.known else [gap.value])
     return with_units(number(abs(gap.value), decimals), unit)
+
+
+def _either_way(gap: Difference, unit: str) -> str:
+    """Return a difference with its sign, whose interval has zero inside."""
+    decimals = numbers.decimals_for([gap.low, gap.high])
+    amount = with_units(number(gap.value, decimals, sign=True), unit)
+    return f"{amount} (95\u00a0% interval {interval(gap.low, gap.high, decimals)})"
 
 
 def _bounds(gap: Difference) -> str:

@@ -1,7 +1,6 @@
 """Runs of another version, and runs that are meant by the start of their names."""
 
 import json
-import sys
 
 import pytest
 
@@ -18,18 +17,6 @@ def run(tmp_path, monkeypatch):
     return create_or_find(Request(experiment="tiny", out=tmp_path / "runs", use_server=False))
 
 
-def finescale(*words, capsys):
-    from flows.cli import run_command
-
-    before, sys.argv = sys.argv, ["finescale", *words]
-    try:
-        code = run_command()
-    finally:
-        sys.argv = before
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
-
-
 def set_format(run, number):
     settings = run.read_json("work/settings.json")
     settings.pop("format")
@@ -44,28 +31,28 @@ def test_a_run_says_its_format_and_opens(run):
 @pytest.mark.parametrize(
     ("number", "said"), [(None, "no format"), (0, "format 0"), (FORMAT + 1, f"format {FORMAT + 1}")]
 )
-def test_a_run_of_another_version_is_refused_and_gets_no_report(run, capsys, number, said):
+def test_a_run_of_another_version_is_refused_and_gets_no_report(run, finescale, number, said):
     set_format(run, number)
     ending = f"({said}, this one reads {FORMAT}); run the experiment again."
     with pytest.raises(FormatError, match="was made by another version of Finescale") as caught:
         Workspace.open(run.path)
     assert str(caught.value).endswith(ending)
     for words in (["report", run.name], ["run", "--resume", run.name, "--no-server"]):
-        code, _, err = finescale(*words, capsys=capsys)
+        code, _, err = finescale(*words)
         assert code == 2
         assert ending in " ".join(err.split())
 
 
-def test_the_run_that_finished_is_shown_and_said(run, tmp_path, capsys):
+def test_the_run_that_finished_is_shown_and_said(run, tmp_path, finescale):
     other = create_or_find(Request(experiment="tiny", out=tmp_path / "runs", use_server=False))
-    code, _, err = finescale("runs", "show", "tiny", capsys=capsys)
+    code, _, err = finescale("runs", "show", "tiny")
     assert code == 2
     assert "which fits 2 in" in err
     stage = {"stage": "report", "seconds": 1.0, "started": "2026-01-01T00:00:00Z"}
     (other / "stages").mkdir(exist_ok=True)
     (other / "stages/report.json").write_text(json.dumps(stage))
-    _, _, err = finescale("runs", "show", "tiny", capsys=capsys)
+    _, _, err = finescale("runs", "show", "tiny")
     assert f"of 2 runs that 'tiny' fits, {other.name} is the one that finished" in err
-    code, _, err = finescale("run", "--resume", "tiny", "--no-server", capsys=capsys)
+    code, _, err = finescale("run", "--resume", "tiny", "--no-server")
     assert code == 2
     assert "which fits 2 in" in err

@@ -1,4 +1,4 @@
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -70,19 +70,8 @@ def test_what_is_saved_is_loaded(layout, tmp_path, static):
     assert loaded.static.shape == layout.static.shape
 
 
-def same(one, two, where):
-    """Hold that two values are alike, records field by field."""
-    if is_dataclass(one):
-        for part in fields(one):
-            same(getattr(one, part.name), getattr(two, part.name), f"{where}.{part.name}")
-    elif isinstance(one, np.ndarray):
-        np.testing.assert_array_equal(one, two, err_msg=where)
-    else:
-        assert one == two, where
-
-
 @pytest.mark.parametrize("world", ["fields", "series", "classes"])
-def test_every_part_comes_back_from_a_folder(world, make_samples, make_series, make_classes, tmp_path):
+def test_every_part_comes_back_from_a_folder(world, make_samples, make_series, make_classes, tmp_path, alike):
     made = {
         "fields": lambda: make_samples(2, further=True),
         "series": lambda: make_series(2, leads=(1, 3)),
@@ -93,4 +82,4 @@ def test_every_part_comes_back_from_a_folder(world, make_samples, make_series, m
     kinds = ("sqrt",) * len(made.channels)
     made = replace(made, channel_affine=Affine(scale, shift, kinds), target_standard_names=names)
     Layout.of(made).save(tmp_path)
-    same(Layout.of(made), Layout.load(tmp_path), "layout")
+    alike(Layout.of(made), Layout.load(tmp_path), "layout")

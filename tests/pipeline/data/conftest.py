@@ -11,9 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+import yaml
 
 from pipeline.backend import get_backend
 from pipeline.data.catalog import Catalog, make_entry
+from pipeline.data.describe import draft_entry
 from pipeline.data.files import Places
 from pipeline.data.load import load
 
@@ -162,3 +164,16 @@ def _grid(name="ta", *, level=None, units="K", stations=False, seed=0, dims=("ti
             "altitude": np.array([690, 77], dtype=np.int32),
         }
     return grid
+
+
+@pytest.fixture
+def drafted(tmp_path):
+    """Drafts an entry, loads it by the catalog, and returns its text, the parsed entry and what was loaded."""
+
+    def run(path):
+        text = draft_entry(path, "mine")
+        (tmp_path / "c.yaml").write_text("schema_version: 1\n\n" + text)
+        catalog = Catalog.load(tmp_path / "c.yaml")
+        return text, yaml.safe_load(text)["mine"], load("mine", catalog, Places.of(catalog), get_backend("cpu"))
+
+    return run

@@ -3,26 +3,18 @@
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
-from pipeline.backend import get_backend
-from pipeline.data.catalog import Catalog
 from pipeline.data.describe import draft_entry
-from pipeline.data.files import Places
-from pipeline.data.load import load
 from pipeline.errors import DataError
 
 
 @pytest.fixture
-def drafted(tmp_path):
+def drafted(drafted):
     """Drafts an entry, loads it, and returns its text, the parsed entry and the data."""
 
     def run(path):
-        text = draft_entry(path, "mine")
-        (tmp_path / "c.yaml").write_text("schema_version: 1\n\n" + text)
-        catalog = Catalog.load(tmp_path / "c.yaml")
-        loaded = load("mine", catalog, Places.of(catalog), get_backend("cpu"))
-        return text, yaml.safe_load(text)["mine"], loaded.data
+        text, entry, loaded = drafted(path)
+        return text, entry, loaded.data
 
     return run
 

@@ -5,30 +5,14 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
-from pipeline.backend import get_backend
-from pipeline.data.catalog import Catalog
 from pipeline.data.describe import draft_entry
-from pipeline.data.files import Places
-from pipeline.data.load import load
 from pipeline.errors import DataError
 
-PLACELESS = r"have no latitude and longitude: fields cannot be brought to them, nor they be drawn on a map, until .*"
+PLACELESS = (
+    r"have no latitude and longitude: fields cannot be brought to them, nor can they be drawn on a map, until .*"
+)
 PLACELESS += r"options: stations: {file: places.csv, id: station_id, lat: lat, lon: lon}"
-
-
-@pytest.fixture
-def drafted(tmp_path):
-    """Drafts an entry, loads it by the catalog, and returns its text, the parsed entry and what was loaded."""
-
-    def run(path):
-        text = draft_entry(path, "mine")
-        (tmp_path / "c.yaml").write_text("schema_version: 1\n\n" + text)
-        catalog = Catalog.load(tmp_path / "c.yaml")
-        return text, yaml.safe_load(text)["mine"], load("mine", catalog, Places.of(catalog), get_backend("cpu"))
-
-    return run
 
 
 def flow_of(days, *, mark, places=("01", "02")):
