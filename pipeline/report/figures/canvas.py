@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
@@ -147,13 +148,15 @@ def label_room(names: Sequence[str], width: int = 20, lines: int = 2, size: floa
     return max((text_width(line, size) for line in shown), default=text_width("x", size)) + 14
 
 
-def apart(positions: Sequence[float], gap: float) -> list[float]:
-    """Return the positions moved as little as needed to stand ``gap`` apart, order kept.
+def apart(positions: Sequence[float], gap: float, least: float = -math.inf) -> list[float]:
+    """Return the positions moved as little as needed to stand ``gap`` apart and none below ``least``, order kept.
 
     Examples
     --------
     >>> apart([1.0, 1.1, 5.0], 1.0)
     [0.55, 1.55, 5.0]
+    >>> apart([0.0, 0.1, 5.0], 1.0, least=0.5)
+    [0.5, 1.5, 5.0]
     """
     order = sorted(range(len(positions)), key=lambda i: positions[i])
     groups: list[tuple[float, int]] = []  # Middle and number of labels of each heap.
@@ -165,12 +168,13 @@ def apart(positions: Sequence[float], gap: float) -> list[float]:
     places = [middle + gap * (k - (count - 1) / 2) for middle, count in groups for k in range(count)]
     moved = [0.0] * len(positions)
     for rank, i in enumerate(order):
-        moved[i] = places[rank]
+        moved[i] = max(places[rank], least)
+        least = moved[i] + gap
     return moved
 
 
 def name_ends(axes: Any, ends: Sequence[tuple[float, str, str]], *, shift: float = 6) -> None:
-    """Write names behind the right edge, each at the height of its line's end but none over another.
+    """Write names behind the right edge, each at the height of its line's end, none over another or the axis' numbers.
 
     Parameters
     ----------
@@ -180,7 +184,7 @@ def name_ends(axes: Any, ends: Sequence[tuple[float, str, str]], *, shift: float
     height = axes.get_position().height * axes.figure.get_size_inches()[1] * 72
     points = axes.transData.transform([(axes.get_xlim()[1], end[0]) for end in ends])
     fractions = axes.transAxes.inverted().transform(points)[:, 1]
-    for place, (_, name, colour) in zip(apart(list(fractions), 13 / height), ends, strict=True):
+    for place, (_, name, colour) in zip(apart(list(fractions), 13 / height, 7 / height), ends, strict=True):
         axes.annotate(
             name, (1, place), xycoords="axes fraction", xytext=(shift, 0), textcoords="offset points",
             va="center", fontsize=SMALL, color=colour, annotation_clip=False,
