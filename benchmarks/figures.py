@@ -7,6 +7,7 @@ reached whether it was. It fails where the data are not there: a number without 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shlex
 import subprocess
@@ -20,12 +21,14 @@ import pandas as pd
 import xarray as xr
 
 from benchmarks._classes import cloud_masks, storms
+from benchmarks._error_bars import OF_RAIN, by_month, error_bars, methods, skilled
 from benchmarks._series import camels, nino34, salmon_flow, us_stations
 from benchmarks._tables import ROOT, Goal, goals, margins, run, scores_of, seconds, table
 from pipeline.run_folder import RunFolder
 
 NEEDED = ("iberia-downscaling", "hadcm3-na-annual", "pacific-sst-enso", "basin-salmon", "us-stations-daily",
           "camels-us", "cloud-masks")  # fmt: skip
+CALIBRATED = "deepesd+deep_ensemble+variance_scaling"
 TEMPERATURE = (("rmse", "RMSE [K] (95 %)"), ("crps", "CRPS [K]"), ("coverage_90", "coverage of 90 %"),
                ("spread_skill", "spread / skill"))  # fmt: skip
 PRECIPITATION = (
@@ -65,10 +68,17 @@ def iberia_tas(out: Path, data: Path) -> list[str]:
         Goal("ridge", "rmse", -np.inf, 1.54),
         Goal("unet+deep_ensemble", "rmse", -np.inf, 1.37),
         Goal("unet+deep_ensemble", "crps", -np.inf, 0.765),
-        Goal("unet+deep_ensemble", "coverage_90", 0.85, 0.95),
-        Goal("unet+deep_ensemble", "spread_skill", 0.85, 1.15),
+        Goal(CALIBRATED, "crps", -np.inf, 0.76),
+        *skilled(CALIBRATED, (0.87, 0.93)),
+        Goal(CALIBRATED, "spread_skill", 0.9, 1.1),
     )
-    body = [*table(run_, TEMPERATURE), "", *goals(run_, wanted), "", seconds(run_), ""]
+    said = (
+        f"Best on the validation split by its CRPS: {_best(run_, 'crps')}. The two validation winters are easier than "
+        "the five of the test, so that calibrating on them alone makes error bars narrower; winters left out of fits "
+        "in turn are the better ground."
+    )
+    body = [*table(run_, TEMPERATURE), "", *error_bars(run_), "", said, "", *goals(run_, wanted), "",
+            *by_month(run_, CALIBRATED, 0.84, 0.96), "", seconds(run_), ""]  # fmt: skip
     return ["## iberia-tas", "", "    finescale run iberia-tas --data MIRROR", "", *body]
 
 
@@ -80,11 +90,16 @@ def iberia_pr(out: Path, data: Path) -> list[str]:
         Goal(best, "bias_r01", -0.02, 0.02),
         Goal(best, "relative_bias_p98_wet", -10.0, 10.0),
         Goal(best, "sd_ratio_draws", 0.9, 1.1),
+        *skilled(best, held="pit_coverage_90"),
+        *skilled("noise_unet"),
     )
-    said = f"Best on the validation split by its CRPS: {best}."
+    said = (
+        f"Best on the validation split by its CRPS: {best}. Intervals that begin at zero hold every dry day, so that "
+        "those of a perfect forecast hold more than 90 %; by the randomised PIT 90 % is right for rain too."
+    )
     others = ("climatology", "quantile_mapping", "analogs")
-    body = [*table(run_, PRECIPITATION, by="crps"), "", said, "", *margins(run_, best, others, "crps"), "",
-            *goals(run_, wanted), ""]  # fmt: skip
+    body = [*table(run_, PRECIPITATION, by="crps"), "", *error_bars(run_, OF_RAIN), "", said, "",
+            *margins(run_, best, others, "crps"), "", *goals(run_, wanted), ""]  # fmt: skip
     return ["## iberia-pr", "", "    finescale run iberia-pr --data MIRROR", "", *body]
 
 
@@ -191,6 +206,37 @@ def indices() -> list[str]:
     return ["## Indices and spectrum", "", "    python -m benchmarks.indices", "", *lines, "", said, ""]
 
 
+def stacked() -> list[str]:
+    """Return how much faster members of small networks are trained as one."""
+    command = [sys.executable, "-m", "benchmarks.stacked", "--backend", "cpu"]
+    alone = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=True, env=alone)
+    lines = [f"- {line}" for line in done.stdout.splitlines()]
+    said = (
+        "Above 1 members as one are faster. `stacked: auto` asks for 1.3, timed on the run's own network and machine. "
+        "At least 2 on a GPU is to be reached, and not measured yet: [gpu_status.md](gpu_status.md)."
+    )
+    return [
+        "## Members trained as one",
+        "",
+        f"    OMP_NUM_THREADS=1 {' '.join(['python', *command[1:]])}",
+        "",
+        *lines,
+        "",
+        said,
+        "",
+    ]
+
+
+def crps() -> list[str]:
+    """Return the time of the fair CRPS beside that of another library."""
+    command = [sys.executable, "-m", "benchmarks.crps"]
+    done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=True)
+    said = "Eight times as fast as `scores`, by the means, and less than two blocks of memory are to be reached."
+    lines = done.stdout.splitlines()[:-1]  # without the JSON
+    return ["## CRPS of an ensemble", "", "    python -m benchmarks.crps", "", *lines, "", said, ""]
+
+
 def _best(run_: RunFolder, metric: str) -> str:
     """Return the model that did best on the validation split."""
     rows = scores_of(run_, "validation")
@@ -201,6 +247,7 @@ def _best(run_: RunFolder, metric: str) -> str:
 Section = Callable[[Path, Path], list[str]]
 SECTIONS: Mapping[str, Section] = {
     "quickstart": lambda out, data: quickstart(out),
+    "error-bars": lambda out, data: methods(out),
     "iberia-tas": iberia_tas,
     "iberia-pr": iberia_pr,
     "iberia-stations": iberia_stations,
@@ -214,6 +261,8 @@ SECTIONS: Mapping[str, Section] = {
     "cloud-masks": cloud_masks,
     "storms": lambda out, data: storms(out),
     "indices": lambda out, data: indices(),
+    "stacked": lambda out, data: stacked(),
+    "crps": lambda out, data: crps(),
 }
 HEAD = """# Results
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from flows import stages
+from flows.augment import OWN
 from flows.plan import Plan
 from flows.sources import Sources, used_entries
 from pipeline.data.catalog import FileSpec
 from pipeline.data.files import Places, locate
 from pipeline.run_folder import RunFolder
+from pipeline.split_config import AnySplit, BasinSplitConfig, SplitConfig
+from pipeline.uncertainty.parts import WHOLE
 
 
 def describe(plan: Plan, sources: Sources, backend: str, run: RunFolder | None) -> str:
@@ -17,9 +22,7 @@ def describe(plan: Plan, sources: Sources, backend: str, run: RunFolder | None) 
     for name, entry in used_entries(experiment, sources.catalog).items():
         lines.append(f"  {name} ({entry.format})")
         lines += [f"    {spec.path}: {_where(spec, sources.places)}" for spec in entry.files]
-    split = experiment.split
-    spans = {"train": split.train, "validation": split.validation, **split.test}
-    lines += ["", "split", *(f"  {name:<12} {first} to {last}" for name, (first, last) in spans.items())]
+    lines += ["", *_split(experiment.split)]
     for name, test in experiment.data.tests.items():
         own = f"{test.span[0]} to {test.span[1]}" if test.span else "all dates"
         truth = "" if test.target else ", without truth: predicted, not scored"
@@ -27,11 +30,35 @@ def describe(plan: Plan, sources: Sources, backend: str, run: RunFolder | None) 
     lines += ["", "models"]
     for model in plan.models.values():
         members = plan.members(model.name)
-        lines.append(f"  {model.name} ({model.kind}){f', {members} members' if members > 1 else ''}")
+        changed = ", ".join(one["kind"] for one in getattr(model.config, OWN, None) or ())
+        apart = sum(count for part, count in plan.wanted(model.name).items() if part != WHOLE)
+        more = f", {members} members" if members > 1 else ""
+        more += f", {apart} fits on parts of the train years" if apart else ""
+        lines.append(f"  {model.name} ({model.kind}){more}{f', train batches: {changed}' if changed else ''}")
     lines += [f"  {method.name}" for method in plan.methods]
     lines += ["", "explanations", *(f"  {e.method} of {e.model}" for e in plan.explanations)]
     lines += ["", "stages", *(f"  {stage.name:<8} {_state(stage.name, run)}" for stage in stages.ALL)]
     return "\n".join(lines)
+
+
+def _split(split: AnySplit) -> list[str]:
+    """Return a heading and a line for every split: dates, basins, or columns or rows of images."""
+    if isinstance(split, BasinSplitConfig):
+        basins = {"train": split.train, "validation": split.validation, **split.test}
+        dates = f", {split.span[0]} to {split.span[1]}" if split.span else ""
+        told = {name: ", ".join(given) or "all others" for name, given in basins.items()}
+        return [f"split by basin{dates}", *_aligned(told)]
+    if isinstance(split, SplitConfig):
+        spans = {"train": split.train, "validation": split.validation, **split.test}
+        return ["split", *_aligned({name: f"{first} to {last}" for name, (first, last) in spans.items()})]
+    blocks = {"train": split.train, "validation": split.validation, **split.test}
+    of = {name: f" of {', '.join(images)}" for name, images in split.images.items()}
+    told = {name: f"{split.along} {first} to {last}{of.get(name, '')}" for name, (first, last) in blocks.items()}
+    return [f"split by block, tiles of {split.tile[0]} x {split.tile[1]}", *_aligned(told)]
+
+
+def _aligned(told: Mapping[str, str]) -> list[str]:
+    return [f"  {name:<12} {text}" for name, text in told.items()]
 
 
 def _where(spec: FileSpec, places: Places) -> str:

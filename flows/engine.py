@@ -151,7 +151,7 @@ def stage_digest(space: Workspace, name: str) -> str:
     tree = space.plan.experiment.model_dump(mode="json")
     parts: dict[str, tuple[str, ...]] = {
         "ingest": ("data",),
-        "prepare": ("data", "split", "prepare"),
+        "prepare": ("data", "split", "prepare", "regions"),
         "fit": ("models", "training", "augment", "uncertainty", "seed"),
         "predict": ("uncertainty",),
         "score": ("scores", "changes", "seed"),

@@ -5,7 +5,7 @@ Nothing here reads data, so a mistake costs a second and not an hour.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from flows.augment import OWN, augment_options, check_own
 from models import MODELS
 from pipeline.attribution import ATTRIBUTIONS, AttributionMethod
 from pipeline.errors import ConfigError, TraitError
-from pipeline.experiment import Experiment, ExplainConfig, UncertaintyConfig
+from pipeline.experiment import CalibrationConfig, Experiment, ExplainConfig, UncertaintyConfig
 from pipeline.metrics import METRICS
 from pipeline.model import Model
 from pipeline.model_config import ModelConfig
@@ -27,7 +27,10 @@ from pipeline.split_config import BasinSplitConfig, BlockSplitConfig, SplitConfi
 from pipeline.training.augment import AugmentSpec
 from pipeline.training.config import TrainingConfig
 from pipeline.training.losses import check_task, make_loss
-from pipeline.uncertainty import UNCERTAINTY, UncertaintyMethod
+from pipeline.uncertainty import UNCERTAINTY, WHOLE, Part, UncertaintyMethod
+from pipeline.uncertainty._own import Own
+from pipeline.uncertainty.calibrated import Calibrated, Ground
+from pipeline.uncertainty.calibration import CALIBRATIONS, Calibration
 
 MAIN_SCORE = {"downscaling": "rmse", "series": "rmse", "segmentation": "iou"}
 
@@ -47,6 +50,15 @@ class PlannedModel:
 
 
 @dataclass(frozen=True)
+class PlannedCalibration:
+    """What a method's answers are calibrated by, and on what."""
+
+    type: type[Calibration]
+    config: ModelConfig
+    ground: Ground
+
+
+@dataclass(frozen=True)
 class PlannedMethod:
     """An uncertainty method on one model."""
 
@@ -54,10 +66,17 @@ class PlannedMethod:
     base: str
     type: type[UncertaintyMethod]
     config: ModelConfig
+    calibration: PlannedCalibration | None = None
 
     def build(self) -> UncertaintyMethod:
-        """Return the method, not fitted."""
-        return self.type(self.config)
+        """Return the method, not fitted, with its calibration."""
+        method, after = self.type(self.config), self.calibration
+        return method if after is None else Calibrated(method, after.type(after.config), after.ground)
+
+    def is_twin(self, other: PlannedMethod) -> bool:
+        """Whether another method is the same without a calibration, so that it need not be fitted twice."""
+        mine, theirs = ((one.base, one.type, one.config) for one in (self, other))
+        return self.calibration is not None and other.calibration is None and mine == theirs
 
 
 @dataclass(frozen=True)
@@ -103,10 +122,17 @@ class Plan:
         """Names of everything that predicts: models, then methods."""
         return (*self.models, *(method.name for method in self.methods))
 
+    def wanted(self, name: str) -> dict[Part, int]:
+        """Return how many members of model ``name`` are fitted on which parts: the most that any method asks for."""
+        most = {WHOLE: 1}
+        for method in self.methods:
+            for part, count in method.build().wants().items() if method.base == name else ():
+                most[part] = max(count, most.get(part, 0))
+        return most
+
     def members(self, name: str) -> int:
-        """Return how many members of model ``name`` are fitted: the most that any method asks for."""
-        wanted = [method.build().member_count() for method in self.methods if method.base == name]
-        return max([1, *wanted])
+        """Return how many members of model ``name`` are fitted on all samples."""
+        return self.wanted(name)[WHOLE]
 
 
 def make_plan(experiment: Experiment, *, where: str, base: Path | None = None) -> Plan:
@@ -137,8 +163,9 @@ def make_plan(experiment: Experiment, *, where: str, base: Path | None = None) -
     methods = tuple(
         method
         for number, entry in enumerate(experiment.uncertainty)
-        for method in _methods(number, entry, models, where)
+        for method in _methods(number, entry, models, experiment, where)
     )
+    _named_once(methods)
     explanations = tuple(
         explanation
         for number, entry in enumerate(experiment.explain)
@@ -226,12 +253,53 @@ def _suits_loss(config: ModelConfig, name: str, where: str, experiment: Experime
 
 
 def _methods(
-    number: int, entry: UncertaintyConfig, models: Mapping[str, PlannedModel], where: str
+    number: int, entry: UncertaintyConfig, models: Mapping[str, PlannedModel], experiment: Experiment, where: str
 ) -> list[PlannedMethod]:
-    kind = UNCERTAINTY.get(entry.method)
+    kind = Own if entry.method is None else UNCERTAINTY.get(entry.method)
+    said = "the calibration" if entry.method is None else f"uncertainty method {entry.method!r}"
+    if experiment.task not in kind.tasks:
+        raise TraitError(
+            f"uncertainty.{number}: {said} is for {' and '.join(sorted(kind.tasks))}, and the task is "
+            f"{experiment.task}."
+        )
     config = validate(kind.Config, entry.options, where=where, prefix=f"uncertainty.{number}")
-    names = _served(f"uncertainty method {entry.method!r}", kind.needs, entry.models, models)
-    return [PlannedMethod(f"{name}+{entry.method}", name, kind, config) for name in names]
+    names = _served(said, kind.needs, entry.models, models, kind.refuses)
+    able = [name for name in names if (why := kind(config).why_not(models[name].config)) is None]
+    for name in entry.models or ():
+        why = kind(config).why_not(models[name].config)
+        if why is not None:
+            raise TraitError(f"{said} cannot serve {name!r}: {why}")
+    calibration = None if entry.calibration is None else _calibration(number, entry.calibration, experiment, where)
+    return [PlannedMethod(f"{name}+{entry.called}", name, kind, config, calibration) for name in able]
+
+
+def _calibration(number: int, entry: CalibrationConfig, experiment: Experiment, where: str) -> PlannedCalibration:
+    kind, split = CALIBRATIONS.get(entry.kind), experiment.split
+    if kind.of_classes != (experiment.task == "segmentation"):
+        able = [name for name in CALIBRATIONS.names() if CALIBRATIONS.get(name).of_classes != kind.of_classes]
+        raise TraitError(
+            f"uncertainty.{number}.calibration: {entry.kind} is for {'classes' if kind.of_classes else 'numbers'}, and "
+            f"the task is {experiment.task}. Known for it: {', '.join(able)}."
+        )
+    config = validate(kind.Config, entry.options, where=where, prefix=f"uncertainty.{number}.calibration")
+    if entry.folds and not isinstance(split, SplitConfig):
+        raise ConfigError(
+            f"{where}: uncertainty.{number}.calibration.folds: expected none with a split by {split.by}, got "
+            f"{entry.folds}: folds are years. Leave it out, for the validation split."
+        )
+    gap = split.gap if isinstance(split, SplitConfig) else "0D"
+    return PlannedCalibration(kind, config, Ground(entry.folds, gap))
+
+
+def _named_once(methods: Sequence[PlannedMethod]) -> None:
+    """Refuse two methods of one name: their files would be the same."""
+    names = [method.name for method in methods]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(
+                f"uncertainty: expected methods with names of their own, got {name!r} twice. Give one of them another: "
+                "{method: ..., name: ...}."
+            )
 
 
 def _explanations(
@@ -244,15 +312,26 @@ def _explanations(
 
 
 def _served(
-    what: str, needs: frozenset[str], asked: list[str] | None, models: Mapping[str, PlannedModel]
+    what: str,
+    needs: frozenset[str],
+    asked: list[str] | None,
+    models: Mapping[str, PlannedModel],
+    refuses: frozenset[str] = frozenset(),
 ) -> tuple[str, ...]:
     """Return the models that ``what`` is used on: those asked for, else all that have what it needs."""
-    able = tuple(name for name, model in models.items() if needs <= model.type.traits)
+    able = tuple(
+        name for name, model in models.items() if needs <= model.type.traits and not refuses & model.type.traits
+    )
     if asked is None:
         return able
     for name in asked:
         if name not in able:
             kind = models[name].type
+            if refuses & kind.traits:
+                raise TraitError(
+                    f"{what} cannot serve a model with the trait {', '.join(sorted(refuses & kind.traits))}, which "
+                    f"{name!r} ({models[name].kind}) has. Take another method or model."
+                )
             missing = ", ".join(sorted(needs - kind.traits))
             others = f"Use it on {', '.join(able)}." if able else "No model of this experiment has it."
             raise TraitError(

@@ -20,6 +20,7 @@ from pipeline.training.augment import AUGMENTATIONS
 from pipeline.training.config import TrainingConfig
 from pipeline.training.losses import LOSSES
 from pipeline.uncertainty import UNCERTAINTY
+from pipeline.uncertainty.calibration import CALIBRATIONS
 
 
 def reference() -> str:
@@ -43,6 +44,7 @@ def reference() -> str:
     lines += _augmentations()
     for title, registry, form in (
         ("Uncertainty", UNCERTAINTY, "uncertainty: [{{method: {}}}]"),
+        ("Calibration", CALIBRATIONS, "uncertainty: [{{method: ..., calibration: {{kind: {}}}}}]"),
         ("Explanation", ATTRIBUTIONS, "explain: [{{method: {}}}]"),
     ):
         for name in registry.names():
@@ -74,7 +76,8 @@ def _augmentations() -> list[str]:
 
 def _own(config: type[BaseModel], shared: type[BaseModel] | None) -> list[str]:
     """Return the table of a schema's fields, less those of ``shared``."""
-    fields = {n: f for n, f in config.model_fields.items() if shared is None or n not in shared.model_fields}
+    taken = set() if shared is None else set(shared.model_fields)
+    fields = {name: field for name, field in _walk(config, "") if name.partition(".")[0] not in taken}
     return [*(_table("", fields) if fields else ["No keys of its own."]), ""]
 
 
@@ -122,6 +125,8 @@ def _default(field: FieldInfo) -> str:
 def _kind(annotation: Any) -> str:
     """Return what a key takes, in words."""
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return _kind(args[0])
     if origin is Literal:
         return ", ".join(f"`{value}`" for value in args)
     if origin in (typing.Union, types.UnionType):

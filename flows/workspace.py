@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from flows.load import validate_tree
-from flows.plan import Plan, make_plan
+from flows.plan import Plan, PlannedMethod, make_plan
 from pipeline.backend import Backend, get_backend
 from pipeline.errors import RunFolderError, require_format
 from pipeline.model import Context, Model
@@ -21,7 +21,7 @@ from pipeline.prepare.prepared import Prepared
 from pipeline.progress import Progress, silent
 from pipeline.run_folder import RunFolder
 from pipeline.samples import Samples, Schema
-from pipeline.uncertainty import UncertaintyMethod
+from pipeline.uncertainty import WHOLE, Part, UncertaintyMethod
 
 log = logging.getLogger(__name__)
 
@@ -84,14 +84,15 @@ class Workspace:
         """Names of the test sets, those with data of their own last."""
         return self.plan.experiment.tests
 
-    def context(self, name: str, member: int = 0, folder: Path | None = None) -> Context:
-        """Return the context of one member of model ``name``."""
+    def context(self, name: str, member: int = 0, folder: Path | None = None, part: Part = WHOLE) -> Context:
+        """Return the context of one member of model ``name``, fitted on a part of the samples."""
         experiment = self.plan.experiment
         return Context(
             backend=self.backend,
             seed=experiment.seed,
             name=name,
             member=member,
+            part=part.name,
             folder=folder,
             progress=self.progress,
             warn=partial(self._keep, "warnings", name),
@@ -121,35 +122,39 @@ class Workspace:
         failed: list[dict[str, Any]] = self.run.read_json(FAILED) if (self.run / FAILED).is_file() else []
         return failed
 
-    def member_folder(self, name: str, member: int) -> Path:
-        """Return where the member of a model is kept."""
-        return self.run / f"models/{name}/member-{member:02d}"
+    def member_folder(self, name: str, member: int, part: Part = WHOLE) -> Path:
+        """Return where the member of a model is kept; those of parts of the samples in folders of their own."""
+        return self.run / f"models/{name}" / part.name / f"member-{member:02d}"
 
-    def fitted(self, name: str) -> list[int]:
+    def fitted(self, name: str, part: Part = WHOLE) -> list[int]:
         """Return the numbers of the members of model ``name`` that are there."""
-        return [n for n in range(self.plan.members(name)) if self.member_folder(name, n).is_dir()]
+        return [n for n in range(self.plan.wanted(name).get(part, 0)) if self.member_folder(name, n, part).is_dir()]
 
-    def model(self, name: str, member: int = 0) -> Model:
+    def model(self, name: str, member: int = 0, part: Part = WHOLE) -> Model:
         """Return a fitted member."""
         kind = self.plan.models[name].type
-        return kind.load(self.member_folder(name, member), self.context(name, member))
+        return kind.load(self.member_folder(name, member, part), self.context(name, member, part=part))
 
-    def members(self, name: str, count: int) -> list[Model]:
+    def members(self, name: str, count: int, part: Part = WHOLE) -> list[Model]:
         """Return the fitted members among the first ``count`` of model ``name``."""
-        return [self.model(name, number) for number in self.fitted(name) if number < count]
+        return [self.model(name, number, part) for number in self.fitted(name, part) if number < count]
+
+    def planned(self, name: str) -> PlannedMethod:
+        """Return what is planned of the uncertainty method called ``unet+deep_ensemble``."""
+        return next(method for method in self.plan.methods if method.name == name)
 
     def method(self, name: str) -> UncertaintyMethod:
         """Return the fitted uncertainty method called ``unet+deep_ensemble``."""
-        planned = next(method for method in self.plan.methods if method.name == name)
+        planned = self.planned(name)
         folder = self.run / f"models/{name}"
-        return planned.build().load(folder, lambda count: self.members(planned.base, count), self.context(name))
+        return planned.build().load(folder, partial(self.members, planned.base), self.context(name))
 
     def predictor(self, name: str) -> Callable[[Samples], Prediction]:
         """Return a fitted model or method as a function from samples to their prediction, loaded once."""
         if name in self.plan.models:
             model, context = self.model(name), self.context(name)
             return lambda samples: model.predict(samples, context)
-        base = next(method.base for method in self.plan.methods if method.name == name)
+        base = self.planned(name).base
         method, of_base = self.method(name), self.context(base)
         return lambda samples: method.predict(samples, of_base)
 

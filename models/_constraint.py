@@ -46,7 +46,7 @@ def check_family(config: ConstraintConfig, loss: Loss) -> None:
     if loss.family not in FAMILIES or (loss.family != "members" and "mean" not in loss.parameters):
         raise ConfigError(
             f"constraint {config.kind}: expected a loss of family {', '.join(FAMILIES)} with a mean to hold, got one "
-            f"of {loss.family!r} with {list(loss.parameters)}. Take mse, normal_nll or fair_crps, or no constraint."
+            f"of {loss.family!r}. Take mse, normal_nll or fair_crps, or no constraint."
         )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 from abc import abstractmethod
 from collections.abc import Iterator
-from contextlib import nullcontext
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -17,20 +16,24 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from models._constraint import ConstraintConfig, check_family, check_units, constrain
+from models._explained import Explained
 from models._layout import Layout
 from models._normal import amounts
+from models._together import Together, title
 from pipeline.errors import ConfigError, DataError
-from pipeline.model import Context, Model, ModelConfig
-from pipeline.prediction import Prediction
+from pipeline.model import Context, ModelConfig
+from pipeline.prediction import FAMILIES, Prediction
 from pipeline.samples import Samples
 from pipeline.seeding import derive_seed
 from pipeline.training import loop
 from pipeline.training.augment import Augmenter, AugmentSpec, make_augmentations, make_augmenter
 from pipeline.training.config import TrainingConfig
+from pipeline.training.course import Epoch, Trained
 from pipeline.training.lagged import LaggedInputs
-from pipeline.training.loop import Epoch, Tensors, Trained
+from pipeline.training.loop import Tensors
 from pipeline.training.losses import Loss, LossSpec, Place, check_labels, check_task, describe, make_loss
 from pipeline.training.randomness import seeded
+from pipeline.training.trainable import Trainable
 
 WEIGHTS, HISTORY = "weights.safetensors", "history.csv"
 OF_NUMBERS = "normal_nll"
@@ -87,7 +90,7 @@ class DeepConfig(TrainingConfig):
         return self
 
 
-class DeepModel(Model):
+class DeepModel(Together):
     """A model that is a network: subclasses build it, everything else is here.
 
     The network maps inputs of shape (time, channel, lat, lon) to (time, parameter, target, cell):
@@ -95,20 +98,20 @@ class DeepModel(Model):
     """
 
     Config: ClassVar[type[ModelConfig]] = DeepConfig
-    traits: ClassVar[frozenset[str]] = frozenset({"seeded", "differentiable", "probabilistic"})
+    traits: ClassVar[frozenset[str]] = frozenset(
+        {"seeded", "differentiable", "probabilistic", "trainable", "stackable"}
+    )
 
     def __init__(self, config: ModelConfig | None = None) -> None:
         super().__init__(config)
         self._layout: Layout
-        self._network: nn.Module
-        self._trained: Trained
 
     @abstractmethod
     def build(self, layout: Layout, parameters: int) -> nn.Module:
         """Return the network with weights as they are before training, drawn from torch's generator."""
 
-    def answer(self, inputs: Tensor, context: Context) -> Tensor:
-        """Return what the network says of a batch, shape (time, parameter, target, cell).
+    def answer(self, network: nn.Module, inputs: Tensor, context: Context) -> Tensor:
+        """Return what ``network`` says of a batch, shape (time, parameter, target, cell).
 
         A model whose network draws its own members overrides this to draw as many as a prediction
         should have, from torch's own generator. It is then asked for one sample at a time, with that
@@ -116,7 +119,7 @@ class DeepModel(Model):
         the batch, the block of time or the selection of samples. That costs one call a sample, whose
         draws fill a batch of their own.
         """
-        output: Tensor = self._network(inputs)
+        output: Tensor = network(inputs)
         return output
 
     @property
@@ -147,13 +150,31 @@ class DeepModel(Model):
 
     def fit(self, train: Samples, validation: Samples, context: Context) -> Self:
         """Train on ``train``; the epoch with the least validation loss is kept."""
+        loss, learned = self._begin(train, context)
+        self._trained = loop.train(
+            self._network,
+            learned,
+            self._tensors(validation, context),
+            loss,
+            self.config,
+            seed=context.seed_for("training"),
+            title=title(context),
+            folder=context.folder,
+            progress=context.progress,
+            augment=self._augmenter(context.name),
+        )
+        return self
+
+    def _begin(self, train: Samples, context: Context, learned: Tensors | None = None) -> tuple[Loss, Tensors]:
+        """Build the network, and return the loss and the samples, unless they are given, that it learns from."""
         self._layout = Layout.of(train.schema)
         self.config = self.config.model_copy(update={"loss": self._spec})
-        loss, learned = self._loss, self._tensors(train, context)
-        if loss.family == "normal" and any(amounts(train.schema)):
+        loss, learned = self._loss, self._tensors(train, context) if learned is None else learned
+        if FAMILIES.get(loss.family).unbounded and any(amounts(train.schema)):
             context.warn(
-                f"{context.name}: its loss makes a normal distribution, which gives amounts such as rain values "
-                "below zero. Take a loss such as bernoulli_gamma_nll, or fair_crps with noise_unet."
+                f"{context.name}: its loss makes a {loss.family.replace('_', ' ')} distribution, which gives amounts "
+                "such as rain values below zero. Take a loss such as bernoulli_gamma_nll or quantile, or fair_crps "
+                "with noise_unet."
             )
         if self.config.constraint is not None:
             check_family(self.config.constraint, loss)
@@ -162,19 +183,7 @@ class DeepModel(Model):
         with seeded(context.seed_for("weights")):
             network = self._built(loss, learned.inputs)
         self._network = network.to(context.backend.torch_device)
-        self._trained = loop.train(
-            self._network,
-            learned,
-            self._tensors(validation, context),
-            loss,
-            self.config,
-            seed=context.seed_for("training"),
-            title=f"fit {context.name}, member {context.member}",
-            folder=context.folder,
-            progress=context.progress,
-            augment=self._augmenter(context.name),
-        )
-        return self
+        return loss, learned
 
     def _augmenter(self, name: str = "the model") -> Augmenter | None:
         return make_augmenter(self.config.augment, self._layout, self.traits, name)
@@ -182,30 +191,33 @@ class DeepModel(Model):
     def predict(self, inputs: Samples, context: Context) -> Prediction:
         """Return the distribution that the loss defines; NaN outside of the mask.
 
-        A point is never below no rain or no flow, unless a constraint holds its mean to a coarse field.
+        What lies below no rain or no flow is moved onto it where the family allows that, unless a constraint holds
+        the mean to a coarse field.
         """
+        return self._predicted(self._network.eval(), inputs, context)
+
+    def _predicted(self, network: nn.Module, inputs: Samples, context: Context) -> Prediction:
         loss = self._loss
-        self._network.eval()
         with torch.no_grad():
-            parts = [loss.distribution(output.float()) for output in self._answers(inputs, context)]
+            parts = [loss.distribution(output.float()) for output in self._answers(network, inputs, context)]
         # Time stands third from the end, behind members where there are any.
         joined = {name: torch.cat([part[name] for part in parts], dim=-3) for name in parts[0]}
-        maps = {name: self._maps(cells, torch.nan) for name, cells in joined.items()}
-        least = self._layout.least
-        if loss.family == "point" and least is not None and self.config.constraint is None:
-            maps["mean"] = torch.maximum(maps["mean"], torch.as_tensor(least, device=maps["mean"].device))
-        return Prediction(loss.family, {name: context.backend.from_torch(map_) for name, map_ in maps.items()})
+        maps = {name: context.backend.from_torch(self._maps(cells, torch.nan)) for name, cells in joined.items()}
+        prediction, least = Prediction(loss.family, maps), self._layout.least
+        if least is None or self.config.constraint is not None:
+            return prediction
+        return prediction.at_least(context.backend.asarray(least))
 
-    def _answers(self, samples: Samples, context: Context) -> Iterator[Tensor]:
+    def _answers(self, network: nn.Module, samples: Samples, context: Context) -> Iterator[Tensor]:
         inputs = self._inputs(samples, context)
         if not self._draws:
             for start in range(0, len(inputs), self.config.batch_size):
-                yield self.answer(inputs[start : start + self.config.batch_size], context)
+                yield self.answer(network, inputs[start : start + self.config.batch_size], context)
             return
         seed = context.seed_for("draws")
         for place, date in enumerate(samples.time):
             with seeded(derive_seed(seed, str(date)), str(inputs.device)):
-                output = self.answer(inputs[place : place + 1], context)
+                output = self.answer(network, inputs[place : place + 1], context)
             yield output
 
     @property
@@ -217,7 +229,25 @@ class DeepModel(Model):
         """Return the mean, or the probabilities of classes, as a module; zero outside of the mask."""
         order = self._layout.order(samples)
         seed = context.seed_for("draws") if self._draws else None
-        return _Explained(self.steady(), self._loss, self._layout, order, seed).to(context.backend.torch_device).eval()
+        return Explained(self.steady(), self._loss, self._layout, order, seed).to(context.backend.torch_device).eval()
+
+    def trainable(self, context: Context) -> Trainable:
+        """Return the network, its loss and its data, for methods that make its weights uncertain."""
+        return Trainable(
+            network=self._network.eval(),
+            channels=self._layout.channels,
+            loss=self._loss,
+            config=self.config,
+            augment=self._augmenter(context.name),
+            tensors=lambda samples: self._tensors(samples, context),
+            answer=lambda network, samples: self._predicted(network, samples, context),
+            fresh=lambda seed: self._fresh(seed, context),
+            with_loss=lambda loss: type(self)(self.config.model_copy(update={"loss": loss})),
+        )
+
+    def _fresh(self, seed: int, context: Context) -> nn.Module:
+        with seeded(seed):
+            return self._built(self._loss).to(context.backend.torch_device)
 
     def steady(self) -> nn.Module:
         """Return the network for explanations; one that draws noise gives all samples of a call the same."""
@@ -299,32 +329,6 @@ class DeepModel(Model):
             "loss": describe(self._spec),
             **({} if augment is None else {"augment": augment.describe()}),
         }
-
-
-class _Explained(nn.Module):
-    """The mean on the target grid, or the probabilities; out of place, so that gradients reach the inputs.
-
-    A network that draws noise draws the same from ``seed`` at every call, so that two calls compare.
-    """
-
-    cells: Tensor
-
-    def __init__(
-        self, network: nn.Module, loss: Loss, layout: Layout, order: list[int] | None, seed: int | None
-    ) -> None:
-        super().__init__()
-        self._network, self._loss, self._order, self._shape = network, loss, order, layout.mask.shape
-        self._seed = seed
-        self.register_buffer("cells", torch.as_tensor(layout.mask).flatten().nonzero()[:, 0])
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Map (time, channel, lat, lon) to (time, target, lat, lon), with classes to (time, class, lat, lon)."""
-        ordered = inputs if self._order is None else inputs[:, self._order]
-        with nullcontext() if self._seed is None else seeded(self._seed, str(inputs.device)):
-            output = self._network(ordered)
-        asked = self._loss.explained(output)
-        empty = asked.new_zeros(*asked.shape[:2], self._shape[0] * self._shape[1])
-        return empty.index_copy(2, self.cells, asked).reshape(*asked.shape[:2], *self._shape)
 
 
 def _epoch(row: dict[str, str]) -> Epoch:

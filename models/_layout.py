@@ -12,6 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 from pipeline.errors import DataError
 from pipeline.grid import Grid
+from pipeline.lowest import lowest
 from pipeline.samples import Affine, Samples, Schema
 from pipeline.units import NEVER_NEGATIVE
 
@@ -100,13 +101,9 @@ class Layout:
         float32, shape (target, lat, lon); None where no target is such an amount, or its zero is not one number,
         since an anomaly by day of the year was taken.
         """
-        amounts = [kind in NEVER_NEGATIVE for kind in self.quantities]
-        if not any(amounts) or self.target_affine is None:
+        if self.target_affine is None or not set(self.quantities) & set(NEVER_NEGATIVE):
             return None
-        shape = (len(self.targets), *self.mask.shape)
-        scale, shift = (np.broadcast_to(part, shape) for part in (self.target_affine.scale, self.target_affine.shift))
-        bounds = np.where(np.array(amounts)[:, None, None], -shift / scale, -np.inf)
-        return np.asarray(bounds, np.float32)
+        return np.asarray(lowest(self.quantities, self.target_affine, self.mask.shape), np.float32)
 
     @property
     def cells(self) -> int:

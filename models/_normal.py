@@ -5,14 +5,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any, Literal
 
-import numpy as np
 from pydantic import Field
 
 from models._classical import ArrayModel, Table
+from pipeline.lowest import lowest
 from pipeline.model import Context, ModelConfig
 from pipeline.prediction import Prediction
 from pipeline.samples import Samples, Schema
-from pipeline.units import NEVER_NEGATIVE
 
 Array = Any
 
@@ -30,11 +29,6 @@ class NormalConfig(ModelConfig):
 def amounts(schema: Schema) -> tuple[bool, ...]:
     """Return which targets are precipitation: never below zero, often zero."""
     return tuple(kind == "precipitation" for kind in schema.quantities)
-
-
-def bounded(schema: Schema) -> tuple[bool, ...]:
-    """Return which targets are never below zero: precipitation and river flow."""
-    return tuple(kind in NEVER_NEGATIVE for kind in schema.quantities)
 
 
 def least(table: Table, schema: Schema, truth: Array) -> Array:
@@ -55,23 +49,10 @@ def least(table: Table, schema: Schema, truth: Array) -> Array:
     -------
     array of float64, shape (column,)
     """
-    xp, cells = table.backend.xp, table.layout.cells
-    bounds = np.full((len(schema.targets), cells), -np.inf)
-    for place, bound in enumerate(bounded(schema)):
-        if not bound:
-            continue
-        if schema.target_affine is not None:
-            shape = table.layout.mask.shape
-            scale, shift = (
-                np.broadcast_to(part[place], shape)[table.layout.mask].astype(float)
-                for part in (schema.target_affine.scale, schema.target_affine.shift)
-            )
-            bounds[place] = -shift / scale
-        else:
-            own = truth[:, place * cells : (place + 1) * cells]
-            if not bool(xp.any(own < 0)):
-                bounds[place] = 0.0
-    return table.backend.asarray(bounds.ravel() + 0.0)
+    xp, cells, mask = table.backend.xp, table.layout.cells, table.layout.mask
+    signed = [bool(xp.any(truth[:, place * cells : (place + 1) * cells] < 0)) for place in range(len(schema.targets))]
+    bounds = lowest(schema.quantities, schema.target_affine, mask.shape, signed)
+    return table.backend.asarray(bounds[:, mask].ravel())
 
 
 def normal(table: Table, mean: Array, sd: Array) -> Prediction:

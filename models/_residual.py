@@ -157,7 +157,7 @@ class OwnChannel(nn.Module):
     """What the input channel of a target's own name says of it: interpolated, times one learned number.
 
     A network adds it, and so learns the residual; targets without such a channel get zero. It goes to
-    those numbers of the head that lie on the target's axis: the mean, or every member.
+    those numbers of the head that lie on the target's axis, its ``locations``: the mean, or every member.
     """
 
     places: Tensor
@@ -169,7 +169,7 @@ class OwnChannel(nn.Module):
         self._targets = [number for number, name in enumerate(layout.targets) if name in fields]
         self._channels = [layout.channels.index(layout.targets[number]) for number in self._targets]
         self.to_target = Interpolation(layout.input_grid, layout.target_grid)
-        along = [loss.family == "members" or name == "mean" for name in loss.parameters][:parameters]
+        along = [name in loss.locations for name in loss.parameters][:parameters]
         self._used = bool(self._targets) and any(along)
         self.register_buffer("places", torch.tensor(np.flatnonzero(layout.mask)), persistent=False)
         self.register_buffer("slots", torch.tensor(along, dtype=torch.float32), persistent=False)

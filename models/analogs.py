@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 
 from models import MODELS
 from models._classical import ArrayModel, column_mean, known_days, known_truth, principal_components
+from models._members import blocks_of, gather, laid_out
 from models.ridge import warn_at_end
 from pipeline.backend.estimators import Estimator
 from pipeline.model import Context, ModelConfig
@@ -17,8 +18,6 @@ from pipeline.prediction import Prediction
 from pipeline.samples import Samples
 
 Array = Any
-
-MEMBER_BYTES = 64 * 2**20  # of all members of the days that are worked off together, float64
 
 
 class AnalogsConfig(ModelConfig):
@@ -48,6 +47,12 @@ class Analogs(ArrayModel):
     the validation split. Each member is a field that was once observed, so its patterns are
     coherent; nothing beyond what was observed can be forecast. Where an analog has no truth in a
     cell, the mean of the other analogs stands in, and the train mean where none has.
+
+    The spread of the members has two parts: what days with the same patterns leave open, and how much the target
+    varies over the part of the patterns that the analogs lie in. The second is no error where they lie all round the
+    day, so that many analogs, or few train days, spread too widely. How far the analogs are the spread does not say:
+    beyond the observed weather they are the last days on one side, whatever is asked, with their usual spread and an
+    error that grows.
 
     References
     ----------
@@ -88,12 +93,10 @@ class Analogs(ArrayModel):
 
     def predict(self, inputs: Samples, context: Context) -> Prediction:
         """Return the targets of the chosen number of analogs as members, nearest first."""
-        xp, count, layout = self.table.backend.xp, self.choices["neighbours"], self.table.layout
-        shape = (count, len(inputs), len(layout.targets), *layout.mask.shape)
-        members = xp.empty(shape, dtype=xp.float32, device=self.arrays["targets"].device)
-        for days, nearest in self._days(self.table.rows(inputs), count):
-            members[:, days, ...] = self.table.field(self._members(nearest))
-        return Prediction("members", {"members": members})
+        table = self.table
+        count = self.choices["neighbours"]
+        found = ((days, self._members(nearest)) for days, nearest in self._days(table.rows(inputs), count))
+        return laid_out(table, count, len(inputs), found)
 
     @classmethod
     def load(cls, folder: Path, context: Context) -> Self:
@@ -132,20 +135,10 @@ class Analogs(ArrayModel):
         assert self._index is not None  # set by fit and by load
         xp = self.table.backend.xp
         _, nearest = self._index.kneighbors(self._scores(rows), n_neighbors=count)
-        size = max(1, MEMBER_BYTES // (8 * count * self.arrays["targets"].shape[1]))
-        for start in range(0, rows.shape[0], size):
-            days = slice(start, min(start + size, rows.shape[0]))
-            yield days, xp.asarray(nearest)[days, :].T
+        chosen = xp.asarray(nearest).T
+        for days in blocks_of(chosen, self.arrays["targets"].shape[1]):
+            yield days, chosen[:, days]
 
     def _members(self, nearest: Array) -> Array:
         """Return the targets of the train days ``nearest``, float32, shape (member, time, column)."""
-        xp = self.table.backend.xp
-        flat = xp.take(self.arrays["targets"], xp.reshape(nearest, (-1,)), axis=0)
-        members = xp.reshape(flat, (*nearest.shape, -1))
-        there = xp.isfinite(members)
-        if bool(xp.all(there)):
-            return members
-        known = xp.sum(xp.astype(there, xp.float32), axis=0)
-        total = xp.sum(xp.where(there, members, xp.zeros_like(members)), axis=0)
-        others = xp.where(known > 0, total / xp.where(known > 0, known, xp.ones_like(known)), self.arrays["mean"])
-        return xp.where(there, members, others)
+        return gather(self.arrays["targets"], nearest, self.arrays["mean"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -21,6 +21,8 @@ from pipeline.errors import ConfigError
 from pipeline.grid import Grid
 from pipeline.model import Context, ModelConfig
 from pipeline.samples import Samples
+from pipeline.training.loop import Tensors
+from pipeline.training.losses import Loss
 
 FLAT = 1e-6
 """Deviation of a field, as a share of its largest value, below which it is rounding and taken for none."""
@@ -65,10 +67,9 @@ class DouryUNet(DeepModel):
 
     Config: ClassVar[type[ModelConfig]] = DouryUNetConfig
 
-    def fit(self, train: Samples, validation: Samples, context: Context) -> Self:
-        """Train on ``train``, after its fields' means and deviations are known; the best epoch is kept."""
-        self._train = self._moments(train, context)
-        return super().fit(train, validation, context)
+    def _begin(self, train: Samples, context: Context, learned: Tensors | None = None) -> tuple[Loss, Tensors]:
+        self._train = self._moments(train, context)  # the network needs them
+        return super()._begin(train, context, learned)
 
     def build(self, layout: Layout, parameters: int) -> nn.Module:
         """Return the network.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field
@@ -12,9 +13,12 @@ from models import MODELS
 from models._classical import FEW_ROWS, known_truth, rmse
 from models._lag_features import LagConfig
 from models._lag_model import LagModel
+from models._leaves import COUNT, DISTRIBUTION, LeafMembers, leaf_arrays
+from models._members import laid_out
 from pipeline.backend.estimators import Estimator, load_estimator
 from pipeline.errors import DataError
 from pipeline.model import Context, ModelConfig
+from pipeline.prediction import Prediction
 from pipeline.samples import Samples
 
 Array = Any
@@ -25,6 +29,10 @@ COMPLETE = 0.95  # share of rows with truth at all leads from which one forest a
 class LagForestConfig(LagConfig):
     """Options of :class:`LagForest`."""
 
+    distribution: Literal["auto", "normal", "point", "members"] = Field(  # type: ignore[assignment]  # one more
+        default="auto", description=DISTRIBUTION
+    )
+    members: int = Field(default=50, ge=2, le=1000, description=COUNT)
     trees: int = Field(default=200, ge=1, description="Number of trees.")
     max_features: float = Field(default=1 / 3, gt=0, le=1, description="Share of the features tried at each split.")
     min_samples_leaf: int = Field(default=5, ge=1, description="Least number of rows in a leaf.")
@@ -44,9 +52,17 @@ class LagForest(LagModel):
     rows. The error is normal, its standard deviation the root mean square validation residual, see
     ``sd``.
 
+    With ``distribution: members`` it is a quantile regression forest: the members of a sample at a cell are the truth
+    of train rows that share leaves with it, in proportion to how often they do, evenly along the first lead. The
+    spread follows the sample, little in a drought and much in a flood, and is skewed as the truth is. Amounts are
+    never negative; a row of the same cell gives the amount that was observed, nothing where it was dry, a row of
+    another one its number on this cell's scale. Leads of a member go together where one forest answers all; cells do
+    not. Nothing beyond the observed can be forecast.
+
     References
     ----------
     Breiman (2001), Machine Learning 45, 5-32, doi:10.1023/A:1010933404324.
+    Meinshausen (2006), J. Mach. Learn. Res. 7, 983-999, https://www.jmlr.org/papers/v7/meinshausen06a.html.
     """
 
     Config = LagForestConfig
@@ -55,6 +71,7 @@ class LagForest(LagModel):
     def __init__(self, config: ModelConfig | None = None) -> None:
         super().__init__(config)
         self._forests: list[Estimator] = []
+        self._leaves: list[LeafMembers] = []
 
     def fit(self, train: Samples, validation: Samples, context: Context) -> Self:
         """Grow the trees on the train split."""
@@ -64,7 +81,7 @@ class LagForest(LagModel):
         complete, some = np.asarray(there.all(axis=1)), np.asarray(there.any(axis=1))
         together = complete.sum() >= COMPLETE * some.sum()
         parts: list[np.ndarray] = [complete] if together else list(there.T)
-        self._forests = []
+        self._forests, self._leaves, self.arrays = [], [], {}
         with context.progress(f"fit {context.name}", len(parts)) as step:
             for place, known in enumerate(parts):
                 outputs = slice(None) if together else slice(place, place + 1)
@@ -76,6 +93,13 @@ class LagForest(LagModel):
         self.choices = {"forests": len(parts), "rows": rows, "validation_rmse": error}
         self.keep_error(train, truth, validation)
         return self
+
+    def predict(self, inputs: Samples, context: Context) -> Prediction:
+        """Return a distribution, the mean or members, for every cell of the mask."""
+        table = self.table
+        if not self._leaves:
+            return super().predict(inputs, context)
+        return laid_out(table, self.config.members, len(inputs), self._members(inputs))
 
     def regress(self, features: Array) -> Array:
         """Return what the trees say, float32 as they compare."""
@@ -99,7 +123,24 @@ class LagForest(LagModel):
             load_estimator(context.backend, "RandomForestRegressor", folder / f"forest-{place}")
             for place in range(model.choices["forests"])
         ]
+        if model.config.distribution == "members":
+            model._leaves = [
+                LeafMembers.of(forest, model.arrays, f"leaf_{place}") for place, forest in enumerate(model._forests)
+            ]
         return model
+
+    def _members(self, inputs: Samples) -> Iterator[tuple[slice, Array]]:
+        """Yield times and the members at all cells, shape (member, time, column)."""
+        xp, count, targets = self.table.backend.xp, self.config.members, len(self.table.layout.targets)
+        for part, block in self.features.blocks(inputs, self.table):
+            rows = xp.astype(xp.reshape(block, (-1, block.shape[2])), xp.float32)
+            found = []
+            for leaves in self._leaves:
+                chosen = xp.reshape(leaves.draw(rows, count), (-1,))
+                found.append(xp.reshape(xp.take(leaves.targets, chosen, axis=0), (count, rows.shape[0], -1)))
+            apart = xp.reshape(xp.concat(found, axis=2), (count, *block.shape[:2], targets))
+            members = xp.reshape(xp.permute_dims(apart, (0, 1, 3, 2)), (count, block.shape[0], -1))
+            yield part, xp.maximum(members, xp.astype(self.arrays["least"], xp.float32)[None, None, :])
 
     def _grow(
         self, train: Samples, truth: Array, known: np.ndarray, outputs: slice, context: Context, place: int
@@ -126,6 +167,9 @@ class LagForest(LagModel):
             min_samples_leaf=self.config.min_samples_leaf,
             random_state=context.seed_for(f"forest {place}"),
         ).fit(X, xp.reshape(y, (-1,)) if y.shape[1] == 1 else y)
+        if self.config.distribution == "members":
+            self.arrays |= leaf_arrays(f"leaf_{place}", forest, self.config.trees, X, y, y)
+            self._leaves.append(LeafMembers.of(forest, self.arrays, f"leaf_{place}"))
         return forest
 
     def _rows(self, train: Samples, truth: Array, chosen: np.ndarray) -> tuple[Array, Array]:

@@ -82,9 +82,9 @@ class NoiseUNet(DeepModel):
         need_grids(layout, "noise_unet")
         return NoiseUNetNetwork(layout, parameters, self.config, self._loss)
 
-    def answer(self, inputs: Tensor, context: Context) -> Tensor:
+    def answer(self, network: nn.Module, inputs: Tensor, context: Context) -> Tensor:
         """Return ``draws`` members, shape (time, member, target, cell)."""
-        members: Tensor = self._network(inputs, self.config.draws)
+        members: Tensor = network(inputs, self.config.draws)
         return members
 
     def steady(self) -> nn.Module:

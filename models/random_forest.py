@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
 from models import MODELS
-from models._classical import FitData, principal_components, residual_sd, rmse
+from models._classical import FitData, column_mean, known_days, principal_components, residual_sd, rmse
+from models._leaves import COUNT, DISTRIBUTION, LeafMembers, leaf_arrays
+from models._members import blocks_of, gather, laid_out
 from models._normal import NormalConfig, NormalModel
 from pipeline.backend.estimators import Estimator, load_estimator
 from pipeline.model import Context, ModelConfig
+from pipeline.prediction import Prediction
 from pipeline.samples import Samples
 
 Array = Any
@@ -20,6 +23,10 @@ Array = Any
 class RandomForestConfig(NormalConfig):
     """Options of :class:`RandomForest`."""
 
+    distribution: Literal["auto", "normal", "point", "members"] = Field(  # type: ignore[assignment]  # one more
+        default="auto", description=DISTRIBUTION
+    )
+    members: int = Field(default=50, ge=2, le=1000, description=COUNT)
     trees: int = Field(default=200, ge=1, description="Number of trees.")
     components: int = Field(default=20, ge=1, description="Principal components of the inputs that the trees see.")
     target_components: int = Field(default=10, ge=1, description="Those of the target that are predicted.")
@@ -36,9 +43,17 @@ class RandomForest(NormalModel):
     standard deviation is the root mean square validation residual of each cell. For precipitation see
     :class:`models._normal.NormalModel`.
 
+    With ``distribution: members`` it is a quantile regression forest. Members are whole fields of train days that
+    share leaves with the asked day, in proportion to how often they do, evenly along the target's first pattern. They
+    are coherent and have what the leading patterns leave out. Precipitation is an amount that was observed at its
+    cell, never negative, and dry in as large a share of the members as the forest has dry days. The spread follows the
+    day; like that of analogs it includes how the target varies within leaves, so that few train days spread too widely
+    (a smaller ``min_samples_leaf`` helps). Nothing beyond the observed can be forecast.
+
     References
     ----------
     Breiman (2001), Machine Learning 45, 5-32, doi:10.1023/A:1010933404324.
+    Meinshausen (2006), J. Mach. Learn. Res. 7, 983-999, https://www.jmlr.org/papers/v7/meinshausen06a.html.
     """
 
     Config = RandomForestConfig
@@ -48,6 +63,7 @@ class RandomForest(NormalModel):
     def __init__(self, config: ModelConfig | None = None) -> None:
         super().__init__(config)
         self._forest: Estimator | None = None
+        self._leaves: LeafMembers | None = None
 
     def fit(self, train: Samples, validation: Samples, context: Context) -> Self:
         """Fit both sets of components on the train split, then the forest."""
@@ -64,13 +80,7 @@ class RandomForest(NormalModel):
                 "target_patterns": outer.components_,
                 "target_centre": outer.mean_,
             }
-            self._forest = context.estimator(
-                "RandomForestRegressor",
-                n_estimators=self.config.trees,
-                max_features=self.config.max_features,
-                min_samples_leaf=self.config.min_samples_leaf,
-                random_state=context.seed_for("forest"),
-            ).fit(self._scores(data.inputs), xp.astype(outer.transform(truth), xp.float32))
+            self._grow(data, xp.astype(outer.transform(truth), xp.float32), train, context)
             step.advance(note="trees")
             mean = self.mean(validation)
             self.arrays["sd"] = residual_sd(mean, data.check_truth, xp)
@@ -92,6 +102,16 @@ class RandomForest(NormalModel):
         patterns = self.arrays["target_patterns"]
         return xp.astype(scores, xp.float64) @ patterns + self.arrays["target_centre"]
 
+    def predict(self, inputs: Samples, context: Context) -> Prediction:
+        """Return a distribution, the mean or members, for every cell of the mask."""
+        table = self.table
+        if self._leaves is None:
+            return super().predict(inputs, context)
+        chosen = self._leaves.draw(self._scores(table.rows(inputs)), self.config.members)
+        targets, mean = self._leaves.targets, self.arrays["mean"]
+        found = ((days, gather(targets, chosen[:, days], mean)) for days in blocks_of(chosen, targets.shape[1]))
+        return laid_out(table, chosen.shape[0], len(inputs), found)
+
     def save(self, folder: Path) -> None:
         """Write options, components and trees into ``folder``."""
         super().save(folder)
@@ -103,7 +123,26 @@ class RandomForest(NormalModel):
         """Return the saved forest on the side of ``context.backend``."""
         model = super().load(folder, context)
         model._forest = load_estimator(context.backend, "RandomForestRegressor", folder)
+        if model.config.distribution == "members":
+            model._leaves = LeafMembers.of(model._forest, model.arrays, "leaf")
         return model
+
+    def _grow(self, data: FitData, outputs: Array, train: Samples, context: Context) -> None:
+        scores, xp = self._scores(data.inputs), context.backend.xp
+        forest: Estimator = context.estimator(
+            "RandomForestRegressor",
+            n_estimators=self.config.trees,
+            max_features=self.config.max_features,
+            min_samples_leaf=self.config.min_samples_leaf,
+            random_state=context.seed_for("forest"),
+        ).fit(scores, outputs)
+        self._forest, self._leaves = forest, None
+        if self.config.distribution != "members":
+            return
+        truth = known_days(self.table, train)[1]  # as it is: what is missing takes the other members' mean
+        self.arrays |= leaf_arrays("leaf", forest, self.config.trees, scores, outputs, truth)
+        self.arrays["mean"] = xp.astype(column_mean(truth, xp), xp.float32)
+        self._leaves = LeafMembers.of(forest, self.arrays, "leaf")
 
     def _scores(self, rows: Array) -> Array:
         # float32, as scikit-learn's trees compare it: both sides then split at the same values.

@@ -26,6 +26,10 @@ class TrainingError(FinescaleError):
     """Training produced no usable model, such as a loss that is not finite."""
 
 
+class CalibrationError(FinescaleError):
+    """Error bars cannot be calibrated: too few samples for the level asked, or a distribution of another kind."""
+
+
 class UserError(FinescaleError):
     """The catalog, the YAML, an option or an input file is at fault; exit code 2."""
 

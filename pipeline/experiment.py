@@ -13,34 +13,18 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from pipeline.backend.cluster import ComputeConfig
 from pipeline.experiment_checks import check_task
 from pipeline.prepare.config import PrepareConfig
+from pipeline.prepare.region_config import AskedRegions, Region
 from pipeline.split_config import AnySplit, Span
 from pipeline.training.config import TrainingConfig
 
-Bounds = tuple[float, float]
+NOVELTY = "novelty"
+"""Name of the file among those of the models in ``diagnostics`` that is of none."""
 
 
 class Section(BaseModel):
     """A part of the tree: frozen, unknown keys refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Region(Section):
-    """Bounds of a region in degrees, both ends included."""
-
-    lat: Bounds | None = Field(default=None, description="South and north, degrees.")
-    lon: Bounds | None = Field(default=None, description="West and east, degrees.")
-
-    @field_validator("lat", "lon")
-    @classmethod
-    def _upward(cls, bounds: Bounds | None) -> Bounds | None:
-        if bounds is not None and not bounds[0] < bounds[1]:
-            raise ValueError(f"expected the lower bound first, got {list(bounds)!r}")
-        return bounds
-
-    def bounds(self) -> dict[str, Bounds]:
-        """Return the bounds that are set, by coordinate."""
-        return {name: span for name, span in (("lat", self.lat), ("lon", self.lon)) if span is not None}
 
 
 class Source(Section):
@@ -120,12 +104,56 @@ class DataConfig(Section):
         return months
 
 
+class CalibrationConfig(BaseModel):
+    """How what a method says is calibrated; further keys are the calibration's own options."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    kind: str = Field(description="A name of the calibration registry.")
+    folds: int | None = Field(
+        default=None,
+        ge=3,
+        le=50,
+        description="How often years of the train and validation splits are left out of further fits in turn; what "
+        "these say of the years left out is calibrated on. Left out: the validation split.",
+    )
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The calibration's own options."""
+        return dict(self.model_extra or {})
+
+
 class UncertaintyConfig(BaseModel):
     """One uncertainty method on some models; further keys are the method's own options."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
-    method: str = Field(description="A name of the uncertainty registry.")
+    method: str | None = Field(
+        default=None,
+        description="A name of the uncertainty registry. Left out: the model's own distribution, for its calibration.",
+    )
+    name: str | None = Field(
+        default=None,
+        pattern=r"^[a-z0-9][a-z0-9_]*$",
+        max_length=40,
+        description="What stands behind the model's name and a +; by default the method and the kind of calibration.",
+    )
     models: list[str] | None = Field(default=None, description="Names of models; all that can by default.")
+    calibration: CalibrationConfig | None = Field(
+        default=None,
+        description="{kind: ..., folds: 5, ...}: makes what is said hold as often as it says.",
+    )
+
+    @property
+    def called(self) -> str:
+        """What the method is called behind the name of its model."""
+        parts = [self.method, None if self.calibration is None else self.calibration.kind]
+        return self.name or "+".join(part for part in parts if part)
+
+    @model_validator(mode="after")
+    def _something(self) -> UncertaintyConfig:
+        if self.method is None and self.calibration is None:
+            raise ValueError("expected a method, a calibration, or both, got neither")
+        return self
 
     @property
     def options(self) -> dict[str, Any]:
@@ -210,6 +238,11 @@ class Experiment(Section):
     uncertainty: list[UncertaintyConfig] = Field(default_factory=list)
     explain: list[ExplainConfig] = Field(default_factory=list)
     scores: list[str] | None = Field(default=None, description="Names of metrics beside rmse; all by default.")
+    regions: AskedRegions = Field(
+        default="auto",
+        description="Parts of the target that scores are told of, and that calibrations may differ by: boxes or "
+        "stations by name; auto: by height, else quarters, or each of a few stations; none.",
+    )
     changes: list[ChangeConfig] = Field(
         default_factory=list, description="Pairs of test sets whose climates are compared: {from: ..., to: ...}."
     )
@@ -254,13 +287,21 @@ class Experiment(Section):
         for name in models:
             if not name.replace("-", "_").isidentifier():
                 raise ValueError(f"expected model names of letters, digits, - and _, got {name!r}")
+            if name == NOVELTY:
+                raise ValueError(f"expected another model name than {name!r}: diagnostics/{name}.nc is of no model")
         return models
 
     @model_validator(mode="after")
     def _known_models(self) -> Experiment:
         for part in ("augment", "uncertainty", "explain"):
             for entry in getattr(self, part):
-                called = entry.kind if isinstance(entry, AugmentConfig) else entry.method
+                called = (
+                    entry.called
+                    if isinstance(entry, UncertaintyConfig)
+                    else entry.kind
+                    if isinstance(entry, AugmentConfig)
+                    else entry.method
+                )
                 for name in entry.models or ():
                     if name not in self.models:
                         known = ", ".join(self.models)

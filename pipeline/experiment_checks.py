@@ -23,6 +23,7 @@ def check_task(experiment: Experiment) -> None:
     _images_in_blocks(experiment)
     _new_basins(experiment)
     _classes_alone(experiment)
+    _regions_with_cells(experiment)
 
 
 def _leads_of_a_series(experiment: Experiment) -> None:
@@ -112,3 +113,22 @@ def _classes_alone(experiment: Experiment) -> None:
         raise ValueError(f"prepare.target.label: expected task segmentation with a label, got task {experiment.task!r}")
     if experiment.changes and (experiment.task == "segmentation" or len(experiment.prepare.target.leads) > 1):
         raise ValueError("changes: expected a target of numbers at one lead; leave changes out")
+
+
+def _regions_with_cells(experiment: Experiment) -> None:
+    """Refuse regions by name that no cell of the target can lie in."""
+    data, regions = experiment.data, experiment.regions
+    if isinstance(regions, str):
+        return
+    for whether, what in (
+        (bool(data.images), "images, which have no place"),
+        (data.target.mean_over is not None, "a target that is a mean over a region, which is one series"),
+    ):
+        if whether:
+            raise ValueError(f"regions: expected auto or none with {what}, got {', '.join(regions)}")
+    kept = None if data.region is None else data.region.lat
+    for name, region in regions.items():
+        if kept and region.lat and (region.lat[1] < kept[0] or region.lat[0] > kept[1]):
+            raise ValueError(
+                f"regions.{name}.lat: expected latitudes of data.region, {list(kept)!r}, got {list(region.lat)!r}"
+            )

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import platformdirs
 
 from pipeline.errors import FinescaleError
 
@@ -64,6 +65,11 @@ def write_atomic(path: str | Path) -> Iterator[Path]:
         _sync(path.parent)
     finally:
         remove(temporary)
+
+
+def cache_folder() -> Path:
+    """Return where what can be fetched or measured again is kept: ``FINESCALE_CACHE``, else the user's cache."""
+    return Path(os.environ.get("FINESCALE_CACHE") or platformdirs.user_cache_dir("finescale"))
 
 
 def file_digest(path: str | Path) -> str:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pipeline.backend import Backend
-from pipeline.errors import BackendUnavailableError, require_format
+from pipeline.errors import BackendUnavailableError, FinescaleError, require_format
 from pipeline.model_config import ModelConfig
 from pipeline.prediction import Prediction
 from pipeline.progress import Progress, silent
 from pipeline.samples import Samples
 from pipeline.seeding import derive_seed
+
+if TYPE_CHECKING:
+    from pipeline.training.trainable import Trainable
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class Context:
         The experiment's name for the model, ``unet``.
     member : int
         Number of the ensemble member that is fitted.
+    part : str
+        Which part of the samples it is fitted on, ``fold-2-of-5``; empty: all of them.
     folder : Path, optional
         Where the model may keep checkpoints while it is fitted; None: nowhere.
     progress : Progress
@@ -48,6 +53,7 @@ class Context:
     seed: int = 0
     name: str = "model"
     member: int = 0
+    part: str = ""
     folder: Path | None = None
     progress: Progress = field(default=silent)
     warn: Callable[[str], None] = field(default=lambda message: None)
@@ -55,8 +61,19 @@ class Context:
     strict: bool = False
 
     def seed_for(self, purpose: str) -> int:
-        """Return this member's seed for ``purpose``, shared with no other member or model."""
-        return derive_seed(self.seed, f"{self.name}:{purpose}", self.member)
+        """Return this member's seed for ``purpose``, shared with no other member, model or part."""
+        whose = f"{self.name}/{self.part}" if self.part else self.name
+        return derive_seed(self.seed, f"{whose}:{purpose}", self.member)
+
+    def within(self, part: str) -> Context:
+        """Return the context of a fit on a part of the samples."""
+        return replace(self, part=part)
+
+    @property
+    def title(self) -> str:
+        """What is fitted, in words: ``unet, member 2, fold 1 of 5``."""
+        part = f", {self.part.replace('-', ' ')}" if self.part else ""
+        return f"{self.name}, member {self.member}{part}"
 
     def estimator(self, name: str, **params: Any) -> Any:
         """Return the backend's estimator ``name``; a fallback to the CPU is told to ``fall_back``.
@@ -74,10 +91,40 @@ class Context:
         return made
 
 
-__all__ = ["Context", "Model", "ModelConfig", "read_config", "write_config"]
+__all__ = ["Context", "Model", "ModelConfig", "Timing", "read_config", "write_config"]
 
 FORMAT = 2
 """Of a fitted model's folder; counted up whenever what is stored there changes, such as ``models._layout.Layout``."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What :meth:`Model.time_together` found: seconds of a step of the training.
+
+    Parameters
+    ----------
+    members : int
+        How many were trained as one.
+    single : float
+        Of one member alone.
+    stacked : float or None
+        Of all of them as one; None: not tried, since one alone has enough to do for the device.
+    """
+
+    members: int
+    single: float
+    stacked: float | None
+
+    @property
+    def gain(self) -> float:
+        """How many times faster they are as one than one after another; 0 where that was not tried.
+
+        Examples
+        --------
+        >>> Timing(members=4, single=0.01, stacked=0.02).gain
+        2.0
+        """
+        return self.members * self.single / self.stacked if self.stacked else 0.0
 
 
 class Model(ABC):
@@ -90,8 +137,9 @@ class Model(ABC):
     traits : frozenset of str
         What the model can do. ``baseline``: the report compares against it. ``seeded``: another
         seed gives another model, so ensembles make sense. ``differentiable``: has
-        :meth:`network`. ``probabilistic``: answers a distribution, not a point, with its default options (a
-        network's loss may ask for a point); what a model answered says ``Prediction.family``. ``shared``:
+        :meth:`network`. ``trainable``: is a network that :meth:`trainable` gives away to be trained further, and so has
+        weights that can be uncertain. ``probabilistic``: answers a distribution, not a point, with its default
+        options (a network's loss may ask for a point); what a model answered says ``Prediction.family``. ``shared``:
         has one set of weights for every cell or series, so that it can answer for one it was not fitted on.
         ``patches``: its network answers all cells of fields of another size than the grid, so that it can be
         trained on parts cut out of them. ``past``, ``previous``: goes on from the target's own known
@@ -135,6 +183,40 @@ class Model(ABC):
         answers the probabilities of the classes, (time, class, lat, lon), in place of the mean.
         """
         raise TypeError(f"{type(self).__name__} has no network: its traits are {sorted(self.traits)}.")
+
+    def trainable(self, context: Context) -> Trainable:
+        """Return the fitted network with its loss and its data; only models with the trait ``trainable``."""
+        raise TypeError(f"{type(self).__name__} has no network to train: its traits are {sorted(self.traits)}.")
+
+    @classmethod
+    def fit_together(
+        cls, models: Sequence[Self], train: Samples, validation: Samples, contexts: Sequence[Context]
+    ) -> Sequence[FinescaleError | None]:
+        """Fit members as one, each as :meth:`fit` would; only models with the trait ``stackable``.
+
+        Parameters
+        ----------
+        models : sequence of Model
+            Of the same options, not fitted; they are afterwards.
+        train, validation : Samples
+            The same for all members.
+        contexts : sequence of Context
+            Of each member its own; checkpoints go to the folder of the first one.
+
+        Returns
+        -------
+        sequence of FinescaleError or None
+            Of each member why it could not be fitted, None if it was.
+        """
+        raise TypeError(f"{cls.__name__} cannot be fitted as one: its traits are {sorted(cls.traits)}.")
+
+    @classmethod
+    def time_together(cls, models: Sequence[Self], train: Samples, contexts: Sequence[Context]) -> Timing | str:
+        """Return what a step costs fitted as one and one by one; or why members of these options cannot be one.
+
+        Takes what :meth:`fit_together` takes; only models with the trait ``stackable``.
+        """
+        raise TypeError(f"{cls.__name__} cannot be fitted as one: its traits are {sorted(cls.traits)}.")
 
     def summary(self) -> dict[str, Any]:
         """Return what was chosen or learned, for the report: JSON numbers, strings and short lists."""

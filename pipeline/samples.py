@@ -77,6 +77,10 @@ class Schema:
         Share of each class in the train split, by area; zero for one that the train split never has.
     target_standard_names : tuple of str
         CF names of the targets, empty for one without; no names at all if none is known.
+    regions : tuple of str
+        Names of parts of the target grid that scores and calibrations are worked out for; none if there are none.
+    region : ndarray of int64, shape (lat, lon), or None
+        The number of each cell's region, -1 outside of all; None without regions.
     """
 
     channels: tuple[str, ...]
@@ -96,6 +100,8 @@ class Schema:
     classes: tuple[str, ...] = ()
     class_shares: tuple[float, ...] = ()
     target_standard_names: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    region: np.ndarray | None = None
 
     @property
     def quantities(self) -> tuple[Quantity, ...]:

@@ -67,12 +67,14 @@ def read_yaml(path: Path, error: type[UserError] = ConfigError) -> Any:
 
 
 def parse_yaml(text: str) -> Any:
-    """Return what YAML ``text`` holds; dates stay text, a key that stands twice is an error.
+    """Return what YAML ``text`` holds; dates stay text, so do on and off, a key that stands twice is an error.
 
     Examples
     --------
     >>> parse_yaml("train: [1995-02-30, 1996-01-01]")
     {'train': ['1995-02-30', '1996-01-01']}
+    >>> parse_yaml("{on: sea, amsgrad: true, plot: no}")
+    {'on': 'sea', 'amsgrad': True, 'plot': 'no'}
     """
     return yaml.load(text, Loader=_UniqueKeys)  # noqa: S506 - it is a safe loader
 
@@ -80,7 +82,8 @@ def parse_yaml(text: str) -> Any:
 class _UniqueKeys(yaml.SafeLoader):
     """YAML lets a second key of the same name win silently; a run must not depend on that.
 
-    Dates stay text: only a split's own calendar can say what 1995-02-30 means.
+    Dates stay text: only a split's own calendar can say what 1995-02-30 means. As in YAML 1.2, true and false alone
+    are truth values: the key ``on`` is a word, and an option that takes true or false understands it all the same.
     """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -97,8 +100,13 @@ class _UniqueKeys(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def _kept(tag: str, letter: str) -> bool:
+    """Whether words that begin with a letter may be told to be of a type."""
+    return tag != "tag:yaml.org,2002:timestamp" and (tag != "tag:yaml.org,2002:bool" or letter in "tTfF")
+
+
 _UniqueKeys.yaml_implicit_resolvers = {
-    letter: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    letter: [(tag, pattern) for tag, pattern in resolvers if _kept(tag, letter)]
     for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 
@@ -124,9 +132,9 @@ def _describe(fault: Any, schema: type[BaseModel], prefix: str) -> str:
     return f"{path or 'the file'}: {message}{got}."
 
 
-def tagged_schemas(annotation: Any) -> dict[str, type[BaseModel]]:
-    """Return by its tag every schema of a union that is told by a discriminator."""
-    found: dict[str, type[BaseModel]] = {}
+def tagged_schemas(annotation: Any) -> dict[str, Any]:
+    """Return by its tag every schema of a union that is told by a discriminator, or the type that holds schemas."""
+    found: dict[str, Any] = {}
     for part in typing.get_args(annotation):
         inner, *metadata = typing.get_args(part) or (part,)
         found |= {mark.tag: inner for mark in metadata if isinstance(mark, Tag)}
@@ -136,10 +144,10 @@ def tagged_schemas(annotation: Any) -> dict[str, type[BaseModel]]:
 def _walk(schema: type[BaseModel], location: tuple[int | str, ...]) -> tuple[list[str], list[type[BaseModel]]]:
     """Return the keys that lead to ``location``, without the tags of unions, and the schemas that lie there."""
     said: list[str] = []
-    models, tagged = [schema], dict[str, type[BaseModel]]()
+    models, tagged = [schema], dict[str, Any]()
     for part in location:
         if isinstance(part, str) and part in tagged:  # no key of the file: split.train, and not split.time.train
-            models, tagged = [tagged[part]], {}
+            models, tagged = _models_in(tagged[part]), {}
             continue
         said.append(str(part))
         fields = [model.model_fields[str(part)] for model in models if part in model.model_fields]

@@ -2,21 +2,56 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 from dataclasses import fields, is_dataclass, replace
 
 import numpy as np
 import pytest
 
+import pipeline
 from pipeline.backend import Backend, get_backend, why_no_gpu
 from pipeline.grid import Grid
 from pipeline.model import Context
+from pipeline.registry import Registry
 from pipeline.samples import Past, Samples, Schema, lead_name
 
 # Networks of tests are small: on two threads they take ten times as long as on one where cores are shared.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SEASON = 50  # days in a row; between two seasons there is a gap
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """A cache of this session alone: what is measured here is not what a user's own runs should remember."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FINESCALE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def registries() -> list[Registry]:
+    """Every registry there is, with all that is in it."""
+    names = [
+        "models",
+        *(module.name for module in pkgutil.walk_packages(pipeline.__path__, "pipeline.") if module.ispkg),
+    ]
+    parts = [vars(importlib.import_module(name)) for name in names]
+    found = {id(value): value for part in parts for value in part.values() if isinstance(value, Registry)}
+    for registry in found.values():
+        registry.names()
+    return list(found.values())
+
+
+@pytest.fixture(autouse=True)
+def plugins_are_forgotten(registries):
+    """What a test registers is gone after it: no other test meets a model that Finescale does not have."""
+    before = [(registry, dict(registry._entries), dict(registry._requires)) for registry in registries]
+    yield
+    for registry, entries, requires in before:
+        registry._entries, registry._requires = entries, requires
 
 
 @pytest.fixture(params=["cpu", pytest.param("gpu", marks=pytest.mark.gpu)])

@@ -15,6 +15,7 @@ from pipeline.errors import ConfigError, RunFolderError
 from pipeline.files import write_atomic
 from pipeline.metrics import METRICS
 from pipeline.metrics.classes import HEADLINE
+from pipeline.novelty.storage import FILES as NOVELTY
 from pipeline.prepare.recipe import Recipe
 from pipeline.progress import Progress, silent
 from pipeline.registry import suggest
@@ -22,8 +23,8 @@ from pipeline.run_folder import RunFolder
 
 _NEEDED = ("experiment.yaml", "work/settings.json", "work/prepare/recipe.json", "work/prepare/recipe.safetensors")
 _ORIGIN = "work/bundle.json"
-_TOLD = ("scores.csv", "provenance.json")
-"""Not needed to predict; they say how good the model is and what it was trained on."""
+_TOLD = ("scores.csv", "provenance.json", *(f"work/prepare/{name}" for name in NOVELTY))
+"""Not needed to predict; they say how good the model is, what it was trained on, and how far new data lie from that."""
 
 
 OWN_PAST = frozenset({"past", "previous"})

@@ -11,6 +11,7 @@ import numpy as np
 
 from flows.apply.bundle import OWN_PAST, Bundle
 from flows.apply.inputs import Inputs, spans
+from flows.apply.novelty import Strange, Watch
 from flows.apply.past import OwnPast, lacking_past, past_of
 from flows.apply.stations import require_separate, without_stations
 from flows.workspace import leads_of, target_variables
@@ -77,6 +78,8 @@ class Applied:
         Dates at which a model that goes on from the target's own past knows none of it: its mean cycle stands there.
     without_past : tuple of str
         Stations of whose own past such a model knows nothing: its mean cycle stands there at all dates.
+    strange : Strange or None
+        How many dates are unlike those of the training; None where the run or bundle does not know.
     """
 
     path: Path
@@ -89,6 +92,7 @@ class Applied:
     stations: tuple[str, ...] = ()
     unknown: int = 0
     without_past: tuple[str, ...] = ()
+    strange: Strange | None = None
 
 
 def apply(bundle: Bundle, request: Request) -> Applied:
@@ -119,7 +123,7 @@ def apply(bundle: Bundle, request: Request) -> Applied:
         asked = chosen[1] - chosen[0]
         other_months = len(_inside(opened.time, request.span)) - asked
         size = request.block or _block_size(bundle, inputs)
-        counted, predictor = _Counted(), space.predictor(bundle.name)
+        counted, predictor = _Counted(Watch.of(bundle)), space.predictor(bundle.name)
         forecasts = _forecasts(bundle, predictor, inputs, past, chosen, size, request, counted)
         with write_atomic(request.out) as temporary:
             write_forecasts(
@@ -132,6 +136,7 @@ def apply(bundle: Bundle, request: Request) -> Applied:
                 attrs=_origin(bundle, inputs),
                 leads=leads_of(schema),
             )
+            strange = counted.watch.write(temporary)
     left_out = asked - counted.times
     kept = None if months is None else tuple(months)
     return Applied(
@@ -145,6 +150,7 @@ def apply(bundle: Bundle, request: Request) -> Applied:
         inputs.lacking,
         counted.unknown,
         () if past is None else tuple(name for name in past.without if name not in inputs.lacking),
+        strange,
     )
 
 
@@ -160,9 +166,10 @@ def _origin(bundle: Bundle, inputs: Inputs) -> dict[str, str]:
 
 
 class _Counted:
-    """Which dates were written."""
+    """Which dates were written, and how far they lie from those of the training."""
 
-    def __init__(self) -> None:
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
         self.first, self.last, self.times, self.unknown = "", "", 0, 0
 
     def add(self, forecast: Forecast) -> None:
@@ -187,6 +194,7 @@ def _forecasts(
         for first, last in blocks:
             samples = _block(bundle, inputs, (start + first, start + last))
             if samples is not None:
+                counted.watch.see(samples)
                 if past is not None:
                     samples, unknown = past.known_to(samples)
                     counted.unknown += unknown

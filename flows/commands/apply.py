@@ -53,6 +53,7 @@ def predict(
     """Apply a trained model to new predictors, block by block in time, and write a CF netCDF file."""
     from flows.apply.bundle import Bundle
     from flows.apply.change import spans_of, write_changes
+    from flows.apply.novelty import warning
     from flows.apply.predict import Request, apply
     from pipeline.progress import terminal
 
@@ -82,6 +83,8 @@ def predict(
             f"{done.unknown} dates have nothing of the target's past to go on from; the mean cycle stands there",
             err=True,
         )
+    if done.strange is not None and (told := warning(done.strange)):
+        typer.echo(told, err=True)
     typer.echo(f"predicted: {done.times} dates, {done.first} to {done.last}, with {opened.name}")
     typer.echo(f"written:   {done.path}")
     if periods is not None:

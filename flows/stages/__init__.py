@@ -32,7 +32,14 @@ class Stage:
 _OWNS: Mapping[str, tuple[str, ...]] = {
     "ingest": ("work/ingest",),
     "prepare": ("work/prepare",),
-    "fit": ("models", "work/checkpoints", "work/warnings", "work/fallbacks", "work/failed_members.json"),
+    "fit": (
+        "models",
+        "work/checkpoints",
+        "work/warnings",
+        "work/fallbacks",
+        "work/failed_members.json",
+        "work/together.json",
+    ),
     "predict": ("predictions", "work/validation"),
     "score": ("scores.csv", "comparisons.csv", "changes.csv", "diagnostics"),
     "explain": ("attributions",),

@@ -10,6 +10,7 @@ import numpy as np
 
 from flows.workspace import Workspace
 from pipeline.metrics import Case, Place
+from pipeline.metrics.regions import CellRegions
 from pipeline.prediction.serial import Forecast, from_dataset, read
 from pipeline.seeding import derive_seed
 
@@ -73,6 +74,14 @@ def weights_of(space: Workspace, leads: int) -> np.ndarray:
     """Return the area weights of the cells of :func:`cases_of`, of ``leads`` leads behind one another."""
     schema = space.prepared.schema
     return np.tile(schema.target_grid.area[schema.mask], leads)
+
+
+def regions_of(space: Workspace, leads: int) -> CellRegions | None:
+    """Return the regions of the cells of :func:`cases_of`, of ``leads`` leads behind one another; None without any."""
+    schema = space.prepared.schema
+    if schema.region is None:
+        return None
+    return CellRegions(schema.regions, np.tile(schema.region[schema.mask], leads))
 
 
 def _forecast(space: Workspace, name: str, split: str) -> Forecast:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import xarray as xr
 
-from flows.stages._cases import Cases, weights_of
+from flows.stages._cases import Cases, regions_of, weights_of
 from flows.workspace import Workspace
 from pipeline.files import write_atomic
 from pipeline.metrics import Case, Place
@@ -22,6 +22,7 @@ from pipeline.metrics.classes.reliability import reliability
 from pipeline.metrics.evaluate import Evaluation
 from pipeline.metrics.fields import on_grid
 from pipeline.metrics.groups import Group, make_groups
+from pipeline.metrics.uncertainty import mean_uncertainties, to_variables, uncertainty_series
 from pipeline.prepare.prepared import Prepared
 from pipeline.prepare.tiles import strips
 
@@ -31,6 +32,7 @@ _MAPS = {
     "truth": "share of times that a class is there",
     "predicted": "share of times that a class is predicted",
 }
+_DOUBT = ("mean aleatoric entropy [nat]", "mean epistemic entropy [nat]")
 _OBJECTS = {
     "hits": ("true objects that are found", "1"),
     "misses": ("true objects that are not found", "1"),
@@ -53,11 +55,12 @@ def evaluate(
         seed=space.plan.experiment.seed,
         metrics=space.plan.metrics if metrics is None else metrics,
         reference=reference,
-        strip=_strips(space, split),
+        strip=strips_of(space, split),
+        regions=regions_of(space, 1) if metrics is None else None,
     )
 
 
-def _strips(space: Workspace, split: str) -> np.ndarray | None:
+def strips_of(space: Workspace, split: str) -> np.ndarray | None:
     """Return the strip that each tile of a split is in; None where samples are no tiles."""
     origins = space.prepared.origins
     if not origins:
@@ -68,9 +71,9 @@ def _strips(space: Workspace, split: str) -> np.ndarray | None:
 def write_diagnostics(space: Workspace, split: str, cases: Cases, reference: str | None) -> None:
     """Write maps, confusion, curves of precision and reliability, and objects of every model on one test set."""
     prepared, weights = space.prepared, weights_of(space, 1)
-    groups = _groups(space, split, next(iter(cases.values()), {}), weights)
+    of_variable = groups(space, split, next(iter(cases.values()), {}), weights)
     for model, by_variable in cases.items():
-        dataset = _dataset(prepared, by_variable, weights, groups)
+        dataset = _dataset(prepared, by_variable, weights, of_variable)
         dataset.attrs = {
             "Conventions": "CF-1.11",
             "title": f"Diagnostics of {model} on {split}",
@@ -82,7 +85,7 @@ def write_diagnostics(space: Workspace, split: str, cases: Cases, reference: str
             dataset.to_netcdf(temporary, engine="netcdf4")
 
 
-def _groups(space: Workspace, split: str, cases: Mapping[str, Case], weights: np.ndarray) -> dict[str, Group]:
+def groups(space: Workspace, split: str, cases: Mapping[str, Case], weights: np.ndarray) -> dict[str, Group]:
     """Return all times of a split with their resamples by variable, those of its scores."""
     time, seed = space.prepared.samples(split).time, space.plan.experiment.seed
     return {
@@ -93,7 +96,7 @@ def _groups(space: Workspace, split: str, cases: Mapping[str, Case], weights: np
             purpose=f"{split}:{name}",
             resamples=RESAMPLES,
             seasons=False,
-            strip=_strips(space, split),
+            strip=strips_of(space, split),
         )[0]
         for name, case in cases.items()
     }
@@ -106,11 +109,19 @@ def _dataset(
     grid, place = schema.target_grid, Place(schema.target_grid, schema.mask)
     coords = {**grid.coords(), "class": ("class", np.array(schema.classes, dtype=object))}
     parts: dict[str, xr.Variable] = {}
+    series = {
+        name: None if case.time is None else uncertainty_series(case, weights, case.time)
+        for name, case in cases.items()
+    }
+    parts |= to_variables(series, dict.fromkeys(cases, "1"))
     for name, case in cases.items():
         whole = replace(case, weights=weights, place=place)
         maps = class_maps(whole)
-        for part, words in _MAPS.items():
-            values = grid.to_file(on_grid(getattr(maps, part), schema.mask))
+        drawn = {part: (getattr(maps, part), words) for part, words in _MAPS.items()}
+        doubt = zip(("aleatoric", "epistemic"), mean_uncertainties(whole), _DOUBT, strict=True)
+        drawn |= {part: (values, words) for part, values, words in doubt if values is not None}
+        for part, (row, words) in drawn.items():
+            values = grid.to_file(on_grid(row, schema.mask))
             dims = ("class", *grid.file_dims) if values.ndim > len(grid.file_dims) else grid.file_dims
             parts[f"{name}_{part}"] = xr.Variable(dims, values, {"long_name": words, "units": "1"})
         found = {"long_name": "area of the cells by true class (rows) and predicted class", "units": "1"}

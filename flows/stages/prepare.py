@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import xarray as xr
 
 from flows.assemble import assemble
 from flows.plan import split_of
 from flows.workspace import Workspace
+from pipeline.errors import DataError
 from pipeline.files import write_atomic
+from pipeline.novelty.fitted import Novelty
+from pipeline.novelty.storage import save_novelty
 from pipeline.prepare.making import prepare as make_samples
 from pipeline.prepare.making import prepare_tiles
 from pipeline.prepare.prepared import Prepared
 from pipeline.prepare.tiles import cut
 from pipeline.split_config import BlockSplitConfig
 from pipeline.stage import StageOutput
+
+log = logging.getLogger(__name__)
 
 
 def _opened(space: Workspace, name: str) -> xr.Dataset:
@@ -35,6 +43,7 @@ def _on_dates(space: Workspace) -> Prepared:
         split=split_of(experiment),
         months=data.months,
         region=data.region.bounds() if data.region else None,
+        regions=experiment.regions,
         backend=space.backend,
         classes=experiment.task == "segmentation",
         notes=parts.notes,
@@ -47,11 +56,25 @@ def _tiles(space: Workspace) -> Prepared:
     images = [(name, _opened(space, name)) for name in experiment.data.images]
     asked = [name for source in experiment.data.predictors for name in source.variables or ()]
     tiles = cut(images, asked, experiment.data.target.variables or (), experiment.split)
-    return prepare_tiles(tiles, config=experiment.prepare, backend=space.backend, classes=True)
+    return prepare_tiles(
+        tiles, config=experiment.prepare, backend=space.backend, classes=True, regions=experiment.regions
+    )
+
+
+def _keep_novelty(prepared: Prepared, folder: Path) -> dict[str, Any]:
+    """Fit what tells unusual samples and keep it in ``folder``; return what is said of it, or why it cannot be."""
+    try:
+        cells = None if prepared.cells is None else prepared.cells["train"]
+        found = Novelty.fit(prepared.inputs("train"), cells, prepared.scalars.forcings)
+    except DataError as error:
+        log.info("novelty: %s", error)
+        return {"reason": str(error)}
+    save_novelty(found, folder, prepared.backend)
+    return found.facts()
 
 
 def prepare(space: Workspace) -> StageOutput:
-    """Write ``work/prepare/``: channels on one grid, the target, and the statistics of the train split."""
+    """Write ``work/prepare/``: channels on one grid, the target, and what was fitted on the train split."""
     experiment = space.plan.experiment
     data = experiment.data
     with space.progress("prepare"):
@@ -59,5 +82,6 @@ def prepare(space: Workspace) -> StageOutput:
         folder = space.run / "work/prepare"
         with write_atomic(folder) as temporary:
             prepared.save(temporary)
-        space.run.write_json("work/prepare/summary.json", prepared.summary())
-    return StageOutput((folder,), prepared.summary())
+            summary = {**prepared.summary(), "novelty": _keep_novelty(prepared, temporary)}
+        space.run.write_json("work/prepare/summary.json", summary)
+    return StageOutput((folder,), summary)

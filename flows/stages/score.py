@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from flows.stages import _classes
-from flows.stages._cases import Cases, cases_of, weights_of
+from flows.stages._cases import Cases, cases_of, regions_of, weights_of
 from flows.stages._changes import changes
+from flows.stages._novelty import Watch
 from flows.workspace import Workspace
 from pipeline.files import write_atomic
 from pipeline.metrics import Case
@@ -20,12 +22,13 @@ from pipeline.metrics.evaluate import Evaluation, evaluate
 from pipeline.metrics.fields import to_dataset
 from pipeline.metrics.structure_fields import spectra
 from pipeline.metrics.tables import Comparison, write_comparisons, write_scores
+from pipeline.metrics.uncertainty import uncertainty_series
 from pipeline.stage import StageOutput
 from pipeline.units import headline_metric
 
 
 def score(space: Workspace) -> StageOutput:
-    """Write ``scores.csv``, ``comparisons.csv``, ``diagnostics/<model>.nc`` and, if asked, ``changes.csv``."""
+    """Write ``scores.csv``, ``comparisons.csv``, ``diagnostics/`` by model and of novelty, if asked ``changes.csv``."""
     run = space.run
     known = [name for name in ("validation", *space.tests) if space.prepared.windows[name].truth]
     with space.progress("score", len(known)) as bar:
@@ -33,9 +36,12 @@ def score(space: Workspace) -> StageOutput:
         comparisons: list[Comparison] = []
         best: dict[str, str] = {}
         reference: str | None = None
+        watch = Watch(space, known[1] if len(known) > 1 else None)
         for split in known:
             cases = cases_of(space, split)
             evaluations[split] = _evaluate(space, split, cases, reference)
+            for lacking in evaluations[split].missing:
+                space.warn(lacking.model, lacking.warning)
             comparisons += [*evaluations[split].comparisons, *_further(space, split, cases, best)]
             if split == "validation":
                 # The best baselines are chosen here, so that the test set cannot choose its own opponent.
@@ -44,7 +50,9 @@ def score(space: Workspace) -> StageOutput:
                 best = {variable: model for variable, model in best.items() if model != reference}
             elif split == known[1]:
                 _write_diagnostics(space, split, cases, evaluations[split], reference)
+            watch.see(split, cases)
             bar.advance(note=split)
+    watch.write()
     with write_atomic(run / "scores.csv") as temporary:
         write_scores(temporary, [row for evaluation in evaluations.values() for row in evaluation.scores])
     with write_atomic(run / "comparisons.csv") as temporary:
@@ -79,15 +87,20 @@ def _evaluate(
         reference=reference,
         task=space.plan.experiment.task,
     )
+    # Where scores are asked for by name, for further comparisons, those of regions are there already.
+    regions = regions_of(space, len(leads)) if metrics is None else None
     if len(leads) == 1:
-        return ask(cases, time=samples.valid_time(leads[0]), weights=weights_of(space, 1))
-    whole = ask(cases, time=samples.time, weights=weights_of(space, len(leads)), seasons=False, leads=len(leads))
+        at, weights = samples.valid_time(leads[0]), weights_of(space, 1)
+        return ask(cases, time=at, weights=weights, ahead=leads[0], regions=regions)
+    over: dict[str, Any] = {"seasons": False, "leads": len(leads), "ahead": max(leads), "regions": regions}
+    whole = ask(cases, time=samples.time, weights=weights_of(space, len(leads)), **over)
     parts = [
         ask(
             _at_lead(cases, number, len(leads), samples.valid_time(lead)),
             time=samples.valid_time(lead),
             weights=weights_of(space, 1),
             prefix=f"lead={lead}",
+            ahead=lead,
             months=schema.step_word == "month",
         )
         for number, lead in enumerate(leads)
@@ -157,8 +170,10 @@ def _write_diagnostics(
     if schema.classes:
         _classes.write_diagnostics(space, split, cases, reference)
         return
-    time, weights = space.prepared.samples(split).time, weights_of(space, len(schema.leads))
-    seed = space.plan.experiment.seed
+    samples, weights = space.prepared.samples(split), weights_of(space, len(schema.leads))
+    time, seed = samples.time, space.plan.experiment.seed
+    valid = [samples.valid_time(lead) for lead in schema.leads]
+    when = (valid[0], None) if len(valid) == 1 else (time, np.stack(valid, axis=1))
     for name, by_variable in cases.items():
         found = {
             variable: diagnose(case, split=split, variable=variable, time=time, weights=weights, seed=seed)
@@ -175,6 +190,7 @@ def _write_diagnostics(
             mask=schema.mask,
             leads=schema.leads,
             spectra={variable: spectra(case) for variable, case in by_variable.items()},
+            series={variable: uncertainty_series(case, weights, *when) for variable, case in by_variable.items()},
         )
         with write_atomic(space.run / f"diagnostics/{name}.nc") as temporary:
             dataset.to_netcdf(temporary, engine="netcdf4")

@@ -13,12 +13,14 @@ from pipeline.backend.base import Backend
 from pipeline.errors import BackendUnavailableError, ConfigError
 from pipeline.registry import suggest
 
-__all__ = ["Backend", "array_namespace", "get_backend", "why_no_gpu"]
+__all__ = ["Backend", "array_namespace", "block_bytes", "get_backend", "why_no_gpu"]
 
 log = logging.getLogger(__name__)
 
 NAMES = ("auto", "cpu", "gpu")
 ENVIRONMENT = "FINESCALE_BACKEND"
+_CACHED = 2**20  # bytes that lie in one core's cache with room for what is made of them
+_ON_DEVICE = 2**28  # bytes of a step on a device, beside which its launch costs nothing
 
 
 def get_backend(name: str = "auto") -> Backend:
@@ -75,6 +77,23 @@ def array_namespace(*arrays: Any) -> ModuleType:
 
     namespace: ModuleType = array_api_compat.array_namespace(*(array for array in arrays if array is not None))
     return namespace
+
+
+def block_bytes(array: Any) -> int:
+    """Return into how many bytes many steps of elementwise work on ``array`` are best cut, by where it lives.
+
+    On the host what stays in the cache from one step to the next; on a device much more, since every step
+    there has a price of its own.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> block_bytes(np.zeros(2))
+    1048576
+    """
+    import array_api_compat
+
+    return _ON_DEVICE if array_api_compat.is_cupy_array(array) else _CACHED
 
 
 @functools.cache

@@ -84,6 +84,22 @@ class PerOutput:
             return columns[0]
         return array_api_compat.array_namespace(columns[0]).stack(columns, axis=1)
 
+    def apply(self, X: Array) -> Array:
+        """Return the leaves of all trees of the first output, then those of the next, shape (sample, tree)."""
+        import array_api_compat
+
+        columns = [leaves(estimator, X) for estimator in self.estimators]
+        return array_api_compat.array_namespace(columns[0]).concat(columns, axis=1)
+
+
+def leaves(forest: Any, X: Array) -> Array:
+    """Return the number of the leaf that every sample falls into, shape (sample, tree).
+
+    cuML's forests have no ``apply``: nvForest, which they predict with, has it, and answers whole numbers in the
+    floats of its thresholds. Numbers differ between the libraries, who shares a leaf does not.
+    """
+    return forest.apply(X) if hasattr(forest, "apply") else forest.as_nvforest().apply(X)
+
 
 def seed_of_output(seed: int | None, column: int) -> int | None:
     """Return the seed of one column's estimator, within cuML's 32 bits; None stays None."""
@@ -133,6 +149,16 @@ class Estimator:
     def predict_proba(self, X: Array) -> Array:
         """Return the probability of each class of ``classes_``, in that order, shape (sample, class)."""
         return self._outward(self.native.predict_proba(self._inward(X)))
+
+    def apply(self, X: Array) -> Array:
+        """Return the leaf of each tree of a forest that each sample falls into, int64, shape (sample, tree).
+
+        Leaves are numbered tree by tree, in an order that each library has for itself. A forest an output, as in
+        :class:`PerOutput`, has its trees side by side.
+        """
+        found = self._outward(leaves(self.native, self._inward(X)))
+        xp = self._backend.xp
+        return xp.astype(found, xp.int64)
 
     def transform(self, X: Array) -> Array:
         """Return ``X`` in the estimator's coordinates, such as principal components."""

@@ -8,15 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import platformdirs
-
 from pipeline.data import READERS
 from pipeline.data.archives import extract
 from pipeline.data.catalog import Catalog, Entry, FileSpec
 from pipeline.data.fetch import download
 from pipeline.data.records import Found
 from pipeline.errors import ChecksumError, DataError
-from pipeline.files import file_digest
+from pipeline.files import cache_folder, file_digest
 from pipeline.progress import Progress, silent
 
 Place = Literal["absolute", "mirror", "cache", "catalog", "download"]
@@ -44,8 +42,7 @@ class Places:
     def of(cls, catalog: Catalog, data: Path | None = None) -> Places:
         """Return the places for ``catalog``: ``data`` or ``FINESCALE_DATA``, and ``FINESCALE_CACHE``."""
         named = data if data is not None else os.environ.get("FINESCALE_DATA")
-        cache = os.environ.get("FINESCALE_CACHE") or platformdirs.user_cache_dir("finescale")
-        return cls(Path(named) if named else None, Path(cache), catalog.path.resolve().parent)
+        return cls(Path(named) if named else None, cache_folder(), catalog.path.resolve().parent)
 
     def folders(self, base: Path | None = None) -> tuple[tuple[Place, Path], ...]:
         """Return the folders by the name of the place, in the order of the search; ``base`` replaces the catalog's."""

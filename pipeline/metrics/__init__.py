@@ -18,7 +18,8 @@ bootstrap, which adds up the same sums block by block::
 A score of the whole series of a cell, such as a quantile over time, is a :class:`SeriesMetric`: it
 gets every resample as how often each time is drawn. An index of every year, such as its wettest day,
 is a :class:`YearMetric`; a score of fields, such as their spectrum, a :class:`FieldMetric`; a score of two
-variables together a :class:`PairMetric`; a score of classes, such as their overlap, a :class:`ClassMetric`.
+variables together a :class:`PairMetric`; a score of times and cells sorted into bins, such as by predicted spread, a
+:class:`BinnedMetric`; a score of classes, such as their overlap, a :class:`ClassMetric`.
 
 Scores of days that a forecast would give (indices, spectra, patterns) are taken of draws of its
 distribution, never of its mean, which is smoother than any day: the members, where it has some, else
@@ -38,8 +39,8 @@ from pipeline.registry import Registry
 from pipeline.units import NEVER_NEGATIVE, quantity
 
 __all__ = [
-    "DRAWS", "METRICS", "Array", "Case", "ClassMetric", "FieldMetric", "Metric", "MetricBase", "PairMetric",
-    "Place", "SeriesMetric", "YearMetric",
+    "DRAWS", "METRICS", "Array", "BinnedMetric", "Case", "ClassMetric", "FieldMetric", "Metric", "MetricBase",
+    "PairMetric", "Place", "SeriesMetric", "YearMetric",
 ]  # fmt: skip
 
 Array = Any
@@ -191,16 +192,25 @@ class YearMetric(MetricBase):
 
 
 class FieldMetric(MetricBase, ABC):
-    """A score of whole fields, made of sums over time; it needs a grid, which stations have none of."""
+    """A score of whole fields, made of sums over time.
+
+    Class attributes
+    ----------------
+    needs_grid : bool
+        Whether it looks at where cells lie beside each other, and so needs a grid, which stations have none of.
+    least_side : int
+        Cells that such a grid must have along each side.
+    """
 
     uses_draws = True
+    needs_grid: ClassVar[bool] = True
     least_side: ClassVar[int] = 4
 
     def applies(self, case: Case, units: str) -> bool:
-        """Whether the score means something, and the cells make a field."""
+        """Whether the score means something, and the cells make a field if it needs one."""
         place = case.place
         on_grid = place is not None and not place.grid.stations and min(place.grid.shape) >= self.least_side
-        return super().applies(case, units) and on_grid
+        return super().applies(case, units) and (on_grid or not self.needs_grid)
 
     @abstractmethod
     def terms(self, case: Case) -> tuple[Array, ...]:
@@ -233,6 +243,31 @@ class PairMetric(MetricBase, ABC):
         """Return the score from sums over time, as that of a :class:`Metric`."""
 
 
+class BinnedMetric(MetricBase, ABC):
+    """A score of all times and cells of a group sorted into bins, made of sums; see :mod:`pipeline.metrics.binned`.
+
+    Bins are those of the group itself, the same for all its resamples.
+    """
+
+    probabilistic = True
+
+    @abstractmethod
+    def counts(self, case: Case, times: np.ndarray) -> np.ndarray:
+        """Return what the score is made of, float64 of shape (chosen, k), on the host; zero where there is no truth.
+
+        Parameters
+        ----------
+        case : Case
+            All times; knows its area weights. What several scores need of it is worked out once.
+        times : ndarray of int, shape (chosen,)
+            The times of the group.
+        """
+
+    @abstractmethod
+    def value(self, sums: np.ndarray) -> np.ndarray:
+        """Return the score from counts added up over times, shape (..., k) to (...); NaN where there is none."""
+
+
 class ClassMetric(MetricBase, ABC):
     """A score of classes, made of sums over time; see :mod:`pipeline.metrics.classes`.
 
@@ -244,7 +279,7 @@ class ClassMetric(MetricBase, ABC):
         Whether class 0 has a value of its own; objects and what is made of them have none.
     """
 
-    perfect = 1.0
+    perfect: ClassVar[float | None] = 1.0
     better = "higher"
     units = "1"
     tasks = frozenset({"segmentation"})
@@ -255,7 +290,7 @@ class ClassMetric(MetricBase, ABC):
         """Whether the prediction is one of classes, on a grid if the score needs one."""
         grid = None if case.place is None else case.place.grid
         on_grid = grid is not None and not grid.stations and min(grid.shape) >= 2
-        return case.prediction.family == "categorical" and (on_grid or not self.needs_place)
+        return case.prediction.is_categorical and (on_grid or not self.needs_place)
 
     def units_of(self, case: Case) -> str:
         """Return the units of the value: distances in an image are in cells."""

@@ -14,6 +14,7 @@ from pipeline.prepare.dates import elapsed
 
 SEASONS = ("DJF", "MAM", "JJA", "SON")
 ENOUGH_BLOCKS = 8  # fewer whole years or seasons than this make a poor bootstrap
+FEWEST_BLOCKS = 3  # of a difference whose interval goes by Student's t
 ENOUGH_SAMPLES = 30
 BLOCK_LENGTH = 3.0  # in decorrelation times: 2 leave the interval of an AR(1) process short, 4 leave few blocks
 _SURE = 1.96  # deviations
@@ -216,6 +217,18 @@ def decorrelation_time(series: np.ndarray) -> float:
             break
         total += 2.0 * correlation
     return total
+
+
+def at_equal_steps(time: np.ndarray, series: np.ndarray) -> np.ndarray:
+    """Return a series at equal steps of its time, NaN in gaps; months count as equal.
+
+    Examples
+    --------
+    >>> time = np.array(["2001-01-01", "2001-01-02", "2001-01-04"], dtype="datetime64[D]")
+    >>> at_equal_steps(time, np.array([1.0, 2.0, 3.0])).tolist()
+    [1.0, 2.0, nan, 3.0]
+    """
+    return _evenly(series, _steps(time)) if has_dates(time) else series
 
 
 def _neighbours_alike(series: np.ndarray) -> bool:

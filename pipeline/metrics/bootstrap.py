@@ -83,7 +83,7 @@ def percentile_interval(values: np.ndarray, blocks: int) -> Interval:
     return Interval(np.where(poor, np.nan, low), np.where(poor, np.nan, high))
 
 
-def difference_interval(value: np.ndarray, draws: np.ndarray, blocks: int) -> Interval:
+def difference_interval(value: np.ndarray, draws: np.ndarray, blocks: int, least: int = ENOUGH_BLOCKS) -> Interval:
     """Return the interval of a difference: the difference itself, and Student's t times its deviation to both sides.
 
     Of two models that are as good the difference is as often above as below zero, and it has no bounds to mind; of few
@@ -96,7 +96,9 @@ def difference_interval(value: np.ndarray, draws: np.ndarray, blocks: int) -> In
     draws : ndarray, shape (resample, ...)
         Its bootstrap values; NaN where a resample has none: left out while at least half of them have one.
     blocks : int
-        Number of blocks the resamples were drawn from; of fewer than eight: NaN.
+        Number of blocks the resamples were drawn from.
+    least : int
+        Of fewer blocks: NaN.
 
     Examples
     --------
@@ -109,7 +111,7 @@ def difference_interval(value: np.ndarray, draws: np.ndarray, blocks: int) -> In
     some = np.maximum(count, 1)
     mean = np.where(known, draws, 0.0).sum(axis=0) / some
     deviation = np.sqrt((np.where(known, draws - mean, 0.0) ** 2).sum(axis=0) / some)
-    poor = (count < 0.5 * len(draws)) | (blocks < ENOUGH_BLOCKS)
+    poor = (count < 0.5 * len(draws)) | (blocks < least)
     half = np.where(poor, np.nan, (_deviations(blocks) if blocks > 1 else 0.0) * deviation)
     return Interval(value - half, value + half)
 

@@ -14,7 +14,7 @@ from pipeline.backend import array_namespace
 from pipeline.backend.special import to_host
 from pipeline.grid import Grid
 from pipeline.prediction import Prediction
-from pipeline.prediction.members import evenly
+from pipeline.prediction.members import evenly, filled, missing_members
 from pipeline.seeding import derive_seed
 
 Array = Any
@@ -64,7 +64,7 @@ class Case:
     drawn : array, shape (draw, time, cell), or None
         The draws, once they are made; a part of the cells has its part of them.
     weights : ndarray, shape (cell,), or None
-        Area weights, for scores of classes.
+        Area weights, for scores of whole fields and of classes; None: every cell counts alike.
     """
 
     prediction: Prediction
@@ -94,12 +94,24 @@ class Case:
         return self.prediction.crps(self.truth)
 
     @cached_property
+    def missing(self) -> Array | None:
+        """How many members of every value are missing, shape (time, cell); None if none is, or there are no members."""
+        if self.prediction.family != "members":
+            return None
+        gone = missing_members(self.prediction.parameters["members"])
+        return gone if bool(array_namespace(gone).any(gone > 0)) else None
+
+    @cached_property
     def draws(self) -> Array:
-        """Days that the forecast would give, shape (draw, time, cell): members, seeded draws, or the point itself."""
+        """Days that the forecast would give, shape (draw, time, cell): members, seeded draws, or the point itself.
+
+        Where a member is missing stands what the next one that is there says, see
+        :func:`~pipeline.prediction.members.filled`.
+        """
         if self.drawn is not None:
             return self.drawn
         if self.prediction.family == "members":
-            return self.prediction.parameters["members"]
+            return filled(self.prediction.parameters["members"])
         if not self.is_distribution:
             return self.mean[None, ...]
         return self._sampled()

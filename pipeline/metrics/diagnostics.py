@@ -14,6 +14,7 @@ from pipeline.metrics.deterministic import error
 from pipeline.metrics.groups import area_series, make_groups
 from pipeline.metrics.probabilistic import corrected_variance
 from pipeline.metrics.sums import chunks
+from pipeline.metrics.uncertainty_curves import Exceedance, Sparsification, exceedance_curve, sparsification_curves
 from pipeline.seeding import derive_seed, generator
 
 DRAWS = 19  # of a distribution without members of its own, for 20 ranks
@@ -39,7 +40,13 @@ class Diagnostics:
         ranks are even.
     spread, rmse : ndarray, shape (bin,)
         Root mean predictive variance and RMSE of the mean in bins of equal counts by spread; equal
-        for a reliable forecast. NaN in bins without values.
+        for a reliable forecast with many members. The spread of few is known badly, which makes the slope of error
+        against spread less than one even of right ones (Spaeth and Roberts 2026, arXiv:2604.05946). NaN in bins without
+        values.
+    sparsification : Sparsification
+        Error of what is left when the most uncertain is left out.
+    exceedance : Exceedance or None
+        Reliability of the upper tenth; None without a climatology that has quantiles.
     """
 
     rank_count: np.ndarray
@@ -50,6 +57,8 @@ class Diagnostics:
     high: np.ndarray
     spread: np.ndarray
     rmse: np.ndarray
+    sparsification: Sparsification
+    exceedance: Exceedance | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +119,8 @@ def diagnose(
         high=band.high,
         spread=spread,
         rmse=rmse,
+        sparsification=sparsification_curves(case, group, weights),
+        exceedance=exceedance_curve(case, group, weights),
     )
 
 
@@ -142,21 +153,23 @@ def _part(case: Case, weights: np.ndarray, seed: int, purpose: str, number: int)
 def _levels(members: np.ndarray, truth: np.ndarray, noise: np.ndarray) -> np.ndarray:
     """Return the level at which the quantile of the members is the truth, shape (time, cell).
 
-    The quantile is linear between members, as in ``Prediction.quantile``: 0 below all of them, 1 above. Where several
-    members are the truth, such as on dry days, the level is anywhere between theirs, as ``noise`` says.
+    The quantile is linear between members, the m-th of M of which stands for the level (m - 1/2) / M, as in
+    ``Prediction.quantile``: 0 below all of them, 1 above. Where members are the truth, such as on dry days, the level
+    is anywhere between theirs, as ``noise`` says; those of the outermost reach to 0 and to 1.
     """
-    ordered, steps = np.sort(members.astype(float), axis=0), max(len(members) - 1, 1)
+    ordered = np.sort(members.astype(float), axis=0)  # those that are missing stand last
+    there = np.maximum(len(members) - np.isnan(ordered).sum(axis=0), 1)
     below, at_most = (ordered < truth).sum(axis=0), (ordered <= truth).sum(axis=0)
     left, right = (
-        np.take_along_axis(ordered, np.clip(place, 0, len(members) - 1)[None, ...], axis=0)[0]
-        for place in (below - 1, below)
+        np.take_along_axis(ordered, np.clip(place, 0, there - 1)[None, ...], axis=0)[0] for place in (below - 1, below)
     )
     gap = right - left
-    inside = (below - 1 + np.divide(truth - left, gap, out=np.zeros_like(gap), where=gap > 0.0)) / steps
-    equal = (below + noise * (at_most - 1 - below)) / steps
-    found = np.where(at_most > below, equal, inside)
+    inside = (below - 0.5 + np.divide(truth - left, gap, out=np.zeros_like(gap), where=gap > 0.0)) / there
+    first = np.where(below == 0, 0.0, (below + 0.5) / there)
+    last = np.where(at_most == there, 1.0, (at_most - 0.5) / there)
+    found = np.where(at_most > below, first + noise * (last - first), inside)
     found = np.where((below == 0) & (at_most == 0), 0.0, found)
-    return np.asarray(np.where(below == len(members), 1.0, found))
+    return np.asarray(np.where(below == there, 1.0, found))
 
 
 def _ranks(case: Case, seed: int) -> tuple[int, np.ndarray]:
@@ -168,8 +181,14 @@ def _ranks(case: Case, seed: int) -> tuple[int, np.ndarray]:
     xp = array_namespace(members)
     truth = xp.astype(case.truth, members.dtype)[None, ...]
     below, ties = (to_host(xp.sum(xp.astype(found, xp.int64), axis=0)) for found in (members < truth, members == truth))
-    chosen = np.random.default_rng(seed).random(below.shape) * (ties + 1)
-    return int(members.shape[0]), below + np.floor(chosen).astype(int)
+    random, size = np.random.default_rng(seed), int(members.shape[0])
+    ranks = below + np.floor(random.random(below.shape) * (ties + 1)).astype(int)
+    if case.missing is None:
+        return size, ranks
+    # A rank among fewer members is a part of the line that several ranks among all share: one of them is drawn.
+    there = size - to_host(case.missing)
+    spread = np.floor((ranks + random.random(ranks.shape)) * (size + 1) / (there + 1)).astype(int)
+    return size, np.where(there == size, ranks, spread)
 
 
 def _bins(parts: list[_Part]) -> tuple[np.ndarray, np.ndarray]:

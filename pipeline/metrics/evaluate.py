@@ -9,20 +9,21 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.backend import array_namespace
 from pipeline.backend.special import to_host
-from pipeline.errors import ConfigError, DataError
-from pipeline.metrics import METRICS, Array, Case, PairMetric
+from pipeline.metrics import METRICS, Case, PairMetric
+from pipeline.metrics._losses import Losses, LossSum
+from pipeline.metrics.binned import score_binned
 from pipeline.metrics.bootstrap import RESAMPLES
+from pipeline.metrics.checks import MissingMembers, check_finite, check_reference, check_truth, missing_of
 from pipeline.metrics.groups import Group, Sampling, area_series, is_month, make_groups
 from pipeline.metrics.index_maps import index_maps
 from pipeline.metrics.kinds import YearScore, field_sums, pair_sums, score_fields, score_years
 from pipeline.metrics.maps import NEEDED, Maps, make_maps
-from pipeline.metrics.paired import with_intervals
+from pipeline.metrics.paired import with_paired, with_skill
+from pipeline.metrics.regions import CellRegions, region_parts, regions_with_truth, score_regions
 from pipeline.metrics.rows import Part, comparison_rows, sampling_rows, score_rows
 from pipeline.metrics.sums import BlockSums, Resampled, block_sums, centred, score_series, score_sums
 from pipeline.metrics.tables import Comparison, Score
-from pipeline.registry import suggest
 from pipeline.seeding import derive_seed
 from pipeline.units import of_difference
 
@@ -41,18 +42,22 @@ class Evaluation:
         By model and variable, over all times.
     samplings : tuple of Sampling
         By variable and group.
+    missing : tuple of MissingMembers
+        By model and variable, of ensembles that lack members at some values.
     """
 
     scores: tuple[Score, ...]
     comparisons: tuple[Comparison, ...]
     maps: Mapping[str, Mapping[str, Maps]]
     samplings: tuple[Sampling, ...]
+    missing: tuple[MissingMembers, ...] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Sentences for the report's first screen: groups with few independent samples; months always have few."""
+        """Sentences on missing members, and on groups of few independent samples; months always have few."""
         rows = (sampling for sampling in self.samplings if not is_month(sampling.group))
-        return tuple(sampling.warning for sampling in rows if sampling.warning is not None)
+        few = (sampling.warning for sampling in rows if sampling.warning is not None)
+        return (*(lacking.warning for lacking in self.missing), *few)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +77,8 @@ class _Setup:
     prefix: str
     month_metrics: tuple[str, ...]
     leads: int
+    ahead: int
+    regions: CellRegions | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +88,7 @@ class _Scored:
     scores: list[dict[str, Resampled]]
     sums: list[BlockSums]
     years: list[dict[str, YearScore]]
+    losses: LossSum
 
 
 def evaluate(
@@ -100,6 +108,8 @@ def evaluate(
     prefix: str = "",
     month_metrics: Sequence[str] = ("rmse", "pearson_r", "acc"),
     leads: int = 1,
+    ahead: int = 1,
+    regions: CellRegions | None = None,
 ) -> Evaluation:
     """Score all models on one split, over all times and over every season, and if asked every month, that is there.
 
@@ -134,12 +144,18 @@ def evaluate(
     leads : int
         How many leads the cells are of, one behind the other. A median over series is of every lead by itself, and
         the score is the mean over leads.
+    ahead : int
+        How many steps ahead the forecasts are, the longest of several leads: paired tests reckon with errors that
+        overlap that long.
+    regions : CellRegions, optional
+        Parts of the cells, which have the scores :data:`~pipeline.metrics.regions.REGIONAL` over all times and by
+        season: rows of the groups ``region=alps`` and ``region=alps;season=DJF``. They have no comparisons.
 
     Raises
     ------
     DataError
         If truths differ between models, there is none, or a prediction is not finite where the
-        truth is.
+        truth is; of an ensemble members may be missing (NaN) where others are there, see ``missing``.
     ConfigError
         If the reference is none of the models, or the prefix is no name of a group.
     UnknownNameError
@@ -164,6 +180,8 @@ def evaluate(
         prefix=prefix,
         month_metrics=tuple(month_metrics),
         leads=leads,
+        ahead=max(1, ahead),
+        regions=regions,
     )
     parts = {
         variable: _Variable(setup, variable, units[variable], {model: by[variable] for model, by in cases.items()})
@@ -176,6 +194,7 @@ def evaluate(
         comparisons=tuple(row for model in cases for part in every for row in part.comparisons(model)),
         maps={model: {variable: part.maps[model] for variable, part in parts.items()} for model in cases},
         samplings=tuple(row for part in parts.values() for row in part.samplings()),
+        missing=tuple(part.missing[model] for model in cases for part in parts.values() if model in part.missing),
     )
 
 
@@ -201,13 +220,20 @@ class _Variable:
         self.found: dict[str, list[dict[str, Resampled]]] = {}
         # Each variable has draws of its own: on the same random numbers two would go together by themselves.
         seed = derive_seed(setup.seed, f"draws:{name}")
-        cases = {model: replace(case, units=units, time=setup.time, seed=seed) for model, case in cases.items()}
+        ours: dict[str, Any] = {"units": units, "time": setup.time, "seed": seed, "weights": setup.weights}
+        cases = {model: replace(case, **ours) for model, case in cases.items()}
         self.cases: Mapping[str, Case] = cases
+        self.regions = regions_with_truth(setup.regions, self.groups, self.valid)
+        self.regional: dict[str, list[dict[str, Resampled]]] = {}
+        self.losses: dict[str, Losses] = {}
         self.maps: dict[str, Maps] = {}
         self.reference: BlockSums | None = None
+        self.missing: dict[str, MissingMembers] = {}
         # The reference comes first: the others' maps of skill need its sums.
         for model in sorted(cases, key=lambda model: model != setup.reference):
             check_finite(cases[model], model, name, setup.split)
+            lacking = missing_of(cases[model], model, name, setup.split)
+            self.missing |= {} if lacking is None else {model: lacking}
             self._score(model, cases[model])
 
     def _score(self, model: str, case: Case) -> None:
@@ -219,6 +245,11 @@ class _Variable:
         scored = self._of_groups(case, wanted, self.groups[: len(self.groups) - len(months)], NEEDED)
         of_months = self._of_groups(case, [name for name in wanted if name in setup.month_metrics], months)
         self.found[model] = scored.scores + of_months.scores
+        over: dict[str, Any] = {"task": setup.task, "leads": setup.leads}
+        self.regional[model] = score_regions(
+            wanted, scored.sums, self.regions, self.groups, setup.weights, setup.resamples, **over
+        )
+        self.losses[model] = scored.losses.losses()
         sums = scored.sums[0]
         maps = make_maps(case, sums, self.groups[0], self.reference)
         self.maps[model] = replace(maps, indices=index_maps(case, wanted, sums, scored.years[0]))
@@ -229,14 +260,15 @@ class _Variable:
         self, case: Case, wanted: Sequence[str], groups: Sequence[Group], more: Sequence[str] = ()
     ) -> _Scored:
         """Return the scores of some groups; the sums hold those of ``more`` too."""
-        setup, done = self.setup, _Scored([], [], [])
+        setup, done = self.setup, _Scored([], [], [], LossSum(self.setup.weights))
         if not groups:
             return done
-        sums = block_sums(case, tuple(dict.fromkeys((*wanted, *more))), groups)
+        sums = block_sums(case, tuple(dict.fromkeys((*wanted, *more))), groups, done.losses)
         fields = field_sums(case, wanted, groups)
-        for group, part, field in zip(groups, sums, fields, strict=True):
-            of_years = score_years(wanted, case, group, setup.weights, setup.seed, f"{setup.split}:{self.name}")
-            scores = {name: found.score for name, found in of_years.items()}
+        binned = score_binned(wanted, case, groups, setup.weights, setup.resamples)
+        for group, part, field, of_bins in zip(groups, sums, fields, binned, strict=True):
+            of_years = score_years(wanted, case, group, setup.weights, setup.seed, self._purpose)
+            scores = of_bins | {name: found.score for name, found in of_years.items()}
             over: dict[str, Any] = {"task": setup.task, "leads": setup.leads}
             scores |= score_series(wanted, case, group, setup.weights, **over)
             for name in wanted:
@@ -255,16 +287,24 @@ class _Variable:
         named = {"target": of_difference(self.units)}
         units = {name: METRICS.get(name).units for found in self.found[model] for name in found}
         units = {name: named.get(unit, unit) for name, unit in units.items()}
-        return score_rows(model, self._parts(), split=self.setup.split, variable=self.name, units=units)
+        parts = [*self._parts(), *region_parts(self.regions, self.regional)]
+        rows = score_rows(model, parts, split=self.setup.split, variable=self.name, units=units)
+        losses = self.losses.get(model)
+        if losses is None:  # of a score of two variables
+            return rows
+        over: dict[str, Any] = {"seed": self.setup.seed, "resamples": self.setup.resamples}
+        return with_skill(rows, self.groups, losses, self.setup.time, purpose=self._purpose, **over)
+
+    @property
+    def _purpose(self) -> str:
+        return f"{self.setup.split}:{self.name}"
 
     def comparisons(self, model: str) -> Iterator[Comparison]:
         """Yield the differences of a model to the reference, for the scores that both have."""
         setup = self.setup
         rows = comparison_rows(model, setup.reference, self._parts(), split=setup.split, variable=self.name)
-        purpose = f"{setup.split}:{self.name}"
-        return with_intervals(
-            rows, self.groups, self.cases, setup.weights, seed=setup.seed, purpose=purpose, resamples=setup.resamples
-        )
+        over: dict[str, Any] = {"ahead": setup.ahead, "seed": setup.seed, "resamples": setup.resamples}
+        return with_paired(rows, self.groups, self.losses, setup.time, purpose=self._purpose, **over)
 
     def samplings(self) -> Iterator[Sampling]:
         """Yield how much every group of times can tell."""
@@ -290,7 +330,8 @@ class _Pair(_Variable):
         self.setup, self.name, self.units = setup, f"{first.name}~{second.name}", "1"
         self.valid = first.valid & second.valid
         self.groups = tuple(group for group in first.groups if not group.of_month)
-        self.found, self.maps, self.reference, self.cases = {}, {}, None, {}
+        self.found, self.maps, self.reference, self.losses = {}, {}, None, {}
+        self.regions, self.regional = [], {}
         names = [name for name in setup.names if issubclass(METRICS.get(name), PairMetric)]
         for model in first.cases:
             pair = first.cases[model], second.cases[model]
@@ -306,45 +347,3 @@ def _scores_alone(name: str, case: Case, units: str) -> bool:
     """Whether a score is one of a single variable, and means something for it."""
     metric = METRICS.get(name)
     return not issubclass(metric, PairMetric) and metric().applies(case, units)
-
-
-def check_reference(reference: str | None, cases: Mapping[str, Any]) -> None:
-    """Refuse a reference that is none of the models."""
-    if reference is not None and reference not in cases:
-        near, known = suggest(reference, cases), ", ".join(cases)
-        raise ConfigError(f"expected one of the models as reference, got {reference!r}.{near} Known: {known}.")
-
-
-def check_truth(
-    cases: Mapping[str, Case], *, shape: tuple[int, int], split: str, variable: str, valid: np.ndarray
-) -> None:
-    """Refuse cases of another shape than (time, cell), without truth, or whose truth stands elsewhere than others'."""
-    for model, case in cases.items():
-        if tuple(case.truth.shape) != shape:
-            raise DataError(
-                f"expected the truth of {variable} for {model!r} on {split!r} in shape (time, cell) = {shape}, "
-                f"got {tuple(case.truth.shape)}."
-            )
-        if not np.array_equal(to_host(case.valid), valid):
-            raise DataError(
-                f"expected all models to be scored on the same truth of {variable} on {split!r}, got other "
-                f"missing values for {model!r}: their differences would not be paired."
-            )
-    if not valid.any():
-        raise DataError(
-            f"expected truth of {variable} on {split!r}, got none that is finite. "
-            f"A split without truth is predicted and not scored."
-        )
-
-
-def check_finite(case: Case, model: str, variable: str, split: str) -> None:
-    """Refuse a prediction that is not finite where the truth is: left out, it would pass for a good one."""
-    for name, array in case.prediction.parameters.items():
-        xp = array_namespace(array)
-        wrong: Array = case.valid & ~xp.isfinite(array)
-        count = int(xp.count_nonzero(wrong))
-        if count:
-            raise DataError(
-                f"expected a finite {name} of {variable} from {model!r} wherever {split!r} has truth, got {count} "
-                f"values that are not. A model must predict every cell of the mask."
-            )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -13,6 +14,8 @@ from pipeline.metrics.diagnostics import Diagnostics
 from pipeline.metrics.maps import Maps
 from pipeline.metrics.spectra import Spectra
 from pipeline.metrics.structure_fields import to_variables
+from pipeline.metrics.uncertainty import UncertaintySeries
+from pipeline.metrics.uncertainty import to_variables as by_time
 from pipeline.units import of_difference, of_variance
 
 _MAPS = {
@@ -39,6 +42,19 @@ _CURVES = {
     "spread": ("spread_bin_spread", "bin", "root mean predictive variance of {} by bin of spread"),
     "rmse": ("spread_bin_rmse", "bin", "root mean square error of {} by bin of spread"),
 }
+_SPARSIFICATION = {
+    "share": "share of times and cells of {} that is left out",
+    "by_spread": "RMSE of {} of what is left by that of all, the most uncertain left out first",
+    "oracle": "RMSE of {} of what is left by that of all, the largest errors left out first",
+    "random": "RMSE of {} of what is left by that of all, left out at random",
+}
+_EXCEEDANCE = {
+    "probability": "mean forecast probability of {} above the usual 90 % quantile, by bin",
+    "frequency": "how often {} was above the usual 90 % quantile, by bin of probability",
+    "area": "share of times and cells of {} in each bin of probability",
+    "low": "how often {} was above the usual 90 % quantile, lower end of the 95 % interval",
+    "high": "how often {} was above the usual 90 % quantile, upper end of the 95 % interval",
+}
 
 
 def to_dataset(
@@ -53,6 +69,7 @@ def to_dataset(
     mask: np.ndarray,
     spectra: Mapping[str, Spectra | None] | None = None,
     leads: Sequence[int] = (0,),
+    series: Mapping[str, UncertaintySeries | None] | None = None,
 ) -> xr.Dataset:
     """Return curves and maps as one CF dataset, ready to be written compressed.
 
@@ -75,6 +92,8 @@ def to_dataset(
         By variable; None for one without fields.
     leads : sequence of int
         Where there are several, maps hold the cells of all leads behind one another, and have a dim ``lead``.
+    series : mapping of str to UncertaintySeries or None, optional
+        By variable; None for a point forecast.
     """
     parts: dict[str, xr.Variable] = {}
     several = len(leads) > 1
@@ -94,7 +113,7 @@ def to_dataset(
         found = diagnostics[variable]
         if found is not None:
             parts |= _curves(found, variable, units[variable])
-    parts |= to_variables(spectra or {}, units)
+    parts |= to_variables(spectra or {}, units) | by_time(series or {}, units)
     attrs = {"Conventions": "CF-1.11", "title": f"Diagnostics of {model} on {split}", "model": model, "split": split}
     attrs |= {} if reference is None else {"reference": reference}
     ahead = {"lead": xr.Variable("lead", np.asarray(leads), {"long_name": "steps ahead"})} if several else {}
@@ -130,10 +149,21 @@ def _indices(maps: Maps, variable: str, units: str) -> dict[str, tuple[np.ndarra
 
 def _curves(found: Diagnostics, variable: str, units: str) -> dict[str, xr.Variable]:
     parts = {}
-    for field in dataclasses.fields(found):
-        name, dim, words = _CURVES[field.name]
+    for field, (name, dim, words) in _CURVES.items():
         attrs = {"long_name": words.format(variable), "units": of_difference(units) if "spread" in name else "1"}
-        parts[f"{variable}_{name}"] = _compressed((dim,), getattr(found, field.name), attrs)
+        parts[f"{variable}_{name}"] = _compressed((dim,), getattr(found, field), attrs)
+    more: list[tuple[str, str, Any, Mapping[str, str]]] = [
+        ("sparsification", "left_out", found.sparsification, _SPARSIFICATION)
+    ]
+    if found.exceedance is not None:
+        more.append(("exceedance", "probability_bin", found.exceedance, _EXCEEDANCE))
+        for name, value in dataclasses.asdict(found.exceedance.parts).items():
+            attrs = {"long_name": f"{name.replace('_', ' ')} of the Brier score of the exceedance of {variable}"}
+            parts[f"{variable}_brier_{name}"] = xr.Variable((), value, {**attrs, "units": "1"})
+    for kind, dim, curves, names in more:
+        for name, words in names.items():
+            attrs = {"long_name": words.format(variable), "units": "1"}
+            parts[f"{variable}_{kind}_{name}"] = _compressed((dim,), getattr(curves, name), attrs)
     return parts
 
 

@@ -50,6 +50,44 @@ class _Width(Metric):
         return pooled(count, sums[0], weights)
 
 
+class _IntervalScore(Metric):
+    """Width of the interval, and for a truth outside 2 / a times its distance to it, a the chance to be outside.
+
+    Gneiting and Raftery 2007, doi:10.1198/016214506000001437, equation 43: proper for the two quantiles, so that
+    neither a narrow interval nor one that always holds the truth is best for its own sake.
+    """
+
+    level: ClassVar[float]
+    probabilistic = True
+
+    def terms(self, case: Case) -> tuple[Array, ...]:
+        """Return the score."""
+        lower, upper = bounds(case, self.level)
+        xp, (truth,) = array_namespace(lower), wide(case.truth)
+        outside = xp.maximum(xp.maximum(lower - truth, truth - upper), xp.zeros_like(truth))
+        return (upper - lower + outside * (2.0 / (1.0 - self.level)),)
+
+    def value(self, count: Array, sums: tuple[Array, ...], weights: Array | None) -> Array:
+        """Return the mean."""
+        return pooled(count, sums[0], weights)
+
+
+@METRICS.register("interval_score_50")
+class IntervalScore50(_IntervalScore):
+    """Interval score of the central 50 % interval: width, and 4 times the distance of a truth outside."""
+
+    level = 0.5
+    label = "interval score, 50 %"
+
+
+@METRICS.register("interval_score_90")
+class IntervalScore90(_IntervalScore):
+    """Interval score of the central 90 % interval: width, and 20 times the distance of a truth outside."""
+
+    level = 0.9
+    label = "interval score, 90 %"
+
+
 @METRICS.register("coverage_50")
 class Coverage50(_Coverage):
     """Share of truths in the central 50 % interval."""

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pipeline.backend import array_namespace
-from pipeline.backend.special import to_host
-from pipeline.metrics import Array, Case
+from pipeline.metrics import Case
 from pipeline.metrics.bootstrap import percentile_interval
 from pipeline.metrics.groups import Group
 from pipeline.metrics.index_maps import IndexMap
-from pipeline.metrics.sums import BlockSums, chunks, score_sums
+from pipeline.metrics.sums import BlockSums, score_sums
+from pipeline.metrics.uncertainty import mean_uncertainties
 from pipeline.units import headline_metric
 
 RESAMPLES = 250  # a cell's interval needs fewer than a headline's
@@ -72,7 +71,7 @@ def make_maps(case: Case, sums: BlockSums, group: Group, reference: BlockSums | 
     bias = score_sums("bias", sums, group, None, RESAMPLES)
     bias_interval = percentile_interval(bias.draws, blocks)
     skill, low, high = _reduction("rmse", sums, reference, group)
-    aleatoric, epistemic = _mean_variances(case)
+    aleatoric, epistemic = mean_uncertainties(case)
     compared = headline_metric(case.units, sums.terms, case.standard_name) == "crps"
     return Maps(
         rmse.value, bias.value, bias_interval.low, bias_interval.high, skill, low, high, aleatoric, epistemic, {},
@@ -94,23 +93,3 @@ def _reduction(
 def _skill(error: np.ndarray, reference: np.ndarray) -> np.ndarray:
     known = reference > 0.0
     return np.where(known, 100.0 * (1.0 - error / np.where(known, reference, 1.0)), np.nan)
-
-
-def _mean_variances(case: Case) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Return the means of both variances over the times that have truth."""
-    parts: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
-    for cells in chunks(case):
-        chunk = case.select(cells, -1)
-        for found, variance in zip(parts, chunk.prediction.variances(), strict=True):
-            if variance is not None:
-                found.append(_mean_over_time(variance, chunk.valid))
-    aleatoric, epistemic = (np.concatenate(part) if part else None for part in parts)
-    return aleatoric, epistemic
-
-
-def _mean_over_time(values: Array, valid: Array) -> np.ndarray:
-    xp = array_namespace(values)
-    wide = xp.astype(values, xp.float64)
-    count = to_host(xp.sum(xp.astype(valid, xp.float64), axis=0))
-    total = to_host(xp.sum(xp.where(valid, wide, xp.zeros_like(wide)), axis=0))
-    return np.where(count > 0.0, total / np.maximum(count, 1.0), np.nan)

@@ -29,7 +29,8 @@ class Crps(Metric):
 class CrpsFair(Metric):
     """CRPS of the members, corrected for their number (Ferro 2014, doi:10.1002/qj.2270).
 
-    Of members alone: those of a mixture are distributions, whose CRPS is exact and has nothing to correct.
+    Of members alone: those of a mixture are distributions, whose CRPS is exact and has nothing to correct. Where
+    members are missing it is of those that are there; not known where a single one is.
     """
 
     probabilistic = True
@@ -42,7 +43,7 @@ class CrpsFair(Metric):
 
     def terms(self, case: Case) -> tuple[Array, ...]:
         """Return the fair CRPS."""
-        return (crps_ensemble(case.prediction.members, case.truth, fair=True),)
+        return (crps_ensemble(case.prediction.members, case.truth, fair=True, skip_missing=True),)
 
     def value(self, count: Array, sums: tuple[Array, ...], weights: Array | None) -> Array:
         """Return the mean."""
@@ -71,7 +72,7 @@ class Crpss(Metric):
 
 @METRICS.register("nll")
 class Nll(Metric):
-    """Mean negative log density at the truth [nat]; not for ensembles of values, which have no density."""
+    """Mean negative log density at the truth [nat]; not for families that have no density everywhere."""
 
     perfect = None
     units = "1"
@@ -80,7 +81,7 @@ class Nll(Metric):
 
     def applies(self, case: Case, units: str) -> bool:
         """Whether the family has a density."""
-        return super().applies(case, units) and case.prediction.family != "members"
+        return super().applies(case, units) and case.prediction.formulas.has_likelihood
 
     def terms(self, case: Case) -> tuple[Array, ...]:
         """Return the negative log density."""
@@ -105,6 +106,11 @@ class SpreadSkill(Metric):
     probabilistic = True
     label = "spread-skill ratio"
 
+    def applies(self, case: Case, units: str) -> bool:
+        """Say whether there is a spread: of one member in all there is none."""
+        alone = case.prediction.family == "members" and case.prediction.member_count < 2
+        return super().applies(case, units) and not alone
+
     def terms(self, case: Case) -> tuple[Array, ...]:
         """Return variance and square error."""
         difference = error(case)
@@ -120,7 +126,8 @@ def corrected_variance(case: Case) -> Array:
     """Return the predictive variance of the truth about the mean, shape (time, cell), float64.
 
     The aleatoric part as it is; the part between M members times (M + 1) / (M - 1), which turns a
-    divisor of M into M - 1 and adds the error of the members' mean. One member has no such part.
+    divisor of M into M - 1 and adds the error of the members' mean. One member has no such part; where an ensemble
+    lacks members, M is how many are there, and NaN where a single one is.
     """
     aleatoric, epistemic = case.prediction.variances()
     size = case.prediction.member_count
@@ -129,6 +136,16 @@ def corrected_variance(case: Case) -> Array:
         (total,) = wide(aleatoric)
     if epistemic is not None:
         (between,) = wide(epistemic)
-        between = between * ((size + 1) / (size - 1)) if size > 1 else between
+        if size > 1:
+            between = between * _correction(size, case.missing, between)
         total = between if total is None else total + between
     return total
+
+
+def _correction(size: int, missing: Array | None, like: Array) -> Array:
+    """Return (M + 1) / (M - 1) with M members there, NaN for one."""
+    if missing is None:
+        return (size + 1) / (size - 1)
+    xp = array_namespace(like)
+    there = size - xp.astype(missing, xp.float64)
+    return ratio(there + 1.0, xp.maximum(there - 1.0, xp.zeros_like(there)))

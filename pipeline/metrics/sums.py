@@ -12,6 +12,7 @@ import numpy as np
 from pipeline.backend import array_namespace
 from pipeline.backend.special import to_host
 from pipeline.metrics import METRICS, Array, Case, Metric, MetricBase, PairMetric, SeriesMetric
+from pipeline.metrics._losses import LossSum
 from pipeline.metrics.groups import Group
 from pipeline.metrics.pooling import area_mean, series_median
 
@@ -71,15 +72,18 @@ def metrics_of_kind(names: Sequence[str], kind: type[MetricBase]) -> dict[str, A
 def chunks(case: Case, widest: int = _MEMORY) -> list[slice]:
     """Return slices of cells that are worked on at a time: about 256 MiB of float64 with all that scores need."""
     times, cells = case.truth.shape
-    rows = 24 + 4 * case.prediction.member_count
+    rows = 24 + 4 * max(case.prediction.sizes.values(), default=0)
     width = max(1, widest // (8 * max(1, times) * rows))
     return [slice(start, min(start + width, cells)) for start in range(0, cells, width)]
 
 
-def block_sums(case: Case, names: Sequence[str], groups: Sequence[Group]) -> list[BlockSums]:
+def block_sums(
+    case: Case, names: Sequence[str], groups: Sequence[Group], losses: LossSum | None = None
+) -> list[BlockSums]:
     """Return the sums of all :class:`Metric` among ``names``, one record a group, from one pass.
 
-    Terms are worked out in float64 chunks of cells; where the truth is not finite they do not count.
+    Terms are worked out in float64 chunks of cells; where the truth is not finite they do not count. ``losses`` adds
+    them up over cells too, time by time.
     """
     metrics = metrics_of_kind(names, Metric)
     collected: list[list[tuple[Array, dict[str, tuple[Array, ...]]]]] = [[] for _ in groups]
@@ -90,6 +94,8 @@ def block_sums(case: Case, names: Sequence[str], groups: Sequence[Group]) -> lis
         terms = {
             name: tuple(clean(term, part.valid) for term in metric.terms(part)) for name, metric in metrics.items()
         }
+        if losses is not None:
+            losses.add(cells, count, terms)
         for found, group in zip(collected, groups, strict=True):
             add = adder(group, part.truth)
             sums = {name: tuple(add(term) for term in parts) for name, parts in terms.items()}

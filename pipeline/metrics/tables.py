@@ -58,6 +58,9 @@ class Comparison:
         ``difference / score of the reference``; NaN for scores that are no positive error.
     n : int
         Number of times with truth in any cell.
+    p_dm, p_sign : float
+        Two-sided p of the tests of Diebold and Mariano and of signs, see :mod:`pipeline.metrics.paired_tests`; NaN for
+        scores that are no mean over time, for months of the year, and where there are too few times.
     """
 
     model: str
@@ -71,6 +74,8 @@ class Comparison:
     high: float
     relative: float
     n: int
+    p_dm: float = math.nan
+    p_sign: float = math.nan
 
 
 Row = TypeVar("Row", Score, Comparison)

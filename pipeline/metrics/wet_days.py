@@ -19,7 +19,7 @@ from pipeline.prediction._arrays import wide
 MEMBERS = 5  # that a quantile is taken of: each costs a sort of all days
 
 
-def _chance_and_event(case: Case, millimetres: float) -> tuple[Array, Array]:
+def wet_chance(case: Case, millimetres: float) -> tuple[Array, Array]:
     """Return the probability of at least so many mm a day, and 1 where it happened, both float64 (time, cell)."""
     limit = wet_threshold(case.units, millimetres)
     chance, truth = wide(case.exceedance(limit), case.truth)
@@ -35,7 +35,7 @@ class BiasR01(Metric):
 
     def terms(self, case: Case) -> tuple[Array, ...]:
         """Return the probability of a wet day, and whether it was one."""
-        return _chance_and_event(case, 1.0)
+        return wet_chance(case, 1.0)
 
     def value(self, count: Array, sums: tuple[Array, ...], weights: Array | None) -> Array:
         """Return the mean difference of every cell, and its area mean."""
@@ -58,7 +58,7 @@ class _Brier(Metric):
 
     def terms(self, case: Case) -> tuple[Array, ...]:
         """Return the squared error of the probability."""
-        chance, event = _chance_and_event(case, self.millimetres)
+        chance, event = wet_chance(case, self.millimetres)
         return ((chance - event) ** 2,)
 
     def value(self, count: Array, sums: tuple[Array, ...], weights: Array | None) -> Array:

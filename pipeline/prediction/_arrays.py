@@ -74,6 +74,16 @@ def expected_distance(mean: Array, sd: Array) -> Array:
     return xp.where(sd == 0.0, xp.abs(mean), smooth)
 
 
+def square_above(threshold: Array, mean: Array, sd: Array) -> Array:
+    """Return the integral of ``(1 - F)^2`` above ``threshold``, of a normal F; the distance to it where ``sd`` is 0."""
+    xp = array_namespace(mean, sd)
+    z, _ = standardised(threshold, mean, sd)
+    beyond = ndtr(-z)
+    smooth = 2.0 * density(z) * beyond - z * beyond * beyond - ndtr(-float(np.sqrt(2.0)) * z) / SQRT_PI
+    below = mean - threshold
+    return xp.where(sd == 0.0, xp.maximum(below, xp.zeros_like(below)), sd * smooth)
+
+
 def member_mean(values: Array) -> Array:
     """Return the mean over the leading axis, added up in float64."""
     xp = array_namespace(values)

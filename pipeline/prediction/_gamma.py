@@ -135,6 +135,24 @@ def spread(law: Law) -> Array:
     return 2.0 * law.wet * ((1.0 - law.wet) * law.amount + law.wet * law.scale * inverse)
 
 
+def square_above(threshold: Array, law: Law) -> Array:
+    """Return the integral of ``(1 - F)^2`` above ``threshold``.
+
+    With ``x = t / scale`` and Q_k the survival function of Gamma(k, 1) it is from 0 on ``wet^2 scale (k Q_{k+1}(x)^2 -
+    x Q_k(x)^2 - 2 k c Q_{2k+1}(2 x))``, ``c = Gamma(2k+1) / (2^(2k+1) Gamma(k+1)^2)``: by parts. The density of
+    Gamma(k, 1) times x is k times that of Gamma(k+1, 1), whose square is c times that of Gamma(2k+1, 1/2).
+    """
+    xp = array_namespace(threshold, law.wet)
+    shape, scaled = _scaled(threshold, law)
+    beyond = 1.0 - gammainc(shape, scaled)
+    further = beyond + _bump(shape, scaled)
+    share = xp.exp(gammaln(2.0 * shape + 1.0) - 2.0 * gammaln(shape + 1.0) - (2.0 * shape + 1.0) * float(np.log(2.0)))
+    last = 2.0 * shape * share * (1.0 - gammainc(2.0 * shape + 1.0, 2.0 * scaled))
+    amount = law.scale * (shape * further * further - scaled * beyond * beyond - last)
+    below = xp.maximum(-threshold, xp.zeros_like(threshold))  # where even a dry day lies above
+    return below + law.wet * law.wet * amount
+
+
 def apart(one: Law, two: Law) -> Array:
     """Return E|X1 - X2| of independent draws of two laws.
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from pipeline.backend import array_namespace
 from pipeline.prediction import FAMILIES, Array, Parameters, _gamma
 from pipeline.prediction._arrays import narrow, stacked, wide
 from pipeline.prediction._gamma import Law
+from pipeline.prediction._variance import InVariances
 
 
 @FAMILIES.register("bernoulli_gamma")
-class BernoulliGamma:
+class BernoulliGamma(InVariances):
     """Zero with probability ``1 - wet``, else Gamma(``shape``, ``scale``); the variance is aleatoric.
 
     The distribution of Williams (1998, "Modelling rainfall with neural networks") and Cannon (2008,
@@ -21,10 +22,11 @@ class BernoulliGamma:
     """
 
     parameters: ClassVar[tuple[str, ...]] = ("wet", "shape", "scale")
-    member_parameters: ClassVar[tuple[str, ...]] = ()
-    class_parameters: ClassVar[tuple[str, ...]] = ()
+    leading: ClassVar[Mapping[str, str]] = {}
     unitless: ClassVar[tuple[str, ...]] = ("wet", "shape")
     mixture: ClassVar[str] = "bernoulli_gamma_mixture"
+    has_likelihood: ClassVar[bool] = True
+    unbounded: ClassVar[bool] = False
 
     def mean(self, p: Parameters) -> Array:
         """Return ``wet shape scale``."""
@@ -67,6 +69,13 @@ class BernoulliGamma:
         law = _law(p)
         return narrow(_gamma.distance(truth, law) - 0.5 * _gamma.spread(law), p["wet"])
 
+    def tail_crps(self, p: Parameters, truth: Array, threshold: Array) -> Array:
+        """Return ``E|X - max(y, t)| - E|X - t| + integral above t of (1 - F)^2``, all in closed form."""
+        truth, threshold = wide(truth, threshold)
+        law = _law(p)
+        above = _gamma.distance(array_namespace(law.wet).maximum(truth, threshold), law)
+        return narrow(above - _gamma.distance(threshold, law) + _gamma.square_above(threshold, law), p["wet"])
+
     def nll(self, p: Parameters, truth: Array) -> Array:
         """Return ``-log(1 - wet)`` at 0, ``-log(wet f(y))`` above, f the gamma density.
 
@@ -86,6 +95,10 @@ class BernoulliGamma:
             If ``shift`` is anything else: no amount then stays at zero.
         """
         return _gamma.scaled_law(p, scale, shift)
+
+    def at_least(self, p: Parameters, least: Array) -> dict[str, Array]:
+        """Return them as they are: amounts begin at zero."""
+        return dict(p)
 
     def members(self, p: Parameters) -> Array | None:
         """Return None."""

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from pipeline.backend import array_namespace
+from pipeline.backend.special import gammainc
 from pipeline.prediction import FAMILIES, Array, Parameters, _gamma
 from pipeline.prediction._arrays import index_draws, member_mean, narrow, on_cells, pooled, wide, with_nan
 from pipeline.prediction._gamma import Law
+from pipeline.prediction._tail import integral
+from pipeline.prediction._variance import InVariances
 
 _STEPS = 100
 _VALUES = 2**16  # members times cells in one piece: 512 KiB an array
 _PRECISION = 1e-11  # relative, of a quantile
 _LAST_STEP = 1e-6
 _LEAST = 1e-300  # a quantile below it is 0
+_BEYOND = 10.0  # the chance of so much is exp(-10), and its square is what is left out
+_NODES, _LONGEST = 24, 16.0
 
 
 @FAMILIES.register("bernoulli_gamma_mixture")
-class BernoulliGammaMixture:
+class BernoulliGammaMixture(InVariances):
     """Equal mixture of Bernoulli-gamma distributions, parameters with a leading ``member`` axis.
 
     By the law of total variance the mean of the members' variances is aleatoric, the variance of
@@ -26,10 +31,11 @@ class BernoulliGammaMixture:
     """
 
     parameters: ClassVar[tuple[str, ...]] = ("wet", "shape", "scale")
-    member_parameters: ClassVar[tuple[str, ...]] = ("wet", "shape", "scale")
-    class_parameters: ClassVar[tuple[str, ...]] = ()
+    leading: ClassVar[Mapping[str, str]] = {"wet": "member", "shape": "member", "scale": "member"}
     unitless: ClassVar[tuple[str, ...]] = ("wet", "shape")
     mixture: ClassVar[str] = "bernoulli_gamma_mixture"
+    has_likelihood: ClassVar[bool] = True
+    unbounded: ClassVar[bool] = False
 
     def mean(self, p: Parameters) -> Array:
         """Return the mean of the members' means."""
@@ -85,6 +91,19 @@ class BernoulliGammaMixture:
         distance = member_mean(_gamma.distance(truth[None, ...], law))
         return narrow(distance - total / (2.0 * size * size), p["wet"])
 
+    def tail_crps(self, p: Parameters, truth: Array, threshold: Array) -> Array:
+        """Return ``E|X - max(y, t)| - E|X - t| + integral above t of (1 - F)^2``.
+
+        The distances in closed form; the integral by Gauss and Legendre over the cube root of the distance from t,
+        which takes the sharp bend of small shapes: to 1e-6 of the widest member's spread. Costs 24 to 50
+        incomplete gamma functions a member and cell, and nothing where all members lie below the threshold.
+        """
+        truth, threshold = wide(truth, threshold)
+        law = _law(p)
+        top = array_namespace(law.wet).maximum(truth, threshold)
+        above = [member_mean(_gamma.distance(end[None, ...], law)) for end in (top, threshold)]
+        return narrow(above[0] - above[1] + _square_above(threshold, law), p["wet"])
+
     def nll(self, p: Parameters, truth: Array) -> Array:
         """Return the negative log of the members' mean density, see ``bernoulli_gamma``."""
         (truth,) = wide(truth)
@@ -107,6 +126,10 @@ class BernoulliGammaMixture:
         """
         return _gamma.scaled_law(p, scale, shift)
 
+    def at_least(self, p: Parameters, least: Array) -> dict[str, Array]:
+        """Return them as they are: amounts begin at zero."""
+        return dict(p)
+
     def members(self, p: Parameters) -> Array | None:
         """Return the members' means, ``wet shape scale``."""
         return narrow(_law(p).mean, p["wet"])
@@ -118,6 +141,42 @@ class BernoulliGammaMixture:
 
 def _law(p: Parameters) -> Law:
     return Law(*wide(p["wet"], p["shape"], p["scale"]))
+
+
+def _square_above(threshold: Array, law: Law) -> Array:
+    """Return the integral of ``(1 - F)^2`` above ``threshold``, shape of a member."""
+    xp, size = array_namespace(law.wet), law.wet.shape[0]
+    low = xp.maximum(threshold, xp.zeros_like(threshold))
+    # P(Gamma(k) > k + sqrt(2 k u) + u) <= exp(-u) (Laurent and Massart 2000, doi:10.1214/aos/1015957395).
+    last = xp.max(law.scale * (law.shape + xp.sqrt(2.0 * _BEYOND * law.shape) + _BEYOND), axis=0)
+    start, span = (xp.reshape(end, (-1,)) for end in (low, xp.maximum(last - low, xp.zeros_like(low))))
+    none = (law.shape == 0.0) | (law.scale == 0.0)  # amounts of zero: nothing lies above
+    shape = xp.where(none, xp.ones_like(law.shape), law.shape)
+    rate = xp.where(none, xp.full_like(law.scale, xp.inf), 1.0 / xp.where(none, xp.ones_like(law.scale), law.scale))
+    flat = [xp.reshape(array, (size, -1)) for array in (law.wet, shape, rate)]
+    known = span > 0.0
+    ends = (xp.zeros_like(span), xp.where(known, xp.ones_like(span), xp.zeros_like(span)))
+    found = integral(_survival, _rough, ends, [*flat, start, span], nodes=_NODES)
+    return low - threshold + xp.reshape(found, threshold.shape)
+
+
+def _survival(v: Array, wet: Array, shape: Array, rate: Array, start: Array, span: Array) -> Array:
+    """Return ``(1 - F(z))^2 dz / dv`` at ``z = start + span v^3``."""
+    square = v * v * span
+    beyond = array_namespace(v).sum(wet * (1.0 - gammainc(shape, (start + v * square)[None, ...] * rate)), axis=0)
+    return beyond * beyond * square * (3.0 / wet.shape[0] ** 2)
+
+
+def _rough(low: Array, high: Array, wet: Array, shape: Array, rate: Array, start: Array, span: Array) -> Array:
+    """Return whether an interval of v is long beside the place where the distribution function of a member bends."""
+    xp = array_namespace(wet)
+    width, middle = xp.sqrt(xp.maximum(shape, xp.ones_like(shape))) / rate, shape / rate
+    place = xp.maximum(middle - start[None, ...], xp.zeros_like(width))
+    left, right = ((start + span * end**3)[None, ...] for end in (low, high))
+    bends = (width > 0.0) & (left < middle + _BEYOND * width) & (right > middle - _BEYOND * width)
+    # dz / dv there, times the interval's length.
+    length = 3.0 * (high - low) * span ** (1.0 / 3.0) * (place + width) ** (2.0 / 3.0)
+    return xp.any(bends & (length > _LONGEST * width), axis=0)
 
 
 def _quantile(law: Law, level: float) -> Array:

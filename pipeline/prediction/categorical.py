@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NoReturn
 
 import array_api_compat
@@ -54,10 +54,12 @@ class Categorical:
     """
 
     parameters: ClassVar[tuple[str, ...]] = ("probabilities",)
-    member_parameters: ClassVar[tuple[str, ...]] = ()
-    class_parameters: ClassVar[tuple[str, ...]] = ("probabilities",)
+    leading: ClassVar[Mapping[str, str]] = {"probabilities": "class"}
     unitless: ClassVar[tuple[str, ...]] = ("probabilities",)
-    mixture: ClassVar[str] = "categorical"
+    mixture: ClassVar[str] = "categorical_mixture"
+    measure: ClassVar[str] = "entropy"
+    has_likelihood: ClassVar[bool] = True
+    unbounded: ClassVar[bool] = False
 
     def mean(self, p: Parameters) -> Array:
         """Return the number of the most likely class; of several as likely the lowest."""
@@ -68,6 +70,10 @@ class Categorical:
     def variances(self, p: Parameters) -> tuple[Array | None, Array | None]:
         """Return (None, None): classes lie at no distance from each other."""
         return None, None
+
+    def uncertainties(self, p: Parameters) -> tuple[Array | None, Array | None]:
+        """Return (entropy [nat], None): one distribution has nothing to disagree with."""
+        return narrow(entropy(p["probabilities"]), p["probabilities"]), None
 
     def quantile(self, p: Parameters, level: float) -> Array:
         """Refuse."""
@@ -97,6 +103,10 @@ class Categorical:
         """Refuse."""
         _refuse("CRPS")
 
+    def tail_crps(self, p: Parameters, truth: Array, threshold: Array) -> Array:
+        """Refuse."""
+        _refuse("CRPS")
+
     def nll(self, p: Parameters, truth: Array) -> Array:
         """Return ``-log p`` of the class in ``truth``; infinite where that had no chance or is no class."""
         chances, truth = wide(p["probabilities"], truth)
@@ -110,7 +120,7 @@ class Categorical:
         return narrow(with_nan(xp.where(xp.isnan(truth), truth, logs), chances), p["probabilities"])
 
     def affine(self, p: Parameters, scale: Array, shift: Array) -> dict[str, Array]:
-        """Return the probabilities, NaN where ``scale`` or ``shift`` is: cells outside a mask.
+        """Return the parameters, NaN where ``scale`` or ``shift`` is: cells outside a mask.
 
         Raises
         ------
@@ -127,16 +137,20 @@ class Categorical:
                     f"{wrong:g}. Set prepare.target: {{anomaly: none, scale: none}}."
                 )
         gaps = 0.0 * scale + 0.0 * shift
-        return {"probabilities": narrow(xp.zeros_like(chances) + gaps + chances, chances)}
+        return {name: narrow(xp.zeros_like(values) + gaps + values, values) for name, values in p.items()}
+
+    def at_least(self, p: Parameters, least: Array) -> dict[str, Array]:
+        """Return them as they are: classes have no order."""
+        return dict(p)
 
     def members(self, p: Parameters) -> Array | None:
         """Return None."""
         return None
 
     def mix(self, answers: Sequence[Parameters]) -> dict[str, Array]:
-        """Return the mean of the probabilities: the mixture of categorical distributions is one."""
-        chances = stacked(answers)["probabilities"]
-        return {"probabilities": narrow(member_mean(chances), chances)}
+        """Return the means of the probabilities and of their entropies."""
+        own = ({**answer, "expected_entropy": self.uncertainties(answer)[0]} for answer in answers)
+        return {name: narrow(member_mean(values), values) for name, values in stacked(list(own)).items()}
 
 
 def _refuse(what: str) -> NoReturn:

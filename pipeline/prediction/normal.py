@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 from typing import ClassVar
 
@@ -15,23 +15,26 @@ from pipeline.prediction._arrays import (
     narrow,
     normal_cdf,
     normal_draws,
+    square_above,
     stacked,
     wide,
 )
+from pipeline.prediction._variance import InVariances
 
 
 @FAMILIES.register("normal")
-class Normal:
+class Normal(InVariances):
     """Normal distribution of ``mean`` and ``sd``; its variance is aleatoric, one model knows no other.
 
     Where ``sd`` is 0 it is a point: the distribution function is a step, and the density infinite.
     """
 
     parameters: ClassVar[tuple[str, ...]] = ("mean", "sd")
-    member_parameters: ClassVar[tuple[str, ...]] = ()
-    class_parameters: ClassVar[tuple[str, ...]] = ()
+    leading: ClassVar[Mapping[str, str]] = {}
     unitless: ClassVar[tuple[str, ...]] = ()
     mixture: ClassVar[str] = "mixture"
+    has_likelihood: ClassVar[bool] = True
+    unbounded: ClassVar[bool] = True
 
     def mean(self, p: Parameters) -> Array:
         """Return the mean."""
@@ -69,6 +72,16 @@ class Normal:
         value, mean, sd = wide(truth, p["mean"], p["sd"])
         return narrow(expected_distance(value - mean, sd) - sd / SQRT_PI, p["mean"])
 
+    def tail_crps(self, p: Parameters, truth: Array, threshold: Array) -> Array:
+        """Return ``E|X - max(y, t)| - E|X - t| + integral above t of (1 - F)^2``, all in closed form.
+
+        With ``z = (t - mean) / sd`` and Q = 1 - Phi the integral is ``sd (2 phi(z) Q(z) - z Q(z)^2 -
+        Q(sqrt(2) z) / sqrt(pi))``, by parts.
+        """
+        value, mean, sd, least = wide(truth, p["mean"], p["sd"], threshold)
+        above = expected_distance(array_namespace(mean).maximum(value, least) - mean, sd)
+        return narrow(above - expected_distance(least - mean, sd) + square_above(least, mean, sd), p["mean"])
+
     def nll(self, p: Parameters, truth: Array) -> Array:
         """Return the negative log density; where ``sd`` is 0, infinite with the sign that honesty asks."""
         value, mean, sd = wide(truth, p["mean"], p["sd"])
@@ -80,6 +93,10 @@ class Normal:
         # A scale of one row must widen ``sd`` as it widens ``mean``.
         spread = array_namespace(mean).zeros_like(mean) + scale * sd
         return {"mean": narrow(scale * mean + shift, mean), "sd": narrow(spread, sd)}
+
+    def at_least(self, p: Parameters, least: Array) -> dict[str, Array]:
+        """Return them as they are: a normal distribution has no end."""
+        return dict(p)
 
     def members(self, p: Parameters) -> Array | None:
         """Return None."""

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from pipeline.backend import array_namespace
 from pipeline.prediction import FAMILIES, Array, Parameters
 from pipeline.prediction._arrays import narrow, normal_cdf, stacked, wide
+from pipeline.prediction._variance import InVariances
 
 
 @FAMILIES.register("point")
-class Point:
+class Point(InVariances):
     """Point forecast ``mean``; its CRPS is the absolute error, and it has no density."""
 
     parameters: ClassVar[tuple[str, ...]] = ("mean",)
-    member_parameters: ClassVar[tuple[str, ...]] = ()
-    class_parameters: ClassVar[tuple[str, ...]] = ()
+    leading: ClassVar[Mapping[str, str]] = {}
     unitless: ClassVar[tuple[str, ...]] = ()
     mixture: ClassVar[str] = "members"
+    has_likelihood: ClassVar[bool] = False
+    unbounded: ClassVar[bool] = False
 
     def mean(self, p: Parameters) -> Array:
         """Return the value itself."""
@@ -51,6 +53,12 @@ class Point:
         value, mean = wide(truth, p["mean"])
         return narrow(array_namespace(mean).abs(value - mean), p["mean"])
 
+    def tail_crps(self, p: Parameters, truth: Array, threshold: Array) -> Array:
+        """Return the absolute error of what is above the threshold."""
+        value, mean, least = wide(truth, p["mean"], threshold)
+        xp = array_namespace(mean)
+        return narrow(xp.abs(xp.maximum(value, least) - xp.maximum(mean, least)), p["mean"])
+
     def nll(self, p: Parameters, truth: Array) -> Array:
         """Return NaN: there is no density."""
         xp = array_namespace(p["mean"])
@@ -59,6 +67,10 @@ class Point:
     def affine(self, p: Parameters, scale: Array, shift: Array) -> dict[str, Array]:
         """Return the parameters of ``scale * X + shift``."""
         return {"mean": narrow(scale * p["mean"] + shift, p["mean"])}
+
+    def at_least(self, p: Parameters, least: Array) -> dict[str, Array]:
+        """Return the larger of the value and ``least``."""
+        return {"mean": array_namespace(p["mean"]).maximum(p["mean"], narrow(least, p["mean"]))}
 
     def members(self, p: Parameters) -> Array | None:
         """Return None."""

@@ -10,6 +10,9 @@ import numpy as np
 import xarray as xr
 
 from pipeline.backend import Backend
+from pipeline.errors import DataError
+from pipeline.novelty.fitted import Novelty
+from pipeline.novelty.storage import state as novelty_state
 from pipeline.prepare.align import Predictors
 from pipeline.prepare.arrays import rows
 from pipeline.prepare.config import PrepareConfig
@@ -100,8 +103,21 @@ def fitted_bytes(prepared: Prepared) -> dict[str, bytes]:
     if train.usable is not None:
         arrays["train/usable"] = train.usable
     arrays |= {f"windows/{part}": getattr(chosen, part) for part in ("index", "now", "previous", "ahead", "first")}
+    strange, said = _novelty(prepared)
+    arrays, facts = arrays | strange, facts | said
     found = {name: np.ascontiguousarray(prepared.backend.to_host(array)).tobytes() for name, array in arrays.items()}
     return found | {name: repr(value).encode() for name, value in facts.items()}
+
+
+def _novelty(prepared: Prepared) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what tells unusual samples; nothing where train is too short for that."""
+    try:
+        cells = None if prepared.cells is None else prepared.cells["train"]
+        fitted = Novelty.fit(prepared.inputs("train"), cells, prepared.scalars.forcings)
+    except DataError:
+        return {}, {}
+    arrays, facts = novelty_state(fitted)
+    return {f"novelty/{name}": array for name, array in arrays.items()}, {"novelty": facts}
 
 
 def _replaced(

@@ -24,6 +24,7 @@ from pipeline.prepare.labels.truth import as_classes
 from pipeline.prepare.places import channels_without_place, of_same_stations, placed, placed_predictors
 from pipeline.prepare.prepared import Prepared
 from pipeline.prepare.recipe import Recipe, Steps
+from pipeline.prepare.regions import Asked, find_regions
 from pipeline.prepare.scalars import ScalarTransform, forcing_names, forcing_values, require_different
 from pipeline.prepare.splits import TrainSplit
 from pipeline.prepare.statics import build_statics
@@ -49,6 +50,7 @@ def prepare(
     split: Split,
     months: Sequence[int] | None = None,
     region: Mapping[str, tuple[float, float]] | None = None,
+    regions: Asked = "auto",
     backend: Backend,
     classes: bool = False,
     notes: Sequence[str] = (),
@@ -75,6 +77,8 @@ def prepare(
         Months that are kept, 1 to 12; lags and the step before never reach across what is left out.
     region : mapping of str to (float, float), optional
         Bounds in ``lat`` and ``lon`` [degrees] inside which target cells are kept.
+    regions : {"auto", "none"} or mapping of str to ScoredRegion
+        Parts of the target that scores are told of: see :func:`~pipeline.prepare.regions.find_regions`.
     backend : Backend
         Where arrays are made and kept.
     classes : bool
@@ -89,13 +93,13 @@ def prepare(
     SplitError
         If a split is left without data or truth.
     ConfigError
-        If ``config.regrid`` asks for what is not there.
+        If ``config.regrid`` or ``regions`` ask for what is not there.
     """
     target = crop(placed(target, str(next(iter(target.data_vars), "target"))), region)
     predictors = placed_predictors(predictors)
     axis = align(predictors, target, split, months, config.calendars)
     sources = Sources(predictors, target, tuple(static), tuple(forcings), dict(tests or {}), months, region)
-    return prepare_on(axis, sources, config=config, backend=backend, classes=classes, notes=notes)
+    return prepare_on(axis, sources, config=config, backend=backend, classes=classes, notes=notes, regions=regions)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,11 +116,18 @@ class Sources:
 
 
 def prepare_tiles(
-    tiles: Tiles, *, config: PrepareConfig, backend: Backend, classes: bool = False, notes: Sequence[str] = ()
+    tiles: Tiles,
+    *,
+    config: PrepareConfig,
+    backend: Backend,
+    classes: bool = False,
+    notes: Sequence[str] = (),
+    regions: Asked = "auto",
 ) -> Prepared:
     """Turn tiles of images into samples; see :func:`prepare`."""
     sources = Sources([("image", tiles.predictors)], tiles.target)
-    prepared = prepare_on(tiles.axis, sources, config=config, backend=backend, classes=classes, notes=notes)
+    asked: dict[str, Any] = {"classes": classes, "notes": notes, "regions": regions}
+    prepared = prepare_on(tiles.axis, sources, config=config, backend=backend, **asked)
     return replace(prepared, origins=tiles.origins)
 
 
@@ -128,6 +139,7 @@ def prepare_on(
     backend: Backend,
     classes: bool = False,
     notes: Sequence[str] = (),
+    regions: Asked = "auto",
 ) -> Prepared:
     """Return the samples of ``sources`` on an axis that is known; see :func:`prepare`."""
     split, train = axis.split, axis.split.train_split(axis.time)
@@ -148,6 +160,7 @@ def prepare_on(
     fitted_on = None if cells is None else cells["train"]
     inputs = build_inputs(predictors, truth.grid, axis, config, train, backend, fitted_on)
     statics = build_statics(static, truth.grid, config.regrid.method, fitted_on)
+    parts = find_regions(regions, truth.grid, truth.mask, statics.height)
     seen = only(truth.values, fitted_on)
     cycle = Climatology.fit(seen, train, harmonics=config.harmonics)
     transform = TargetTransform.fit(seen, train, cycle, config.target, truth.names)
@@ -177,6 +190,8 @@ def prepare_on(
         leads=leads,
         classes=truth.classes,
         target_standard_names=truth.standard_names * len(leads),
+        regions=parts.names,
+        region=parts.of_cell,
         class_shares=class_shares(seen, train, truth.classes, truth.grid.area * truth.mask) if truth.classes else (),
     )
     chosen = _windows_of(axis, config, inputs.complete, _known_by_split(truth, axis, cells, backend))
@@ -221,6 +236,7 @@ def prepare_on(
             steps=steps,
             label=label,
             cells=cells,
+            regions=parts,
         ),
         cells=cells,
     )

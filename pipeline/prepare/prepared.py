@@ -88,6 +88,27 @@ class Prepared(Recipe):
                 past = Past(only(known, self._cells(name)), chosen.first, last)
         return self._samples(name, chosen, steps, target, previous, past)
 
+    def time(self, name: str) -> np.ndarray:
+        """Return the times of the samples of the split called ``name``, shape (time,); of tiles their numbers.
+
+        Raises
+        ------
+        DataError
+            If there is no such split.
+        """
+        found: np.ndarray = self._data(name)[0].time[self._windows(name).now]
+        return found
+
+    def inputs(self, name: str) -> Samples:
+        """Return the samples of the split called ``name`` without their truth: what models are asked.
+
+        Raises
+        ------
+        DataError
+            If there is no such split.
+        """
+        return self._samples(name, self._windows(name), self._data(name)[0])
+
     def truth(self, name: str) -> np.ndarray | None:
         """Return the truth of a split in units, float32 on the host, (time, target, lat, lon).
 

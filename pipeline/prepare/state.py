@@ -11,7 +11,7 @@ import numpy as np
 from pipeline.backend import Backend
 from pipeline.errors import DataError, require_format
 
-FORMAT = 4
+FORMAT = 5
 """Counted up whenever what is stored changes: older data are refused, and not misread."""
 Arrays = dict[str, Any]
 Facts = dict[str, Any]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -14,7 +15,25 @@ from pipeline.prepare.inputs import field
 from pipeline.prepare.regrid import Method, Regridder
 from pipeline.prepare.scaling import CONSTANT
 
+_HEIGHTS = frozenset({"surface_altitude", "altitude", "orog", "orography", "elevation", "topography", "height"})
+_METRES = frozenset({"m", "metre", "metres", "meter", "meters"})
 FAR = 10.0  # deviations of the train basins: none of some hundred lies as far from their mean
+
+
+@dataclass(frozen=True, eq=False)
+class Height:
+    """The height of the ground.
+
+    Parameters
+    ----------
+    name : str
+        Of the static field that gives it.
+    values : ndarray of float32, shape (lat, lon)
+        On the target grid, in metres, not standardised; NaN where it is not known.
+    """
+
+    name: str
+    values: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,12 +48,15 @@ class Statics:
         Of the fields, units before standardisation.
     notes : tuple of str
         What a reader of the results should know of them, in sentences.
+    height : Height or None
+        The first of them that is a height of the ground in metres, told from its standard name or its own.
     """
 
     values: np.ndarray
     names: tuple[str, ...]
     units: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    height: Height | None = None
 
 
 def build_statics(static: Sequence[xr.Dataset], grid: Grid, method: Method, cells: np.ndarray | None = None) -> Statics:
@@ -49,6 +71,7 @@ def build_statics(static: Sequence[xr.Dataset], grid: Grid, method: Method, cell
         If two have the same name, one has no finite value or other dims, or a table lacks a station.
     """
     values, names, units, notes = [], [], [], []
+    heights: list[Height] = []
     for data in static:
         source = Grid.of(data)
         by_name = bool(source.stations and grid.stations)
@@ -64,13 +87,21 @@ def build_statics(static: Sequence[xr.Dataset], grid: Grid, method: Method, cell
                     f"data.static: expected a value of {name!r} for every station of the target, got none for "
                     f"{_few(lacking)}. Leave the attribute out, or these stations."
                 )
+            heights += [Height(name, carried)] if _is_height(name, data[name].attrs) else []
             standardised, note = _standardised(carried, name, cells)
             values.append(standardised)
             notes.extend(note)
             names.append(name)
             units.append(str(data[name].attrs.get("units", "")))
     stacked = np.stack(values) if values else np.zeros((0, *grid.shape), np.float32)
-    return Statics(stacked, tuple(names), tuple(units), tuple(notes))
+    return Statics(stacked, tuple(names), tuple(units), tuple(notes), heights[0] if heights else None)
+
+
+def _is_height(name: str, attrs: Mapping[str, Any]) -> bool:
+    """Whether a field is the height of the ground in metres."""
+    standard, own = str(attrs.get("standard_name", "")), name.lower()
+    known = standard in _HEIGHTS or (not standard and (own in _HEIGHTS or own.removesuffix("_mean") == "elev"))
+    return known and str(attrs.get("units", "")).lower() in _METRES
 
 
 def _of_stations(source: Grid, grid: Grid) -> Callable[[np.ndarray], np.ndarray]:

@@ -86,9 +86,10 @@ def state(recipe: Recipe) -> tuple[Arrays, Facts]:
     for side in ("channel", "target"):
         affine = getattr(schema, f"{side}_affine")
         arrays |= {} if affine is None else {f"{side}_scale": affine.scale, f"{side}_shift": affine.shift}
+    arrays |= {} if schema.region is None else {"region": schema.region}
     texts = (
         "channels", "channel_units", "targets", "target_units", "statics", "scalars",
-        "leads", "classes", "class_shares", "target_standard_names",
+        "leads", "classes", "class_shares", "target_standard_names", "regions",
     )  # fmt: skip
     facts = {
         "step_us": schema.step_us,
@@ -180,7 +181,8 @@ def _schema(facts: dict[str, Any], arrays: Arrays) -> Schema:
     }
     texts: dict[str, Any] = {name: tuple(values) for name, values in facts["schema"].items()}
     step = np.timedelta64(facts["step_us"], "us")
-    return Schema(**texts, **grids, **affines, mask=arrays["mask"], static=arrays["static"], step=step)
+    parts: dict[str, Any] = {name: arrays.get(name) for name in ("mask", "static", "region")}
+    return Schema(**texts, **grids, **affines, **parts, step=step)
 
 
 def _climatology(name: str, kept: dict[str, int], arrays: Arrays, backend: Backend) -> Climatology:

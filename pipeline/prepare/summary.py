@@ -17,6 +17,7 @@ from pipeline.prepare.elsewhere import Elsewhere
 from pipeline.prepare.inputs import Inputs
 from pipeline.prepare.labels import EventLabel
 from pipeline.prepare.recipe import Steps
+from pipeline.prepare.regions import Regions
 from pipeline.prepare.scalars import ScalarTransform
 from pipeline.prepare.statics import Statics
 from pipeline.prepare.targets import Truth
@@ -42,6 +43,7 @@ def summarise(
     steps: Steps,
     label: EventLabel | None = None,
     cells: Mapping[str, np.ndarray] | None = None,
+    regions: Regions,
 ) -> dict[str, Any]:
     """Return JSON values, by these keys.
 
@@ -54,6 +56,7 @@ def summarise(
     ``leads, missing, stations, classes``: steps ahead, what became of missing predictors and the share that was
     filled, names of stations, names of classes and their shares in the train split. ``label``: the definition that
     classes were computed by, with all its options and what it learnt; None where they come as they are.
+    ``regions``: how the parts came about that scores are told of, and the cells and the share of the area of each.
     ``regridding``: for each dataset. ``scaling``: the options taken. ``climatology``: harmonics asked for
     and used, and cells with their plain mean.
     """
@@ -77,6 +80,7 @@ def summarise(
             *notes,
             *axis.notes,
             *statics.notes,
+            *regions.notes,
             *_notes(reference, inputs, tiles),
             *(note for part in elsewhere.values() for note in part.notes),
             *_shared_dates(axis, elsewhere),
@@ -100,6 +104,7 @@ def summarise(
         "stations": list(truth.grid.stations),
         "classes": [{"name": name, "share": share} for name, share in zip(truth.classes, shares, strict=True)],
         "label": None if label is None else label.facts(),
+        "regions": regions.facts(truth.grid.area),
         "regridding": list(inputs.regridding),
         "scaling": {"inputs": config.inputs.model_dump(), "target": config.target.model_dump()},
         "climatology": {

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.metrics.blocks import ENOUGH_BLOCKS
 from pipeline.report import numbers, worth
 from pipeline.report.differences import Difference, difference
 from pipeline.report.flow_words import efficiency
@@ -183,7 +182,7 @@ def _bounds(gap: Difference) -> str:
 def _no_interval(gap: Difference) -> str:
     """Say why there is no interval: too few blocks for one, or a run that compared other models."""
     if gap.paired:
-        return f"no interval of the difference could be computed (fewer than {ENOUGH_BLOCKS} blocks)"
+        return "no interval of the difference could be computed (too few blocks)"
     return "the run did not compare these two, so that there is no interval of the difference"
 
 

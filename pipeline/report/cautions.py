@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.report import class_words, constant, event_words
+from pipeline.report import class_words, constant, event_words, unusual_words
 from pipeline.report.numbers import number
 from pipeline.report.sentences import chosen, named_set
 from pipeline.report.study import FEW, VALIDATION, Study
 
 
 def warnings(study: Study) -> tuple[str, ...]:
-    """Return what a reader must know before believing: fallbacks, failed members, few samples, no validation."""
+    """Return what a reader must know before believing: fallbacks, failed members, few or strange samples."""
     provenance = study.run.provenance
     found: list[str] = []
     if study.split == VALIDATION:
@@ -36,7 +36,7 @@ def warnings(study: Study) -> tuple[str, ...]:
             0, f"The{named_set(study.split)[3:]} holds about {number(least, 0)} independent samples, fewer than {FEW}: "
             "take its scores as a hint, not as a claim."
         )  # fmt: skip
-    found += [*constant.sentences(study), *class_words.never_answered(study)]
+    found += [*unusual_words.cautions(study), *constant.sentences(study), *class_words.never_answered(study)]
     found += [text] if study.classes and (text := event_words.shift(study)) else []
     return tuple(dict.fromkeys(found))
 

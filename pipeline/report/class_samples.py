@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import xarray as xr
@@ -63,12 +64,15 @@ class Block:
         Name of the image.
     grid : Grid
         Its rows and columns there.
+    unsure : mapping of str to ndarray
+        ``aleatoric`` and ``epistemic`` entropy, as far as the model tells them; NaN where there is no tile.
     """
 
     image: str
     grid: Grid
     truth: np.ndarray
     predicted: np.ndarray
+    unsure: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def choose(study: Study, data: xr.Dataset, variable: str) -> Choice | None:
@@ -169,6 +173,8 @@ def _block(data: xr.Dataset, variable: str, rows: np.ndarray, image: str) -> Blo
     top, left = (min(corner[axis] for corner in corners) for axis in (0, 1))
     bottom, right = (max(corner[axis] for corner in corners) + size for axis, size in ((0, height), (1, width)))
     truth, predicted = (np.full((bottom - top, right - left), UNKNOWN, np.int16) for _ in range(2))
+    parts = [part for part in ("aleatoric", "epistemic") if f"{variable}_{part}" in data]
+    unsure = {part: np.full(truth.shape, np.nan) for part in parts}
     for row, (y, x) in zip(rows, corners, strict=True):
         place = np.s_[y - top : y - top + height, x - left : x - left + width]
         true, said = _fields(data, variable, int(row))
@@ -176,5 +182,7 @@ def _block(data: xr.Dataset, variable: str, rows: np.ndarray, image: str) -> Blo
         take = (true >= 0) | (predicted[place] < 0)
         truth[place] = np.where(true >= 0, true, truth[place])
         predicted[place] = np.where(take, said, predicted[place])
+        for part, whole in unsure.items():
+            whole[place] = np.where(take, data[f"{variable}_{part}"].values[row], whole[place])
     grid = Grid(np.arange(top, bottom, dtype=float), np.arange(left, right, dtype=float), ("y", "x"), image=True)
-    return Block(image, grid, truth, predicted)
+    return Block(image, grid, truth, predicted, unsure)

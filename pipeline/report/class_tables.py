@@ -14,6 +14,7 @@ from pipeline.report.tables import Cell, Column, Table
 
 SKILL = ("iou", "kappa", "f1", "precision", "recall", "accuracy")
 PROBABILITIES = ("average_precision", "log_loss", "brier")
+CALIBRATION = ("ece", "ece_mass", "brier_reliability", "brier_resolution", "ause_entropy")
 STRUCTURE = (
     "boundary_distance", "boundary_unmatched", "object_recall", "object_false_alarms", "object_csi",
     "object_count_bias",
@@ -28,7 +29,7 @@ def skill_metrics(study: Study, variable: str, split: str) -> tuple[str, ...]:
 
 def others(study: Study, variable: str, split: str) -> list[str]:
     """Return scores that no table of classes knows, so that a plug-in's score is shown too."""
-    known = {*SKILL, "dice", *PROBABILITIES, *STRUCTURE}
+    known = {*SKILL, "dice", *PROBABILITIES, *CALIBRATION, *STRUCTURE}
     there = study.scores(variable=variable, split=split)["metric"]
     return [metric for metric in dict.fromkeys(there) if metric not in known]
 

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from pipeline.report import targets
+from pipeline.report import regional, targets
 from pipeline.report.numbers import coverage, coverage_interval, label, number
 from pipeline.report.study import FEW, Study
 
-_LEVEL = 0.9
+_LEVEL, _COVERAGE_ROOM = regional.LEVEL, regional.ROOM
 _MUCH = 0.25  # of coverage or of the ratio of spread and error: no small fault, whatever the other sign says
 _LEAN_ROOM = 0.05
-_COVERAGE_ROOM = 0.03
 _SPREAD_ROOM = 0.1
 
 
@@ -86,13 +85,14 @@ class _Lean:
         return f"; the truth lies above its median {coverage(self.above)} of the time ({shares}; half is right)"
 
 
-def trust(study: Study, variable: str | None = None) -> str:
+def trust(study: Study, variable: str | None = None, *, brief: bool = False) -> str:
     """Say whether the error bars of the headline model can be trusted for a target, the first by default.
 
     They are called right only where the test set holds enough independent samples, the scores have
     intervals, that of coverage holds the right value and the truth does not lean to one side; mixed
     where coverage and spread point to opposite sides. Those of precipitation are judged by the
-    randomised PIT, see :func:`dry_days`.
+    randomised PIT, see :func:`dry_days`. A second sentence says where and when they are too narrow or too wide, a
+    ``brief`` one only where they are far too narrow.
     """
     variable = variable or study.variable
     whose = targets.of(study, variable)
@@ -104,7 +104,11 @@ def trust(study: Study, variable: str | None = None) -> str:
     lean = None if data is None else _lean(data, variable)
     said = f"The error bars of {name}{whose}"
     words = " and ".join(sign.text for sign in signs) + (lean.text if lean else "")
-    return f"{_judged(study, variable, said, words, signs, lean.side if lean else '')}{_dry_note(study, variable)}"
+    judged = _judged(study, variable, said, words, signs, lean.side if lean else "")
+    if dry_days(study, variable):
+        return f"{judged}{_dry_note(study, variable)}"
+    further = regional.worst(study, variable) if brief else regional.sentence(study, variable)
+    return f"{judged} {further}" if further else judged
 
 
 def _judged(study: Study, variable: str, said: str, words: str, signs: list[_Sign], side: str) -> str:
@@ -166,12 +170,18 @@ def _signs(study: Study, variable: str) -> list[_Sign]:
 
 def _middle(study: Study, variable: str) -> _Sign | None:
     """Return how many truths lie in the middle 90 % of the forecast by the randomised PIT; None without diagnostics."""
+    found = study.score(study.headline, "pit_coverage_90", variable=variable)
+    if found is not None:
+        return _of_pit(*(float(found[key]) for key in ("value", "low", "high")))
     data = study.run.diagnostics(study.headline)
     ends = None if data is None else [_observed(data, variable, level) for level in (0.05, 0.95)]
     if ends is None or ends[0] is None or ends[1] is None:
         return None
     (first, low_first, high_first), (last, low_last, high_last) = ends[0], ends[1]
-    share, low, high = last - first, low_last - high_first, min(high_last - low_first, 1.0)  # no narrower than it is
+    return _of_pit(last - first, low_last - high_first, min(high_last - low_first, 1.0))  # no narrower than it is
+
+
+def _of_pit(share: float, low: float, high: float) -> _Sign:
     shares = f"{coverage_interval(low, high)}, " if _known(low, high) else ""
     text = (
         f"by its randomised PIT the truth lies in the middle 90\u00a0% of the forecast {coverage(share)} of the time "

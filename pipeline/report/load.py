@@ -22,6 +22,7 @@ SCORES = ("model", "split", "variable", "group", "metric", "value", "units", "lo
 COMPARISONS = (
     "model", "reference", "split", "variable", "group", "metric", "difference", "low", "high", "relative", "n",
 )  # fmt: skip
+TESTS = ("p_dm", "p_sign")  # of comparisons; runs of older versions have none
 CHANGES = (
     "model", "variable", "index", "first", "second", "value", "low", "high", "truth", "error", "units",
     "years_first", "years_second",
@@ -104,6 +105,11 @@ class Run:
     def attributions(self, model: str) -> xr.Dataset | None:
         """Return the explanations of ``model``, in memory; None where there are none."""
         return self._dataset("attributions", model, keep=True)
+
+    @cached_property
+    def novelty(self) -> xr.Dataset | None:
+        """How unusual the samples of every split are, in memory; None where the run says nothing of it."""
+        return self._dataset("diagnostics", "novelty", keep=True)
 
     def predictions(self, model: str) -> xr.Dataset | None:
         """Return the predictions of ``model``, opened lazily: close it after use; None where there are none.
@@ -215,7 +221,7 @@ def load_run(path: str | Path) -> Run:
         provenance=_json(run / "provenance.json"),
         ingest=_json(run / "work" / "ingest" / "summary.json"),
         scores=scores,
-        comparisons=_table_or_empty(run, "comparisons.csv", COMPARISONS),
+        comparisons=_table_or_empty(run, "comparisons.csv", COMPARISONS, TESTS),
         changes=_table_or_empty(run, "changes.csv", CHANGES),
         stages=_stages(run),
         members=_members(run),
@@ -233,18 +239,21 @@ def _text(run: Path, name: str) -> str:
         ) from error
 
 
-def _table_or_empty(run: Path, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
-    return _table(run, name, columns) if (run / name).is_file() else pd.DataFrame(columns=columns)
+def _table_or_empty(run: Path, name: str, columns: tuple[str, ...], numbers: tuple[str, ...] = ()) -> pd.DataFrame:
+    if not (run / name).is_file():
+        return pd.DataFrame(columns=[*columns, *numbers])
+    return _table(run, name, columns, numbers)
 
 
-def _table(run: Path, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
+def _table(run: Path, name: str, columns: tuple[str, ...], numbers: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Return a table; of ``numbers``, further columns, those that are not there are NaN."""
     _text(run, name)
     # A group or a model may be called "NA" or "nan": text columns are read as written.
     frame = pd.read_csv(
         run / name,
         dtype=dict.fromkeys(_TEXT & set(columns), "str"),
         keep_default_na=False,
-        na_values={column: ["", "nan", "NaN"] for column in columns if column not in _TEXT},
+        na_values={column: ["", "nan", "NaN"] for column in (*columns, *numbers) if column not in _TEXT},
     )
     missing = [column for column in columns if column not in frame]
     if missing:
@@ -252,7 +261,7 @@ def _table(run: Path, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
             f"expected the columns {', '.join(columns)} in {run / name}, got {', '.join(frame.columns)}; "
             f"missing: {', '.join(missing)}."
         )
-    return frame
+    return frame.assign(**{column: float("nan") for column in numbers if column not in frame})
 
 
 def _json(path: Path) -> Mapping[str, Any]:

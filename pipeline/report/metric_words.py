@@ -44,7 +44,7 @@ class MetricWords:
     def direction(self) -> str:
         """Which way is better, in words."""
         if self.better == "closer" and self.perfect is not None:
-            share = self.name.startswith("coverage_")
+            share = "coverage_" in self.name
             return f"best {100 * self.perfect:g} %" if share else f"best {self.perfect:g}"
         return {"lower": "lower is better", "higher": "higher is better"}.get(self.better, "")
 

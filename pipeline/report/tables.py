@@ -29,11 +29,19 @@ EXTREMES = {
         "abs_bias_txx", "abs_bias_tnn",
     ),
     "whether wet and very wet days are foreseen": ("brier_r01", "brier_r10", "brier_r20", "fss_r01", "fss_r10"),
+    "how well the distribution is known above a threshold, over all days": ("twcrps_q90", "twcrps_r10"),
     "biases of the quantiles of the mean prediction": ("bias_q02", "bias_q98"),
+    "whether the upper tenth, more than the usual 90\u00a0% quantile of the day of the year, is foreseen: its Brier "
+    "score is reliability less resolution plus an uncertainty that all models share": (
+        "brier_q90", "brier_q90_reliability", "brier_q90_resolution",
+    ),
+    "parts of the Brier scores of wet days": tuple(
+        f"brier_{event}_{part}" for event in ("r01", "r10", "r20") for part in ("reliability", "resolution")
+    ),
 }  # fmt: skip
 STRUCTURE = (
-    "sd_ratio_draws", "interannual_sd_ratio", "bias_lag1", "log_spectral_distance", "ssim", "spatial_correlation",
-    "wasserstein",
+    "sd_ratio_draws", "interannual_sd_ratio", "bias_lag1", "wasserstein", "energy_score", "log_spectral_distance",
+    "ssim", "spatial_correlation",
 )  # fmt: skip
 FLOW = {
     "Efficiency and volume of the mean prediction": ("nse", "kge", "log_nse", "pbias"),
@@ -45,6 +53,8 @@ _LONG = 40
 _MARKS = "Small print: 95\u00a0% interval. Bold: best; \u2248: the best value lies inside this model's interval."
 _MARKS_ALONE = "No interval is known. Bold: best."
 TRUST = ("coverage_50", "coverage_90", "coverage_95", "width_50", "width_90", "width_95", "spread_skill")  # fmt: skip
+CALIBRATION = ("sharpness", "cv_spread", "pit_coverage_90", "miscalibration_area", "pit_index", "ence", "ause")
+INTERVALS = ("interval_score_50", "interval_score_90")
 
 
 @dataclass(frozen=True)
@@ -219,7 +229,7 @@ def marks(scores: pd.DataFrame) -> str:
 def others(study: Study, variable: str, split: str) -> list[str]:
     """Return scores in the run that no table knows, so that a plug-in's score is shown too."""
     present = study.scores(variable=variable, split=split)
-    known = {*ACCURACY, *DISTRIBUTION, *TRUST, *STRUCTURE, *FLOW_ONLY}
+    known = {*ACCURACY, *DISTRIBUTION, *TRUST, *CALIBRATION, *INTERVALS, *STRUCTURE, *FLOW_ONLY}
     known |= {name for group in EXTREMES.values() for name in group}
     return [metric for metric in dict.fromkeys(present["metric"]) if metric not in known]
 
@@ -236,7 +246,7 @@ def model_cell(study: Study, model: str) -> Cell:
 
 def score_cells(words: MetricWords, rows: pd.DataFrame, models: Sequence[str], exempt: Collection[str]) -> list[Cell]:
     """Return the cells of one score, models in their order: the best marked, and those that cannot be told from it."""
-    share = words.name.startswith("coverage_")
+    share = "coverage_" in words.name
     decimals = numbers.decimals_for(rows["value"])
     judged = rows["value"].drop([model for model in exempt if model in rows.index])
     best = words.best(judged)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -20,27 +20,41 @@ OPTIMIZERS: dict[str, Callable[[Groups, TrainingConfig], torch.optim.Optimizer]]
 }
 
 
-def build_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
-    """Return the optimizer ``config`` names, over all parameters of ``network``.
+def build_optimizer(
+    network: nn.Module, config: TrainingConfig, parameters: Mapping[str, Tensor] | None = None
+) -> torch.optim.Optimizer:
+    """Return the optimizer ``config`` names, over all parameters of ``network``, or over those given in their place.
 
     ``weight_decay`` acts on weights alone: pulling a bias or the scale of a norm to zero only
     moves the mean of what the network answers.
+
+    Parameters
+    ----------
+    network : Module
+        Says which parameters are weights.
+    config : TrainingConfig
+        Options.
+    parameters : mapping of str to Tensor, optional
+        By the network's names; those of several members may lie in one tensor, as all optimizers here work
+        number by number.
     """
-    decayed = {id(weight) for weight in weights(network)}
+    decayed = set(_names(network))
+    own = dict(network.named_parameters()) if parameters is None else parameters
     groups: Groups = [
-        {"params": [p for p in network.parameters() if id(p) in decayed], "weight_decay": config.weight_decay},
-        {"params": [p for p in network.parameters() if id(p) not in decayed], "weight_decay": 0.0},
+        {"params": [p for name, p in own.items() if name in decayed], "weight_decay": config.weight_decay},
+        {"params": [p for name, p in own.items() if name not in decayed], "weight_decay": 0.0},
     ]
     return OPTIMIZERS[config.optimizer]([group for group in groups if group["params"]], config)
 
 
-def weights(network: nn.Module) -> list[Tensor]:
-    """Return the parameters that penalties act on: those of two or more dims not called ``bias``."""
-    return [p for name, p in network.named_parameters() if p.ndim > 1 and not name.endswith("bias")]
+def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Let the next step have this learning rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr
 
 
-def penalty(network: nn.Module, l1: float, l2: float) -> Tensor:
-    """Return ``l1 * sum |w| + l2 / 2 * sum w^2`` over the weights of ``network``.
+def penalty(network: nn.Module, l1: float, l2: float, parameters: Mapping[str, Tensor] | None = None) -> Tensor:
+    """Return ``l1 * sum |w| + l2 / 2 * sum w^2`` over the weights of ``network``, or those given in their place.
 
     Examples
     --------
@@ -49,10 +63,16 @@ def penalty(network: nn.Module, l1: float, l2: float) -> Tensor:
     >>> penalty(layer, l1=0.5, l2=0.25).item()
     3.0
     """
-    total = torch.zeros((), device=next(network.parameters()).device)
-    for weight in weights(network):
+    own = dict(network.named_parameters()) if parameters is None else parameters
+    total = torch.zeros((), device=next(iter(own.values())).device)
+    for name in _names(network):
         if l1:
-            total = total + l1 * weight.abs().sum()
+            total = total + l1 * own[name].abs().sum()
         if l2:
-            total = total + 0.5 * l2 * (weight**2).sum()
+            total = total + 0.5 * l2 * (own[name] ** 2).sum()
     return total
+
+
+def _names(network: nn.Module) -> list[str]:
+    """Return the parameters that penalties act on: those of two or more dims not called ``bias``."""
+    return [name for name, p in network.named_parameters() if p.ndim > 1 and not name.endswith("bias")]

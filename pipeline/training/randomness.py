@@ -6,6 +6,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor
+
+from pipeline.seeding import derive_seed
+
+
+def shuffled(count: int, seed: int, epoch: int) -> Tensor:
+    """Return the order of ``count`` samples in an epoch; torch's generators go on from there for the rest of it.
+
+    Examples
+    --------
+    >>> bool((shuffled(5, 1, 2) == shuffled(5, 1, 2)).all()), bool((shuffled(50, 1, 2) == shuffled(50, 1, 3)).all())
+    (True, False)
+    """
+    torch.manual_seed(derive_seed(seed, "epoch", epoch))
+    return torch.randperm(count)
 
 
 @contextmanager

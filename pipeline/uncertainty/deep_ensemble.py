@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline.errors import RunFolderError, TrainingError, TraitError
 from pipeline.model import Context, Model, read_config, write_config
 from pipeline.model_config import ModelConfig
 from pipeline.prediction import FAMILIES, Prediction
 from pipeline.samples import Samples
-from pipeline.uncertainty import UNCERTAINTY, MemberSource, UncertaintyMethod
+from pipeline.uncertainty import UNCERTAINTY, MemberSource, Part, UncertaintyMethod
 
 _LEAST = 2
 
@@ -22,6 +22,24 @@ class DeepEnsembleConfig(ModelConfig):
     """Options of a deep ensemble."""
 
     members: int = Field(default=5, ge=_LEAST, description="How many members are fitted.")
+    bagged: bool = Field(
+        default=False,
+        description="Whether every member is fitted on blocks of the train split drawn with replacement (whole years "
+        "or seasons where there are enough), not on all of it.",
+    )
+    stacked: Literal["auto"] | bool = Field(
+        default="auto",
+        description="Whether members of a network are trained as one: true, false, or auto, where steps timed on this "
+        "machine, once, are clearly faster so.",
+    )
+
+    @model_validator(mode="after")
+    def _learn_from_the_same(self) -> DeepEnsembleConfig:
+        if self.bagged and self.stacked is True:
+            raise ValueError(
+                "expected stacked: auto or false with bagged: true, whose members learn from other samples, got true"
+            )
+        return self
 
 
 @UNCERTAINTY.register("deep_ensemble")
@@ -31,9 +49,11 @@ class DeepEnsemble(UncertaintyMethod):
     What the members answer makes the mixture that their family names, all with the same weight: an
     equal mixture of distributions, in which by the law of total variance the mean of the variances is
     aleatoric and the variance of the means epistemic, or an ensemble of values, all of whose variance
-    is epistemic. Of classes it is the mean of their probabilities. Members that answer members
+    is epistemic. Of classes it is the mean of their probabilities, whose entropy is that which the
+    members expect (aleatoric) and their disagreement (epistemic). Members that answer members
     themselves are pooled. Nothing is calibrated. A member that could not be fitted is left out,
-    with a warning.
+    with a warning. Bagged (Breiman 1996, doi:10.1007/BF00058655), members also differ by the weather that they
+    have seen; every one then costs a fit, for none is the experiment's own model.
     """
 
     Config: ClassVar[type[ModelConfig]] = DeepEnsembleConfig
@@ -43,10 +63,17 @@ class DeepEnsemble(UncertaintyMethod):
         super().__init__(config)
         self._members: list[Model] = []
 
-    def member_count(self) -> int:
-        """Return how many members :meth:`fit` will ask for."""
-        count: int = self.config.members
-        return count
+    @property
+    def part(self) -> Part:
+        """What members are fitted on: all samples, or blocks drawn from them."""
+        return Part(bagged=self.config.bagged)
+
+    def wants(self) -> dict[Part, int]:
+        """Return the members that :meth:`fit` will ask for."""
+        return {self.part: self.config.members}
+
+    def _found(self, members: MemberSource) -> list[Model]:
+        return members(self.config.members, self.part)
 
     def fit(self, members: MemberSource, train: Samples, validation: Samples, context: Context) -> Self:
         """Take the members; nothing else is fitted.
@@ -58,8 +85,7 @@ class DeepEnsemble(UncertaintyMethod):
         TraitError
             If members answer different families.
         """
-        asked = self.member_count()
-        found = members(asked)
+        asked, found = self.config.members, self._found(members)
         if len(found) < _LEAST:
             raise TrainingError(
                 f"expected at least {_LEAST} fitted members for a deep ensemble of {context.name!r}, "
@@ -95,7 +121,7 @@ class DeepEnsemble(UncertaintyMethod):
         """
         self.config = read_config(type(self.config), folder)
         wanted = json.loads((folder / "members.json").read_text())["members"]
-        found = members(self.member_count())
+        found = self._found(members)
         if len(found) != wanted:
             raise RunFolderError(
                 f"expected the {wanted} members that the deep ensemble of {context.name!r} was made of, "
@@ -106,7 +132,7 @@ class DeepEnsemble(UncertaintyMethod):
 
     def summary(self) -> dict[str, Any]:
         """Return how many members there are, and how many were asked for."""
-        return {"members": len(self._members), "members_asked": self.member_count()}
+        return {"members": len(self._members), "members_asked": self.config.members, "bagged": self.part.bagged}
 
 
 def _family(answers: list[Prediction], context: Context) -> str:

@@ -8,7 +8,18 @@ import pytest
 @pytest.fixture(scope="session")
 def known_traits() -> set[str]:
     """Whatever a model may say of itself."""
-    return {"baseline", "seeded", "differentiable", "probabilistic", "shared", "patches", "past", "previous"}
+    return {
+        "baseline",
+        "seeded",
+        "differentiable",
+        "probabilistic",
+        "shared",
+        "patches",
+        "past",
+        "previous",
+        "trainable",
+        "stackable",
+    }
 
 
 @pytest.fixture(scope="session")

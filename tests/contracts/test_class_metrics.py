@@ -66,6 +66,9 @@ def _rows(name, case, *, time=DAYS):
 def test_a_perfect_forecast_is_perfect_for_every_class(name):
     rows = _rows(name, _case(0.0))
     perfect = METRICS.get(name).perfect
+    if perfect is None:
+        assert all(np.isfinite(row.value) for row in rows.values())  # as much as the truth allows, see its own test
+        return
     assert {row.group: row.value for row in rows.values()} == pytest.approx(dict.fromkeys(rows, perfect), abs=1e-12)
     assert rows["all"].n == TIMES
 

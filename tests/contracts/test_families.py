@@ -12,41 +12,45 @@ from pipeline.prediction import FAMILIES, Prediction
 
 SHAPE = (30, 1, 4, 5)
 MEMBERS, CLASSES = 5, 4
+SIZES = {"member": MEMBERS, "class": CLASSES, "quantile": 9, "component": 3}
 TRUTH = np.random.default_rng(7).normal(2.0, 2.0, SHAPE)
 ANSWERS = {
-    "mean": lambda p, y: p.mean(),
-    "variance": lambda p, y: p.variance(),
-    "quantile": lambda p, y: p.quantile(0.3),
-    "cdf": lambda p, y: p.cdf(y),
-    "crps": lambda p, y: p.crps(y),
-    "nll": lambda p, y: p.nll(y),
-    "exceedance": lambda p, y: p.exceedance(y),
-}
-OF_CLASSES = [name for name in FAMILIES.names() if FAMILIES.get(name).class_parameters]
+    "mean": lambda p, y: p.mean(), "variance": lambda p, y: p.variance(), "quantile": lambda p, y: p.quantile(0.3),
+    "cdf": lambda p, y: p.cdf(y), "crps": lambda p, y: p.crps(y), "nll": lambda p, y: p.nll(y),
+    "exceedance": lambda p, y: p.exceedance(y), "tail_crps": lambda p, y: p.tail_crps(y, 1.5),
+}  # fmt: skip
+OF_CLASSES = [name for name in FAMILIES.names() if "class" in FAMILIES.get(name).leading.values()]
 ORDERED = [name for name in FAMILIES.names() if name not in OF_CLASSES]
 WITHOUT_ORDER = ("mean", "variance", "nll")
-ANSWERED = [
-    (family, name) for family in FAMILIES.names() for name in ANSWERS if family in ORDERED or name in WITHOUT_ORDER
-]
-HAVE_DENSITY = {"normal", "mixture"}
-# A point mass at zero: they can be scaled, not shifted, and are nowhere below 0.
-AT_ZERO = {"bernoulli_gamma", "bernoulli_gamma_mixture"}
-SPREAD_ONLY = {("normal", "mean", "sd"), ("mixture", "mean", "sd"), ("normal", "variance", "mean")}
-RANGES = {"sd": (0.5, 2.0), "wet": (0.2, 0.9), "shape": (0.5, 2.0), "scale": (0.5, 2.0)}
+ANSWERED = [(of, name) for of in FAMILIES.names() for name in ANSWERS if of in ORDERED or name in WITHOUT_ORDER]
+HAVE_DENSITY = {"normal", "mixture", "weighted_mixture", "quantiles"}
+AT_LEVELS = {"quantiles"}  # a mixture of them has its levels alone, and is a line between them: about the mixture
+AT_ZERO = {"bernoulli_gamma", "bernoulli_gamma_mixture"}  # a mass there: scaled, not shifted, and nowhere below 0
+SPREAD_ONLY = {(family, "mean", "sd") for family in ("normal", "mixture", "weighted_mixture")}
+SPREAD_ONLY |= {
+    ("normal", "variance", "mean"),
+    *(("categorical_mixture", n, "expected_entropy") for n in ("mean", "nll")),
+}
+RANGES = {"sd": (0.5, 2.0), "wet": (0.2, 0.9), "shape": (0.5, 2.0), "scale": (0.5, 2.0), "expected_entropy": (0.0, 0.1)}
 
 
 def _make(family, dtype=np.float64, shape=SHAPE):
     """Return a prediction whose parameters are plausible by name: what is called sd is positive, wet a probability."""
-    rng = np.random.default_rng(3)
-    formulas = FAMILIES.get(family)
-    parameters = {}
+    rng, formulas, parameters = np.random.default_rng(3), FAMILIES.get(family), {}
     for name in formulas.parameters:
-        full = (MEMBERS, *shape) if name in formulas.member_parameters else shape
-        if name in formulas.class_parameters:
-            parameters[name] = np.moveaxis(rng.dirichlet(np.ones(CLASSES), shape), -1, 0).astype(dtype)
+        dim = formulas.leading.get(name)
+        full = shape if dim is None else (SIZES[dim], *shape)
+        if dim == "class" or name == "weight":
+            parameters[name] = np.moveaxis(rng.dirichlet(np.ones(SIZES[dim]), shape), -1, 0).astype(dtype)
             continue
         draw = rng.uniform(*RANGES[name], full) if name in RANGES else rng.normal(2.0, 1.5, full)
-        parameters[name] = draw.astype(dtype)
+        parameters[name] = (np.sort(draw, axis=0) if dim == "quantile" else draw).astype(dtype)
+    if "lowest" in parameters:
+        parameters["lowest"] = parameters["quantiles"][0] - np.abs(parameters["lowest"])
+        parameters["highest"] = parameters["quantiles"][-1] + np.abs(parameters["highest"])
+    if "centre" in parameters:  # members have the mean of the whole
+        middle = Prediction(family, parameters).mean() - 0.3 * parameters["centre"].mean(axis=0)
+        parameters["centre"] = (middle + 0.3 * parameters["centre"]).astype(dtype)
     return Prediction(family, parameters)
 
 
@@ -104,8 +108,8 @@ def test_nan_in_any_parameter_gives_nan_there_and_nowhere_else(family, name):
     if whole is None:
         return
     for parameter in FAMILIES.get(family).parameters:
-        if (family, name, parameter) in SPREAD_ONLY:
-            continue  # a mean does not know of the spread, nor the spread of a mean
+        if (family, name, parameter) in SPREAD_ONLY or (parameter == "centre" and name != "variance"):
+            continue  # a mean does not know of the spread, nor the spread of a mean; means of members part the variance
         p = _make(family).map(np.copy)
         p.parameters[parameter][..., 4, 0, 1, 1] = np.nan
         answer = ANSWERS[name](p, _truth(family))
@@ -117,7 +121,7 @@ def test_nan_in_any_parameter_gives_nan_there_and_nowhere_else(family, name):
         np.testing.assert_array_equal(np.isnan(answer), expected)
 
 
-@pytest.mark.parametrize("name", ["cdf", "crps", "exceedance"])
+@pytest.mark.parametrize("name", ["cdf", "crps", "exceedance", "tail_crps"])
 def test_nan_in_the_truth_gives_nan(ordered, name):
     y = TRUTH.copy()
     y[0, 0, 0, 0] = np.nan
@@ -164,10 +168,31 @@ def test_crps_is_zero_at_best_and_never_above_the_mean_distance_of_draws(ordered
     assert (crps <= distance * 1.2 + 0.1).all()
 
 
+def test_the_score_above_a_threshold_is_a_part_of_the_whole(ordered):
+    p = _make(ordered)
+    ladder = [p.tail_crps(TRUTH, threshold) for threshold in (-100.0, 0.0, 1.0, 2.5, 6.0)]
+    np.testing.assert_allclose(ladder[0], p.crps(TRUTH), rtol=1e-6, atol=1e-6)
+    for low, high in itertools.pairwise(ladder):
+        assert (high <= low + 1e-6).all()
+        assert (high >= 0.0).all()
+    # Far above all that is predicted the truth alone is left.
+    np.testing.assert_allclose(p.tail_crps(TRUTH + 500.0, 400.0), TRUTH + 100.0, rtol=1e-6)
+    assert (p.tail_crps(TRUTH, 400.0) < 1e-9).all()
+
+
+def test_thresholds_may_differ_from_cell_to_cell(ordered):
+    p, levels = _make(ordered), np.linspace(-1.0, 4.0, 20).reshape(1, 1, 4, 5)
+    found = p.tail_crps(TRUTH, levels)
+    for cell in np.ndindex(4, 5):
+        at = (slice(None), slice(None), *cell)
+        np.testing.assert_allclose(found[at], p.tail_crps(TRUTH, levels[0, 0][cell])[at], rtol=1e-9, atol=1e-12)
+    levels[0, 0, 2, 3] = np.nan
+    np.testing.assert_array_equal(np.isnan(p.tail_crps(TRUTH, levels)), np.isnan(np.broadcast_to(levels, SHAPE)))
+
+
 def test_draws_have_mean_and_variance_of_the_distribution(ordered):
     p = _make(ordered, shape=(1, 1, 2, 3))
     draws = p.sample(200_000, seed=5)  # so many for the variance of a skew distribution
-    assert draws.shape == (200_000, 1, 1, 2, 3)
     np.testing.assert_allclose(draws.mean(axis=0), p.mean(), atol=0.08)
     if p.variance() is not None:
         np.testing.assert_allclose(draws.var(axis=0), p.variance(), rtol=0.035)
@@ -175,9 +200,9 @@ def test_draws_have_mean_and_variance_of_the_distribution(ordered):
 
 def test_draws_follow_from_the_seed(family):
     p = _make(family)
+    assert p.sample(3, seed=1).shape == (3, *SHAPE)
     np.testing.assert_array_equal(p.sample(3, seed=1), p.sample(3, seed=1))
-    if family != "point":
-        assert (p.sample(3, seed=1) != p.sample(3, seed=2)).any()
+    assert family == "point" or (p.sample(3, seed=1) != p.sample(3, seed=2)).any()
 
 
 def test_scaled_and_shifted_everything_follows(ordered):
@@ -224,10 +249,10 @@ def test_affine_keeps_float32_and_shapes(ordered):
 
 def test_members_have_the_mean_of_the_whole(family):
     p = _make(family)
-    names = FAMILIES.get(family).member_parameters
-    assert (p.members is None) == (not names)
-    assert p.member_count == (MEMBERS if names else 0)
-    if names:
+    there = "member" in FAMILIES.get(family).leading.values()
+    assert (p.members is None) == (not there)
+    assert p.member_count == (MEMBERS if there else 0)
+    if there:
         assert p.members.shape == (MEMBERS, *SHAPE)
         np.testing.assert_allclose(p.members.mean(axis=0), p.mean(), rtol=1e-12)
 
@@ -236,24 +261,28 @@ def test_several_answers_make_their_mean_distribution(ordered):
     formulas = FAMILIES.get(ordered)()
     answers = [_make(ordered), _make(ordered).affine(1.5, 0.0), _make(ordered).affine(0.5, 0.0)]
     mixed = Prediction(formulas.mixture, formulas.mix([answer.parameters for answer in answers]))
-    assert mixed.member_count == 3 * (MEMBERS if formulas.member_parameters else 1)
-    np.testing.assert_allclose(mixed.mean(), np.mean([answer.mean() for answer in answers], axis=0), rtol=1e-10)
-    np.testing.assert_allclose(mixed.cdf(TRUTH), np.mean([a.cdf(TRUTH) for a in answers], axis=0), atol=1e-12)
+    assert mixed.member_count == 3 * (answers[0].member_count or 1)
+    slack = 0.1 if ordered in AT_LEVELS else 0.0  # the distance between levels
+    means = np.mean([answer.mean() for answer in answers], axis=0)
+    np.testing.assert_allclose(mixed.mean(), means, rtol=1e-10, atol=slack)
+    np.testing.assert_allclose(mixed.members.mean(axis=0), means, rtol=1e-10)
+    np.testing.assert_allclose(mixed.cdf(TRUTH), np.mean([a.cdf(TRUTH) for a in answers], axis=0), atol=1e-12 + slack)
     expected = np.mean([answer.exceedance(1.0) for answer in answers], axis=0)
-    np.testing.assert_allclose(mixed.exceedance(1.0), expected, atol=1e-12)
+    np.testing.assert_allclose(mixed.exceedance(1.0), expected, atol=1e-12 + slack)
 
 
 def test_a_mixture_of_mixtures_is_of_the_same_family(family):
     mixture = FAMILIES.get(family).mixture
     assert FAMILIES.get(mixture).mixture == mixture
-    assert FAMILIES.get(mixture).member_parameters or family in OF_CLASSES
+    assert "member" in FAMILIES.get(mixture).leading.values() or family in OF_CLASSES
 
 
-def test_parameters_without_units_or_with_members_or_classes_are_parameters(family):
+def test_parameters_without_units_or_with_a_leading_axis_are_parameters(family):
     formulas = FAMILIES.get(family)
+    assert {type(formulas.has_likelihood), type(formulas.unbounded)} == {bool}
     assert set(formulas.unitless) <= set(formulas.parameters)
-    assert set(formulas.member_parameters) <= set(formulas.parameters)
-    assert set(formulas.class_parameters) <= set(formulas.parameters) - set(formulas.member_parameters)
+    assert set(formulas.leading) <= set(formulas.parameters)
+    assert _make(family).sizes == {dim: SIZES[dim] for dim in formulas.leading.values()}
 
 
 def test_classes_are_counted(family):
@@ -270,9 +299,8 @@ def classes(request):
 
 @pytest.mark.parametrize("name", [name for name in ANSWERS if name not in WITHOUT_ORDER])
 def test_classes_refuse_what_needs_an_order(classes, name):
-    with pytest.raises(
-        DataError, match=r"^expected a prediction of numbers .*, got one of classes, .* have no order\. T"
-    ):
+    message = r"^expected a prediction of numbers .*, got one of classes, .* have no order\. T"
+    with pytest.raises(DataError, match=message):
         ANSWERS[name](classes, TRUTH)
 
 

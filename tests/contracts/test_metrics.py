@@ -11,6 +11,7 @@ from pipeline.backend.special import to_host
 from pipeline.grid import Grid
 from pipeline.metrics import (
     METRICS,
+    BinnedMetric,
     Case,
     ClassMetric,
     FieldMetric,
@@ -27,9 +28,10 @@ TIMES, CELLS = 200, 16
 DAYS = np.concatenate([np.datetime64(f"{year}-03-01", "D") + np.arange(25) for year in range(2001, 2009)])
 WEIGHTS = np.linspace(0.5, 1.5, CELLS)
 PLACE = Place(Grid(np.arange(40.0, 44.0), np.arange(-5.0, -1.0)), np.ones((4, 4), bool))
-KINDS = (Metric, SeriesMetric, YearMetric, FieldMetric, PairMetric, ClassMetric)
+KINDS = (Metric, SeriesMetric, YearMetric, FieldMetric, PairMetric, BinnedMetric, ClassMetric)
 OF_VALUES = tuple(name for name in METRICS.names() if not issubclass(METRICS.get(name), ClassMetric))
 ORDERED = {"bias_lag1", "peak_timing", "low_flow_bias"}  # look at neighbouring times, as scores of years do
+SIZELESS = {"sharpness", "cv_spread", "ause"}  # of the forecast alone, or of the order of errors, not of their size
 UNITS = {"temperature": "K", "flow": "m3 s-1"}
 
 
@@ -40,7 +42,7 @@ def _units(name):
 def _case(name, *, error=1.0, missing=0.0, family=None, seed=0, n=TIMES):
     """Return a case with errors of `error` times what is predicted; `family` None: mixture of five, or members."""
     rng = np.random.default_rng(seed)
-    level = 40.0 if METRICS.get(name).quantity == "flow" else 6.0  # no flow is below zero
+    level = 40.0 if METRICS.get(name).quantity == "flow" else 18.0 if "r20" in name else 6.0  # no flow is below zero
     mean = level + rng.normal(0.0, 2.0, (n, CELLS))
     sd = rng.uniform(0.5, 1.5, (n, CELLS))
     truth = mean + error * sd * rng.standard_normal((n, CELLS))
@@ -106,7 +108,11 @@ def test_all_names_of_the_design_are_there():
         "coverage_50 coverage_90 coverage_95 width_50 width_90 width_95 brier_r01 brier_r10 brier_r20 "
         "bias_r01 bias_sdii bias_rx1day bias_cdd bias_cwd bias_p98_wet relative_bias_p98_wet bias_txx bias_tnn "
         "abs_bias_r01 abs_bias_sdii abs_bias_rx1day abs_bias_cdd abs_bias_cwd abs_bias_p98_wet abs_bias_txx "
-        "abs_bias_tnn bias_lag1 interannual_sd_ratio sd_ratio_draws log_nse pbias fhv fms flv peak_timing low_flow_bias"
+        "abs_bias_tnn bias_lag1 interannual_sd_ratio sd_ratio_draws log_nse pbias fhv fms flv peak_timing low_flow_bias "
+        "interval_score_50 interval_score_90 twcrps_q90 twcrps_r10 energy_score "
+        "sharpness cv_spread ence ause miscalibration_area pit_index pit_coverage_90 brier_q90 brier_q90_reliability "
+        "brier_q90_resolution brier_r01_reliability brier_r01_resolution ece ece_mass brier_reliability "
+        "brier_resolution ause_entropy"
     )
     assert set(wanted.split()) <= set(METRICS.names())
 
@@ -126,7 +132,7 @@ def test_a_true_distribution_is_perfect_where_closer_is_better(name):
 def test_larger_errors_are_worse_or_at_least_no_better(name):
     metric = METRICS.get(name)()
     good, bad = (_value(name, _case(name, error=error)).value for error in (1.0, 4.0))
-    if name.startswith("width"):
+    if name.startswith("width") or name in SIZELESS:
         assert good == pytest.approx(bad)
     elif metric.better == "closer":
         if metric.probabilistic:

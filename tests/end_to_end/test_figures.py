@@ -10,11 +10,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from benchmarks._error_bars import by_month
 from pipeline.run_folder import STAGES, RunFolder
 from pipeline.stage import StageRecord
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.timeout(900)
+CALIBRATED = "deepesd+deep_ensemble+variance_scaling"
+pytestmark = pytest.mark.timeout(1800)
 
 
 def run(out: Path, *words: str) -> RunFolder:
@@ -71,10 +73,26 @@ def test_no_model_of_the_quickstart_knows_more_than_there_is_to_know(quickstart)
         ("unet+deep_ensemble", "crps", 0.0, 0.765),
         ("unet+deep_ensemble", "coverage_90", 0.85, 0.95),
         ("unet+deep_ensemble", "spread_skill", 0.85, 1.15),
+        (CALIBRATED, "crps", 0.0, 0.76),
+        (CALIBRATED, "coverage_90", 0.87, 0.93),
+        (CALIBRATED, "spread_skill", 0.9, 1.1),
     ],
 )
 def test_iberia_reaches_its_figures(iberia, model, metric, low, high):
     assert low <= scores(iberia)[model, "test", metric] <= high
+
+
+@pytest.mark.real
+def test_the_error_bars_of_iberia_hold_in_every_winter_month(iberia):
+    lines = by_month(iberia, CALIBRATED, 0.84, 0.96)[2:]
+    assert [line.split(" | ")[0] for line in lines] == ["| 01", "| 02", "| 12"]
+    assert all(line.endswith(": yes |") for line in lines), lines
+
+
+@pytest.mark.real
+def test_the_error_bars_of_iberia_are_of_use(iberia):
+    table = pd.read_csv(iberia / "scores.csv").query("split == 'test' and group == 'all' and metric == 'crpss'")
+    assert (table.set_index("model").low[[CALIBRATED, "deepesd", "unet+deep_ensemble", "ridge"]] > 0.3).all()
 
 
 @pytest.mark.real

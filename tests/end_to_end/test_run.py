@@ -62,6 +62,31 @@ def test_scores_are_tidy_and_hold_every_model_on_every_split(tiny):
     assert not scores.duplicated(["model", "split", "variable", "group", "metric"]).any()
 
 
+def test_regions_are_scored_and_told(tiny):
+    scores = pd.read_csv(tiny / "scores.csv")
+    rows = scores[scores.group.str.startswith("region=") & (scores.split == "test")]
+    told = json.loads((tiny / "stages/prepare.json").read_text())["summary"]["regions"]
+    names = [part["name"] for part in told["regions"]]
+    assert told["how"] == "height"
+    assert names[-1] == "mountains"
+    assert set(rows.group) == {
+        f"region={name}{season}"
+        for name in names
+        for season in ("", *(f";season={s}" for s in ("DJF", "JJA", "SON", "MAM")))
+    }
+    assert set(rows[rows.model == "unet"].metric) >= {"rmse", "bias", "crps", "coverage_90", "width_90", "spread_skill"}
+    # Squares of errors of parts are those of the whole, weighted by their shares of the area.
+    own = rows[(rows.model == "ridge") & (rows.metric == "rmse")].set_index("group").value
+    whole = scores[
+        (scores.split == "test") & (scores.group == "all") & (scores.model == "ridge") & (scores.metric == "rmse")
+    ]
+    mean = sum(part["share"] * own[f"region={part['name']}"] ** 2 for part in told["regions"])
+    assert mean**0.5 == pytest.approx(float(whole.value.iloc[0]), rel=1e-4)
+    page = (tiny / "report.html").read_text(encoding="utf-8")
+    assert "height of the ground, orog" in page
+    assert "by region and season" in page.replace("\n", " ")
+
+
 def test_ridge_beats_climatology_where_the_weather_is_known(tiny):
     scores = pd.read_csv(tiny / "scores.csv").set_index(["model", "split", "group", "metric"]).value
     assert scores["ridge", "test", "all", "rmse"] < 0.8 * scores["climatology", "test", "all", "rmse"]
@@ -76,6 +101,43 @@ def test_the_predictive_variance_is_aleatoric_plus_epistemic(tiny):
     np.testing.assert_allclose(data["tas_epistemic"], means.var(axis=0), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(data["tas_aleatoric"], (deviations**2).mean(axis=0), rtol=1e-4)
     np.testing.assert_allclose(data["tas"], means.mean(axis=0), rtol=1e-5, atol=1e-5)
+
+
+def test_unusual_days_are_told_in_the_file_and_in_the_report_alike(tiny):
+    import numpy as np
+    import xarray as xr
+
+    data = xr.load_dataset(tiny / "diagnostics/novelty.nc")
+    assert data.attrs["Conventions"] == "CF-1.11"
+    assert all(part.attrs["long_name"] and part.attrs["units"] for part in data.data_vars.values())
+    test = data.isel(time=data["split"].values == "test")
+    predicted = xr.open_dataset(tiny / "predictions/unet+deep_ensemble.nc")
+    np.testing.assert_array_equal(test["time"], predicted["time"])
+    unusual = test["novelty"].values > 1
+    np.testing.assert_array_equal(unusual, test["share"].values >= 0.99)
+    shares = data["unusual_share"].sel(set="test")
+    assert float(shares) == pytest.approx(unusual.mean())
+    # The same year in a warmer or colder place would be unusual; another year of the same climate is not.
+    assert unusual.mean() < 0.05
+    # A sentence of the report says so, in the words of these numbers.
+    page = (tiny / "report.html").read_text().replace("\u00a0", " ")
+    count, days = int(unusual.sum()), len(unusual)
+    start = f"{count} of {days} days of the test set (" if count else f"None of the {days} days of the test set lies"
+    assert start in page
+    assert (
+        "farther from the train climate than 99 % of the train days of their time of the year; 1 % is expected" in page
+    )
+    # The error of each day is that of the predictions: the area mean over the land.
+    error = (predicted["tas"] - predicted["tas_truth"]).values
+    area = np.cos(np.deg2rad(predicted["lat"].values))[:, None] * np.isfinite(error)
+    rmse = np.sqrt((np.nan_to_num(error) ** 2 * area).sum(axis=(1, 2)) / area.sum(axis=(1, 2)))
+    kept = test["error"].sel(model="unet+deep_ensemble", target="tas")
+    np.testing.assert_allclose(kept, rmse, rtol=1e-4)
+    between, within = (predicted[f"tas_{kind}"].values * area for kind in ("epistemic", "aleatoric"))
+    share = np.nansum(between, axis=(1, 2)) / np.nansum(between + within, axis=(1, 2))
+    np.testing.assert_allclose(test["disagreement"].sel(ensemble="unet+deep_ensemble", target="tas"), share, rtol=1e-4)
+    record = json.loads((tiny / "stages/prepare.json").read_text())["summary"]["novelty"]
+    assert (record["samples"], record["left_out"], record["season"]) == (365, "blocks", False)
 
 
 def test_the_provenance_says_where_the_numbers_come_from(tiny):
@@ -159,9 +221,6 @@ def test_a_plugin_that_changed_is_not_passed_over(world, command):
     plugin.write_text(source + "# another version\n")
     assert command("run", "--resume", str(run), "--no-server") == 0
     assert all(path.stat().st_mtime_ns > old for path, old in zip(stages, before, strict=True))
-    from models import MODELS
-
-    del MODELS._entries["mine"]
 
 
 def test_the_same_seed_gives_the_same_scores_byte_for_byte(tiny, tmp_path):

@@ -70,7 +70,40 @@ def test_classes_are_predicted_scored_and_told(storms):
     river = [(weight * part).sum() for part in ((truth == 2) & (mode == 2), (truth == 2) | (mode == 2))]
     key = ("class_unet+deep_ensemble", "class=atmospheric_river")
     assert overall[key] == pytest.approx(river[0] / river[1], rel=1e-4)
+    parts = predicted.LABELS_aleatoric + predicted.LABELS_epistemic
+    entropy = -(chance * np.log(chance.clip(1e-30))).sum("class")
+    np.testing.assert_allclose(parts, entropy, atol=1e-5)
+    assert float(predicted.LABELS_epistemic.min()) >= 0.0
+    assert float(predicted.LABELS_epistemic.max()) > 0.0
+    drawn = xr.load_dataset(run / "diagnostics/class_unet+deep_ensemble.nc")
+    mean = predicted.sel(time=predicted.split == "test").LABELS_epistemic.weighted(np.cos(np.deg2rad(predicted.lat)))
+    np.testing.assert_allclose(drawn.LABELS_epistemic_by_time, mean.mean(("lat", "lon")), rtol=1e-4)
+    assert "How unsure, and why" in (run / "report.html").read_text()
+    members_disagree_as_a_loop_says(run)
+    # Fifty days are too few to say which are unusual.
+    page = (run / "report.html").read_text()
+    assert "lies from the train climate cannot be told: expected 100 train samples or more, got 50" in page
     assert (run / "report.html").stat().st_size > 10_000
+
+
+def members_disagree_as_a_loop_says(run):
+    """Hold the mutual information in the file against one worked out day by day from the members."""
+    from flows.workspace import Workspace
+
+    found = xr.load_dataset(run / "diagnostics/novelty.nc")
+    assert "novelty" not in found
+    kept = found["disagreement"].sel(ensemble="class_unet+deep_ensemble", target="LABELS")
+    kept = kept.isel(time=found["split"].values == "test").values
+    space = Workspace.open(run)
+    samples, context = space.prepared.inputs("test"), space.context("class_unet")
+    members = [m.predict(samples, context).parameters["probabilities"][:, :, 0] for m in space.members("class_unet", 2)]
+    area = space.prepared.schema.target_grid.area
+    for day in range(0, len(samples), 5):
+        parts = [member[:, day].astype(float) for member in members]
+        whole, *own = (
+            (-(p * np.log(np.maximum(p, 1e-300))).sum(axis=0) * area).sum() for p in [sum(parts) / 2, *parts]
+        )
+        assert kept[day] == pytest.approx((whole - np.mean(own)) / whole, rel=1e-3, abs=1e-7)
 
 
 def test_tiles_of_images_are_split_by_blocks(world):

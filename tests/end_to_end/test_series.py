@@ -88,6 +88,15 @@ def test_leads_stand_in_files_and_scores(basins):
     gap = (predicted.flow - predicted.flow_truth).values
     mean = float(np.sqrt(np.nanmean(gap[np.isin(predicted.split, "test")].astype(float) ** 2)))
     assert error["gru", "all"] == pytest.approx(mean, rel=1e-4)
+    # Basins are samples of their own; the error of a day is over all basins and leads.
+    strange = xr.load_dataset(run / "diagnostics/novelty.nc")
+    strange = strange.isel(time=strange["split"].values == "test")
+    assert strange["novelty"].dims == ("time", "station")
+    daily = np.sqrt(np.nanmean(gap[np.isin(predicted.split, "test")].astype(float) ** 2, axis=(1, 2)))
+    np.testing.assert_allclose(strange["error"].sel(model="gru", target="flow"), daily, rtol=1e-4)
+    known = np.isfinite(strange["novelty"].values)
+    share = (strange["novelty"].values > 1)[known].mean()
+    assert float(strange["unusual_share"].sel(set="test")) == pytest.approx(share, abs=1e-6)
     compared = table(run, "comparisons")
     assert {"all", "lead=1", "lead=3"} <= set(compared.group)
     assert (run / "report.html").stat().st_size > 10_000
@@ -108,6 +117,8 @@ def test_a_basin_that_no_model_saw_is_predicted(basins):
     scores = table(run)
     assert set(scores.split) == {"validation", "test"}
     assert np.isfinite(scores.value[scores.metric == "nse"]).all()
+    assert not (run / "diagnostics/novelty.nc").exists()
+    assert "cannot be told: expected 5 train basins or more" in (run / "report.html").read_text()
 
 
 def basin_ids(world):

@@ -11,11 +11,14 @@ import yaml
 from flows.apply.bundle import Bundle
 from flows.apply.change import spans_of, write_changes
 from flows.apply.inputs import Inputs, spans
+from flows.apply.novelty import Strange, warning
 from flows.apply.predict import Request, apply
 from flows.engine import Request as RunRequest
 from flows.engine import start
 from pipeline.data.synthetic import SyntheticConfig, generate
 from pipeline.errors import ConfigError, DataError, RunFolderError
+from pipeline.grid import Grid
+from pipeline.prediction.serial.beside import add_beside
 
 EXPERIMENT = """
 name: small
@@ -199,6 +202,84 @@ def test_blocks_are_never_of_one_date():
             assert found[0][0] == 0
             assert found[-1][1] == count
             assert min(last - first for first, last in found) >= 2
+
+
+def test_new_data_are_told_how_far_they_lie_from_the_training(run, coarse, folder):
+    done, data = applied(run, coarse, folder / "n.nc")
+    assert done.strange is not None
+    assert (done.strange.known, done.strange.unusual) == (730, int((data["novelty"] > 1).sum()))
+    assert data["novelty"].dims == ("time",)
+    np.testing.assert_array_equal(data["novelty"] > 1, data["novelty_share"] >= 0.99)
+    # Other years of the same climate, of which train has seen one; the CO2 of later years is no weather.
+    assert done.strange.share < 0.3
+    _, parts = applied(run, coarse, folder / "n2.nc", block=91)
+    np.testing.assert_array_equal(parts["novelty"], data["novelty"])
+    carried = Bundle.open(run, "ridge").export(folder / "carried-novelty")
+    _, same = applied(carried, coarse, folder / "n3.nc")
+    np.testing.assert_array_equal(same["novelty"], data["novelty"])
+
+
+def test_a_warmer_world_is_warned_of(run, coarse, folder, tmp_path, finescale):
+    with xr.open_mfdataset(coarse) as data:
+        warm = data.load()
+    warm["tas"] = (warm["tas"] + 20).assign_attrs(warm["tas"].attrs)
+    warm.to_netcdf(tmp_path / "warm.nc")
+    words = (
+        "predict",
+        str(run),
+        "--model",
+        "ridge",
+        "--input",
+        str(tmp_path / "warm.nc"),
+        "--to",
+        str(tmp_path / "w.nc"),
+    )
+    code, out, err = finescale(*words)
+    assert (code, "predicted: 730 dates" in out) == (0, True)
+    (line,) = [line for line in err.splitlines() if line.startswith("unusual: ")]
+    with xr.open_dataset(tmp_path / "w.nc") as data:
+        count = int((data["novelty"] > 1).sum())
+    assert count > 600
+    assert line == (
+        f"unusual: {count} of 730 samples ({count / 730:.0%}) lie farther from the train climate than 99% of the train "
+        "samples, where 1% is expected; there the model extrapolates"
+    )
+
+
+def test_a_bundle_made_without_it_predicts_as_before(run, coarse, folder):
+    old = Bundle.open(run, "ridge").export(folder / "old")
+    for path in (old / "work/prepare").glob("novelty.*"):
+        path.unlink()
+    done, data = applied(old, coarse, folder / "o.nc")
+    assert (done.strange, "novelty" in data) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("strange", "words"),
+    [
+        (Strange(40, 1000), ""),
+        (Strange(60, 1000), "unusual: 60 of 1000 samples (6%) lie farther"),
+        (Strange(10, 1000, 0.4), ""),
+        (Strange(10, 1000, 0.8), "unusual: for 80% of the dates the mean of the predictors over the 91 days around"),
+        (Strange(0, 0), ""),
+    ],
+)
+def test_what_is_warned_of(strange, words):
+    assert warning(strange).startswith(words)
+    assert bool(warning(strange)) == bool(words)
+
+
+def test_numbers_beside_forecasts_are_of_the_times_of_the_file(run, coarse, folder):
+    _, data = applied(run, coarse, folder / "b2.nc", span=("2004-03-01", "2004-03-20"))
+    grid = Grid.of(data)
+    with pytest.raises(
+        DataError, match=r"expected no variable 'novelty' yet and values at its 20 times in b2.nc, got 20"
+    ):
+        add_beside(folder / "b2.nc", {"novelty": (np.zeros(20), "again")}, grid)
+    with pytest.raises(
+        DataError, match=r"expected no variable 'other' yet and values at its 20 times in b2.nc, got 3 v"
+    ):
+        add_beside(folder / "b2.nc", {"other": (np.zeros(3), "short")}, grid)
 
 
 def test_the_command_line_says_what_it_did(run, coarse, folder):

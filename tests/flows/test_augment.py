@@ -108,4 +108,3 @@ def test_a_plugin_of_the_experiment_is_an_augmentation(tmp_path):
     experiment = load_experiment("quickstart", ["augment=[{kind: dimmed}]", "plugins=[mine.py]"]).experiment
     made = make_plan(experiment, where="x.yaml", base=tmp_path)
     assert made.models["unet"].config.augment == [{"kind": "dimmed"}]
-    del AUGMENTATIONS._entries["dimmed"]

@@ -3,6 +3,7 @@ import pytest
 from flows.load import load_experiment, shipped
 from flows.plan import make_plan
 from pipeline.errors import ConfigError, TraitError, UnknownNameError
+from pipeline.uncertainty import WHOLE, Part
 
 
 def plan(*overrides: str):
@@ -60,9 +61,6 @@ def test_a_plugin_of_the_experiment_is_loaded(tmp_path):
     made = make_plan(experiment, where="x.yaml", base=tmp_path)
     assert made.models["x"].kind == "mine"
     assert made.plugins == ("mine.py",)
-    from models import MODELS
-
-    del MODELS._entries["mine"]
 
 
 SERIES = ("task=series", "models={gru: {kind: gru}}", "uncertainty=[]", "explain=[]")
@@ -118,3 +116,107 @@ def test_options_of_a_label_are_checked_where_they_stand(label, message):
     task = ("task=segmentation", "models={f: {kind: pixel_forest}}", "uncertainty=[]", "explain=[]")
     with pytest.raises(ConfigError, match=rf"^quickstart\.yaml: prepare\.target\.{message}"):
         plan(*task, f"prepare.target.label={label}")
+
+
+def test_a_calibration_is_part_of_a_methods_name_and_asks_for_folds():
+    made = plan(
+        "uncertainty=[{method: deep_ensemble, models: [unet], members: 3}, "
+        "{method: deep_ensemble, models: [unet], members: 3, calibration: {kind: variance_scaling, folds: 4}}, "
+        "{models: [ridge], calibration: {kind: variance_scaling}}, "
+        "{method: block_bootstrap, name: boot, models: [ridge], members: 6}]"
+    )
+    assert [method.name for method in made.methods] == [
+        "unet+deep_ensemble", "unet+deep_ensemble+variance_scaling", "ridge+variance_scaling", "ridge+boot",
+    ]  # fmt: skip
+    folds = {Part(fold=number, folds=4): 3 for number in range(1, 5)}
+    assert made.wanted("unet") == {WHOLE: 3, **folds}
+    assert made.wanted("ridge") == {WHOLE: 1, Part(bagged=True): 6}
+    assert [method.is_twin(made.methods[0]) for method in made.methods] == [False, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("entry", "error", "message"),
+    [
+        (
+            "{models: [ridge]}", ConfigError,
+            r"uncertainty\.0: expected a method, a calibration, or both, got neither",
+        ),
+        (
+            "{models: [ridge], calibration: {kind: variance_scalin}}", UnknownNameError,
+            r"^unknown calibration 'variance_scalin'\. Did you mean 'variance_scaling'\?",
+        ),
+        (
+            "{models: [ridge], calibration: {kind: variance_scaling, bais: true}}", ConfigError,
+            r"^quickstart\.yaml: uncertainty\.0\.calibration\.bais: unknown key\. Did you mean 'bias'\?",
+        ),
+        (
+            "{method: block_bootstrap, models: [persistence]}", TraitError,
+            r"^uncertainty method 'block_bootstrap' needs a model with the trait probabilistic, and 'persistence' ",
+        ),
+        (
+            "{method: mc, models: [nobody]}", ConfigError,
+            r"uncertainty: mc names the model 'nobody'\. Known: ",
+        ),
+    ],
+)  # fmt: skip
+def test_a_bad_entry_of_uncertainty_is_refused(entry, error, message):
+    with pytest.raises(error, match=message):
+        plan(f"uncertainty=[{entry}]")
+
+
+def test_two_methods_of_one_name_are_refused():
+    entry = "{method: deep_ensemble, models: [unet]}"
+    message = (
+        r"^uncertainty: expected methods with names of their own, got 'unet\+deep_ensemble' twice\. Give one of them "
+        r"another: \{method: \.\.\., name: \.\.\.\}\.$"
+    )
+    with pytest.raises(ConfigError, match=message):
+        plan(f"uncertainty=[{entry}, {entry}]")
+
+
+def test_models_of_a_whole_past_are_not_bootstrapped():
+    experiment = load_experiment("nino34", ["uncertainty=[{method: block_bootstrap, models: [arima]}]"]).experiment
+    message = (
+        r"^uncertainty method 'block_bootstrap' cannot serve a model with the trait past, which 'arima' \(arima\) has\. "
+        r"Take another method or model\.$"
+    )
+    with pytest.raises(TraitError, match=message):
+        make_plan(experiment, where="nino34.yaml")
+
+
+def test_folds_are_of_years_and_so_of_splits_by_time():
+    entry = "{method: deep_ensemble, models: [lstm], calibration: {kind: variance_scaling, folds: 5}}"
+    experiment = load_experiment("camels", [f"uncertainty=[{entry}]"]).experiment
+    message = (
+        r"^camels\.yaml: uncertainty\.0\.calibration\.folds: expected none with a split by basin, got 5: folds are years\. "
+        r"Leave it out, for the validation split\.$"
+    )
+    with pytest.raises(ConfigError, match=message):
+        make_plan(experiment, where="camels.yaml")
+
+
+def test_a_method_of_numbers_is_refused_for_classes():
+    experiment = load_experiment("storms", ["uncertainty=[{method: engression}]"]).experiment
+    message = r"^uncertainty\.0: uncertainty method 'engression' is for downscaling and series, and the task is segmentation\.$"
+    with pytest.raises(TraitError, match=message):
+        make_plan(experiment, where="storms.yaml")
+
+
+def test_a_method_says_why_it_cannot_serve_a_model():
+    message = (
+        r"^uncertainty method 'mc_dropout' cannot serve 'deepesd': expected a network trained with dropout, got none\. Set "
+        r"dropout above 0, such as 0\.1, or take swag\.$"
+    )
+    with pytest.raises(TraitError, match=message):
+        plan("uncertainty=[{method: mc_dropout, models: [deepesd]}]")
+    made = plan("uncertainty=[{method: mc_dropout}]", "models.deepesd.dropout=0.2")
+    assert [method.name for method in made.methods] == ["deepesd+mc_dropout"]
+
+
+def test_a_calibration_of_numbers_is_refused_for_classes():
+    entry = "{method: deep_ensemble, calibration: {kind: variance_scaling}}"
+    experiment = load_experiment("storms", [f"uncertainty=[{entry}]"]).experiment
+    with pytest.raises(
+        TraitError, match=r"^uncertainty\.0\.calibration: variance_scaling is for numbers, and the task is"
+    ):
+        make_plan(experiment, where="storms.yaml")

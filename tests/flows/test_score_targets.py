@@ -18,7 +18,7 @@ def space():
     """What of a workspace the scores ask for: two targets on four cells, two baselines."""
     traits = {name: {"baseline"} if name != "unet" else set() for name in ERRORS}
     schema = SimpleNamespace(
-        variables=("tas", "pr"), target_units=("K", "mm d-1"), mask=np.ones((2, 2), bool), leads=(0,), classes=(), target_standard_names=(),
+        variables=("tas", "pr"), target_units=("K", "mm d-1"), mask=np.ones((2, 2), bool), leads=(0,), classes=(), target_standard_names=(), regions=(), region=None,
         target_grid=SimpleNamespace(area=np.ones((2, 2))),
     )  # fmt: skip
     return SimpleNamespace(

@@ -216,7 +216,7 @@ def test_the_mean_of_an_ensemble_keeps_it(nested, context, loss):
     train, validation, test = nested.samples(), nested.samples(20, seed=1), nested.samples(30, seed=2)
     config = DeepESDConfig(**QUICK, loss=loss, constraint={"kind": "additive"})
     members = [DeepESD(config).fit(train, validation, replace(context, member=number)) for number in range(3)]
-    ensemble = DeepEnsemble().fit(lambda count: members, train, validation, context)
+    ensemble = DeepEnsemble().fit(lambda count, part: members, train, validation, context)
     prediction = ensemble.predict(test, context)
     assert prediction.members.shape[0] == 3
     assert (nested.far(prediction, test) <= 1e-5 * nested.coarse(test)).all()

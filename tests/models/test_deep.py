@@ -181,7 +181,7 @@ def test_point_members_make_an_ensemble_without_a_density(make_samples, context)
         DeepESD(DeepESDConfig(**QUICK, loss="mse")).fit(train, validation, replace(context, member=number))
         for number in range(3)
     ]
-    ensemble = DeepEnsemble().fit(lambda count: members, train, validation, context)
+    ensemble = DeepEnsemble().fit(lambda count, part: members, train, validation, context)
     alone, together = members[0].predict(test, context), ensemble.predict(test, context)
     assert (alone.family, together.family) == ("point", "members")
     aleatoric, epistemic = together.variances()
@@ -202,7 +202,10 @@ def test_point_members_make_an_ensemble_without_a_density(make_samples, context)
     assert {"rmse", "crps"} <= applying["alone"]
 
 
-def test_a_point_of_flow_is_never_below_none(make_series, context):
+@pytest.mark.parametrize(
+    "loss", ["mse", {"kind": "quantile", "count": 5}, {"kind": "fair_crps", "members": 3}], ids=str
+)
+def test_no_flow_below_none_is_predicted(make_series, context, loss):
     from dataclasses import replace
 
     from models.mlp import MLP, MLPConfig
@@ -215,12 +218,16 @@ def test_a_point_of_flow_is_never_below_none(make_series, context):
         return replace(samples, schema=replace(samples.schema, target_affine=affine))
 
     train, check = (dry(make_series(120, seed, backend=context.backend)) for seed in (0, 1))
-    model = MLP(MLPConfig(epochs=3, loss="mse", hidden=(8,))).fit(train, check, context)
-    mean = np.asarray(context.backend.to_host(model.predict(check, context).mean()))
-    assert mean.min() == -1.0
+    model = MLP(MLPConfig(epochs=3, loss=loss, hidden=(8,))).fit(train, check, context)
+    answer = model.predict(check, context)
+    low = np.asarray(context.backend.to_host(answer.quantile(0.01)))
+    assert low.min() == -1.0
     other = replace(check.schema, target_units=("K",) * len(check.schema.targets))
     train, check = (replace(samples, schema=other) for samples in (train, check))
-    free = MLP(MLPConfig(epochs=3, loss="mse", hidden=(8,))).fit(train, check, context)
-    unbound = np.asarray(context.backend.to_host(free.predict(check, context).mean()))
+    free = MLP(MLPConfig(epochs=3, loss=loss, hidden=(8,))).fit(train, check, context).predict(check, context)
+    unbound = np.asarray(context.backend.to_host(free.quantile(0.01)))
     assert unbound.min() < -1.0
-    np.testing.assert_array_equal(mean, np.maximum(unbound, np.float32(-1.0)))
+    for name in set(free.parameters) - {"centre"}:
+        expected = np.maximum(context.backend.to_host(free.parameters[name]), np.float32(-1.0))
+        np.testing.assert_array_equal(context.backend.to_host(answer.parameters[name]), expected)
+    np.testing.assert_array_less(context.backend.to_host(free.mean()), context.backend.to_host(answer.mean()) + 1e-6)

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from models.deepesd import DeepESD, DeepESDConfig
 from pipeline.errors import ConfigError, DataError
+from pipeline.prediction.categorical import entropy
 from pipeline.training.losses import LOSSES
 from pipeline.uncertainty.deep_ensemble import DeepEnsemble
 
@@ -116,12 +117,18 @@ def test_the_network_answers_probabilities_with_a_gradient(fit, make, context):
 def test_an_ensemble_of_classes_answers_their_mean_probabilities(fit, make, context):
     members = [fit(context=replace(context, member=number)) for number in range(3)]
     train, test = make(40), make(5, 2)
-    together = DeepEnsemble().fit(lambda count: members, train, train, context).predict(test, context)
-    assert (together.family, together.class_count, together.member_count) == ("categorical", 3, 0)
+    together = DeepEnsemble().fit(lambda count, part: members, train, train, context).predict(test, context)
+    assert (together.family, together.class_count, together.member_count) == ("categorical_mixture", 3, 0)
     alone = [context.backend.to_host(member.predict(test, context).parameters["probabilities"]) for member in members]
     found = context.backend.to_host(together.parameters["probabilities"])
     np.testing.assert_allclose(found, np.mean(alone, axis=0), rtol=1e-5)
     assert not np.allclose(alone[0], alone[1], equal_nan=True)
+    inside = test.schema.mask
+    aleatoric, epistemic = (context.backend.to_host(part)[..., inside] for part in together.uncertainties())
+    doubt = np.mean([entropy(one)[..., inside] for one in alone], axis=0)
+    np.testing.assert_allclose(aleatoric, doubt, rtol=1e-5)
+    np.testing.assert_allclose(aleatoric + epistemic, entropy(found)[..., inside], atol=1e-6)
+    assert epistemic.max() > 0.0
 
 
 def test_a_loss_of_the_other_task_is_refused(fit, make_samples, context):

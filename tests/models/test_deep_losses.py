@@ -42,9 +42,9 @@ class Draws(DeepModel):
     def build(self, layout, parameters):
         return DrawsNetwork(layout.cells)
 
-    def answer(self, inputs, context):
-        self._network.draws = 7
-        return self._network(inputs)
+    def answer(self, network, inputs, context):
+        network.draws = 7
+        return network(inputs)
 
 
 @pytest.fixture
@@ -57,7 +57,10 @@ def host(context, prediction):
     return {name: context.backend.to_host(array) for name, array in prediction.parameters.items()}
 
 
-@pytest.mark.parametrize(("loss", "warned"), [("normal_nll", True), ("mse", False), ("bernoulli_gamma_nll", False)])
+@pytest.mark.parametrize(
+    ("loss", "warned"),
+    [("normal_nll", True), ("mixture_nll", True), ("mse", False), ("quantile", False), ("bernoulli_gamma_nll", False)],
+)
 def test_rain_below_zero_is_warned_of(nested, context, loss, warned):
     samples = nested.samples(8, amounts=True)
     said = []

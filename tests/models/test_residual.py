@@ -118,6 +118,19 @@ def test_the_own_channel_is_added_to_every_member(layout):
     assert (found == found[:, :1]).all()
 
 
+@pytest.mark.parametrize(("kind", "part"), [("quantile", "quantiles"), ("mixture_nll", "mean")])
+def test_the_own_channel_moves_a_whole_distribution(layout, kind, part):
+    loss, inputs = make_loss(kind), torch.randn(2, 8, *layout.input_grid.shape)
+    still = torch.randn(2, len(loss.parameters), 1, layout.cells)
+    own = OwnChannel(layout, loss, len(loss.parameters))
+    with torch.no_grad():
+        carried = own(inputs, torch.zeros_like(still))[:, loss.parameters.index(loss.locations[0])]
+        before, after = loss.distribution(still), loss.distribution(own(inputs, still))
+    assert carried.abs().sum() > 0
+    for name in (part, "centre"):
+        torch.testing.assert_close(after[name], before[name] + carried, rtol=1e-4, atol=1e-4)
+
+
 def test_targets_have_their_own_channel_or_none(make_samples):
     layout = Layout.of(make_samples(2, targets=2).schema)  # tas and psl
     inputs = torch.randn(2, 3, *layout.input_grid.shape)

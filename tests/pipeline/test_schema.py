@@ -2,7 +2,8 @@ import pytest
 
 from pipeline.errors import CatalogError, ConfigError
 from pipeline.experiment import Experiment
-from pipeline.schema import read_yaml, validate
+from pipeline.model_config import ModelConfig
+from pipeline.schema import parse_yaml, read_yaml, validate
 
 GOOD = {
     "name": "x",
@@ -75,3 +76,17 @@ def test_dates_stay_text(tmp_path):
     path = tmp_path / "dates.yaml"
     path.write_text("train: [1995-02-30, 1996-01-01]\n")
     assert read_yaml(path) == {"train": ["1995-02-30", "1996-01-01"]}
+
+
+@pytest.mark.parametrize("word", ["on", "off", "yes", "no", "On", "NO", "y", "n"])
+def test_only_true_and_false_are_truth_values(word):
+    assert parse_yaml(f"{{{word}: {word}}}") == {word: word}
+    assert parse_yaml("[true, False, TRUE]") == [True, False, True]
+
+
+def test_an_option_that_takes_true_or_false_understands_words():
+    class Options(ModelConfig):
+        plot: bool = False
+
+    assert validate(Options, parse_yaml("plot: on"), where="x.yaml").plot is True
+    assert validate(Options, parse_yaml("plot: no"), where="x.yaml").plot is False

@@ -218,3 +218,9 @@ def test_images_have_neither_place_nor_time(key, value):
     message = rf"data\.{key}: expected none with images, which have neither place nor time"
     with pytest.raises(ConfigError, match=message):
         read(IMAGES, data=IMAGES["data"] | {key: value})
+
+
+def test_images_have_no_regions_by_name():
+    with pytest.raises(ConfigError, match=r"regions: expected auto or none with images, which have no place, got alps"):
+        read(IMAGES, regions={"alps": {"lat": [45, 48]}})
+    assert read(IMAGES, regions="none").regions == "none"

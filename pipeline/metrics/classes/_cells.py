@@ -1,4 +1,4 @@
-"""What scores of classes share: the confusion of every time, area weights, and sums by bins."""
+"""What scores of classes share: the confusion of every time, and area weights."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import array_api_compat
 import numpy as np
 
 from pipeline.backend import array_namespace
-from pipeline.backend.special import to_host
 from pipeline.metrics import Array, Case
+from pipeline.metrics._bins import binned, share
 
 _VALUES = 2**21  # cells times times times classes at a time: 16 MiB of float64 for each array on the way
 
@@ -72,33 +72,6 @@ def known_weights(case: Case) -> Array:
     return case.once(("known_weights",), make)
 
 
-def binned(bins: Array, weights: Array, size: int) -> np.ndarray:
-    """Return the sums of weights by time and bin, float64 of shape (time, size), on the host.
-
-    Added up where the arrays live if their library can (NumPy, CuPy), else on the host: the Array API has no
-    ``bincount``.
-
-    Parameters
-    ----------
-    bins : array of int64, shape (time, cell)
-        From 0 to ``size - 1``.
-    weights : array of float64, shape (time, cell)
-        What is added up.
-
-    Examples
-    --------
-    >>> binned(np.array([[0, 1, 1], [1, 1, 1]]), np.ones((2, 3)), 2).tolist()
-    [[1.0, 2.0], [0.0, 3.0]]
-    """
-    xp = array_namespace(bins)
-    if not hasattr(xp, "bincount"):
-        bins, weights, xp = to_host(bins), to_host(weights), np
-    times = bins.shape[0]
-    first = xp.arange(times, device=array_api_compat.device(bins))[:, None] * size
-    added = xp.bincount(xp.reshape(bins + first, (-1,)), weights=xp.reshape(weights, (-1,)), minlength=times * size)
-    return np.asarray(to_host(added), float).reshape(times, size)
-
-
 def confusions(case: Case) -> np.ndarray:
     """Return the area of every pair of true and predicted class by time, shape (time, class, class), worked out once.
 
@@ -124,8 +97,3 @@ def mean_over_classes(values: np.ndarray) -> np.ndarray:
     """
     known = ~np.isnan(values)
     return share(np.where(known, values, 0.0).sum(axis=-1), known.sum(axis=-1))
-
-
-def share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Return ``part / whole``, NaN where the whole is zero."""
-    return np.where(whole > 0.0, part / np.where(whole > 0.0, whole, 1.0), np.nan)

@@ -11,7 +11,8 @@ from abc import abstractmethod
 import numpy as np
 
 from pipeline.metrics import METRICS, Case, ClassMetric
-from pipeline.metrics.classes._cells import cell_weights, class_count, mean_over_classes, share
+from pipeline.metrics._bins import share
+from pipeline.metrics.classes._cells import cell_weights, class_count, mean_over_classes
 from pipeline.metrics.classes._fields import class_fields, on_grid
 from pipeline.sphere import EARTH_RADIUS, goes_round, lat_lon, unit_vectors
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.metrics import METRICS, Case, ClassMetric
-from pipeline.metrics.classes._cells import class_count, confusions, mean_over_classes, share, time_parts
+from pipeline.metrics._bins import share
+from pipeline.metrics.classes._cells import class_count, confusions, mean_over_classes, time_parts
 
 
 @dataclass(frozen=True, eq=False)

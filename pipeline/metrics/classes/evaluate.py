@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import array_api_compat
 import numpy as np
 
 from pipeline.backend import array_namespace
@@ -12,14 +13,18 @@ from pipeline.backend.special import to_host
 from pipeline.errors import DataError
 from pipeline.metrics import METRICS, Case, ClassMetric, Place
 from pipeline.metrics.bootstrap import RESAMPLES
-from pipeline.metrics.classes._cells import class_count, probabilities, time_parts
-from pipeline.metrics.evaluate import Evaluation, check_finite, check_reference, check_truth
+from pipeline.metrics.checks import check_finite, check_reference, check_truth
+from pipeline.metrics.classes._cells import probabilities, time_parts
+from pipeline.metrics.evaluate import Evaluation
 from pipeline.metrics.groups import Group, Sampling, group_name, make_groups
+from pipeline.metrics.regions import CellRegions, region_parts, regions_with_truth
 from pipeline.metrics.rows import Part, comparison_rows, sampling_rows, score_rows
-from pipeline.metrics.sums import Resampled, metrics_of_kind
+from pipeline.metrics.sums import Resampled, centred, metrics_of_kind
 from pipeline.metrics.tables import Comparison, Score
 
 _VALUES = 2**22  # resamples times sums in one call of a metric
+REGIONAL = ("iou", "accuracy", "brier", "log_loss")
+"""Scores of all classes together that regions have."""
 _UNIT = 1e-3  # how far probabilities in float32 may be from a sum of 1
 
 
@@ -37,6 +42,7 @@ class _Setup:
     seed: int
     resamples: int
     strip: np.ndarray | None
+    regions: CellRegions | None
 
 
 def evaluate_classes(
@@ -52,6 +58,7 @@ def evaluate_classes(
     reference: str | None = None,
     resamples: int = RESAMPLES,
     strip: np.ndarray | None = None,
+    regions: CellRegions | None = None,
 ) -> Evaluation:
     """Score all models of classes on one split: over all times, every season that is there, and every class.
 
@@ -61,7 +68,7 @@ def evaluate_classes(
     Parameters
     ----------
     cases : mapping of str to mapping of str to Case
-        By model and variable; predictions of the family ``categorical``, parameters of shape (class, time, cell), truth
+        By model and variable; predictions of a family of classes, parameters of shape (class, time, cell), truth
         the number of the class; all models with the same truth. Arrays may live on any device.
     split : str
         ``validation`` or the name of the test set.
@@ -85,6 +92,9 @@ def evaluate_classes(
     strip : ndarray of int, shape (time,), optional
         Of tiles of images: the strip that each is in, see :func:`~pipeline.metrics.blocks.strip_blocks`. Blocks of
         the bootstrap are parts of images then, since neighbouring tiles are alike.
+    regions : CellRegions, optional
+        Parts of the cells, which have the scores :data:`REGIONAL` over all times and by season: rows of the groups
+        ``region=alps`` and ``region=alps;season=DJF``. They have no comparisons.
 
     Returns
     -------
@@ -103,7 +113,7 @@ def evaluate_classes(
     names = METRICS.names() if metrics is None else tuple(dict.fromkeys(metrics))
     setup = _Setup(
         split, np.asarray(time), np.asarray(weights, float), tuple(classes), place, names, reference, seed, resamples,
-        strip,
+        strip, regions,
     )  # fmt: skip
     parts = [
         _Variable(setup, variable, {model: by[variable] for model, by in cases.items()})
@@ -136,6 +146,8 @@ class _Variable:
             strip=setup.strip,
         )
         self.units: dict[str, dict[str, str]] = {}
+        self.regions = regions_with_truth(setup.regions, self.groups, self.valid)
+        self.regional: dict[str, list[dict[str, Resampled]]] = {}
         found = {model: self._score(model, case) for model, case in cases.items()}
         self.parts = [part for at in range(len(self.groups)) for part in self._parts(at, found)]
 
@@ -150,11 +162,25 @@ class _Variable:
             if metric.applies(case, "1")
         }
         self.units[model] = {name: metric.units_of(case) for name, metric in metrics.items()}
+        self.regional[model] = self._by_region(case, metrics)
         sums = _block_sums(case, metrics, self.groups)
         return [
             {name: _resampled(metric, added[name], group) for name, metric in metrics.items()}
             for group, added in zip(self.groups, sums, strict=True)
         ]
+
+    def _by_region(self, case: Case, metrics: Mapping[str, ClassMetric]) -> list[dict[str, Resampled]]:
+        """Return by region and metric the score of all classes, from one more pass over the data."""
+        few = {name: metric for name, metric in metrics.items() if name in REGIONAL}
+        xp, device = array_namespace(case.truth), array_api_compat.device(case.truth)
+        cells, sums, found = None, list[dict[str, np.ndarray]](), []
+        for part in self.regions:
+            if part.cells is not cells:  # the groups of times of a region follow one another
+                cells = part.cells
+                sums = _block_sums(case.select(xp.asarray(cells, device=device), -1), few, self.groups)
+            group, added = self.groups[part.at], sums[part.at]
+            found.append({name: _resampled(metric, added[name], group)[0] for name, metric in few.items()})
+        return found
 
     def _parts(
         self, at: int, found: Mapping[str, list[dict[str, tuple[Resampled, list[Resampled]]]]]
@@ -182,7 +208,8 @@ class _Variable:
 
     def scores(self, model: str) -> Iterator[Score]:
         """Yield the rows of a model."""
-        return score_rows(model, self.parts, split=self.setup.split, variable=self.name, units=self.units[model])
+        parts = [*self.parts, *region_parts(self.regions, self.regional)]
+        return score_rows(model, parts, split=self.setup.split, variable=self.name, units=self.units[model])
 
     def comparisons(self, model: str) -> Iterator[Comparison]:
         """Yield the differences of a model to the reference."""
@@ -246,19 +273,25 @@ def _resampled(metric: ClassMetric, sums: np.ndarray, group: Group) -> tuple[Res
         overall.append(metric.value(added))
         each.append(metric.by_class(added))
     value = np.concatenate(overall)
+    moved = centred if metric.upward else _as_is
     of_classes = [part for part in each if part is not None]
     if not of_classes:
-        return Resampled(value[0], value[1:]), []
+        return moved(Resampled(value[0], value[1:])), []
     classes = np.concatenate(of_classes)
-    return Resampled(value[0], value[1:]), [Resampled(column[0], column[1:]) for column in classes.T]
+    return moved(Resampled(value[0], value[1:])), [moved(Resampled(column[0], column[1:])) for column in classes.T]
+
+
+def _as_is(score: Resampled) -> Resampled:
+    return score
 
 
 def _check_classes(case: Case, model: str, variable: str, setup: _Setup) -> None:
     """Refuse what is not classes: another family or number of them, truth that is none, sums other than 1."""
     number = len(setup.classes)
-    if case.prediction.family != "categorical" or class_count(case) != number:
+    known = case.prediction.class_count
+    if known != number:
         got = case.prediction.family
-        got += f" of {class_count(case)}" if got == "categorical" else ""
+        got += f" of {known}" if known else ""
         raise DataError(
             f"expected probabilities of the {number} classes {', '.join(setup.classes)} from {model!r} on "
             f"{setup.split!r}, got a prediction of the family {got}."

@@ -9,7 +9,8 @@ import numpy as np
 from pipeline.backend import array_namespace
 from pipeline.backend.special import to_host
 from pipeline.metrics import Array, Case
-from pipeline.metrics.classes._cells import class_count, predicted_class, share, time_parts, true_class
+from pipeline.metrics._bins import share
+from pipeline.metrics.classes._cells import class_count, predicted_class, time_parts, true_class
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.metrics import METRICS, Case, ClassMetric
-from pipeline.metrics.classes._cells import class_count, mean_over_classes, share, time_parts
+from pipeline.metrics._bins import share
+from pipeline.metrics.classes._cells import class_count, mean_over_classes, time_parts
 from pipeline.metrics.classes._fields import class_fields
 from pipeline.objects import Components, components, overlaps
 from pipeline.sphere import cell_area

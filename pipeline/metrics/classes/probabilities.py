@@ -7,14 +7,8 @@ import numpy as np
 from pipeline.backend import array_namespace
 from pipeline.backend.special import to_host
 from pipeline.metrics import METRICS, Case, ClassMetric
-from pipeline.metrics.classes._cells import (
-    binned,
-    class_count,
-    known_weights,
-    probabilities,
-    share,
-    true_class,
-)
+from pipeline.metrics._bins import binned, share
+from pipeline.metrics.classes._cells import class_count, known_weights, probabilities, true_class
 from pipeline.prediction._arrays import wide
 
 FLOOR = 2.0**-23  # the step of float32 at 1, below which a probability beside others says nothing: 15.9 nat

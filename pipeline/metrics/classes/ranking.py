@@ -17,13 +17,12 @@ import numpy as np
 from pipeline.backend import array_namespace
 from pipeline.errors import ConfigError
 from pipeline.metrics import METRICS, Array, Case, ClassMetric
+from pipeline.metrics._bins import binned, share
 from pipeline.metrics.classes._cells import (
-    binned,
     class_count,
     known_weights,
     mean_over_classes,
     probabilities,
-    share,
     time_parts,
     true_class,
 )

@@ -6,21 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.backend import array_namespace
-from pipeline.metrics import Array, Case
+from pipeline.metrics import Case
+from pipeline.metrics._bins import share
 from pipeline.metrics.bootstrap import percentile_interval
-from pipeline.metrics.classes._cells import (
-    binned,
-    class_count,
-    known_weights,
-    predicted_class,
-    probabilities,
-    share,
-    time_parts,
-    true_class,
-)
+from pipeline.metrics.classes._cells import time_parts
+from pipeline.metrics.classes.calibration import expected_error, row_sums, width_bins
 from pipeline.metrics.groups import Group
-from pipeline.prediction._arrays import wide
 
 BINS = 10
 
@@ -78,30 +69,14 @@ def reliability(case: Case, group: Group | None = None) -> Reliability:
     total, true, area = np.moveaxis(sums.sum(axis=0), -1, 0)
     probability, frequency = share(total, area), share(true, area)
     parts = share(area, area.sum(axis=1, keepdims=True))
-    gap = np.where(area > 0.0, np.abs(probability - frequency), 0.0)
     ends = _interval(sums[:, -1].sum(axis=1), group)
-    return Reliability(
-        probability, frequency, parts, (np.nan_to_num(parts) * gap).sum(axis=1), *_means(sums[:, -1]), *ends
-    )
+    error = np.nan_to_num(expected_error(sums.sum(axis=0)))
+    return Reliability(probability, frequency, parts, error, *_means(sums[:, -1]), *ends)
 
 
 def _sums(case: Case) -> np.ndarray:
     """Return probability, truth and area added up by time, row and bin, shape (time, row, bin, 3)."""
-    (chances,), truth, weights = wide(probabilities(case)), true_class(case), known_weights(case)
-    xp = array_namespace(chances)
-    most = predicted_class(case)
-    rows = [(chances[of, ...], truth == of) for of in range(class_count(case))]
-    rows.append((xp.max(chances, axis=0), truth == most))
-    return np.stack([_of_row(chance, event, weights, case.valid) for chance, event in rows], axis=1)
-
-
-def _of_row(chance: Array, event: Array, weights: Array, valid: Array) -> np.ndarray:
-    xp = array_namespace(chance)
-    # Outside the truth anything may stand; it has no weight, but needs a bin, and NaN times zero is NaN.
-    chance = xp.where(valid, chance, xp.zeros_like(chance))
-    bins = xp.astype(xp.clip(xp.floor(chance * BINS), 0.0, BINS - 1.0), xp.int64)
-    parts = (chance * weights, xp.astype(event, xp.float64) * weights, weights)
-    return np.stack([binned(bins, part, BINS) for part in parts], axis=-1)
+    return row_sums(case, lambda chance: width_bins(chance, BINS), BINS)
 
 
 def _means(sums: np.ndarray) -> tuple[float, float]:

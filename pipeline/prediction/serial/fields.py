@@ -1,4 +1,4 @@
-"""A block of forecasts as netCDF variables: mean or class, truth, variances, quantiles, members, parameters."""
+"""A block of forecasts as netCDF variables: mean or class, truth, uncertainties, quantiles, members, parameters."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pipeline.backend.special import to_host
 from pipeline.grid import Grid
 from pipeline.prediction import Array, Prediction
 from pipeline.prediction.serial.records import Forecast, Variable
-from pipeline.units import of_variance
 
 QUANTILES: Mapping[str, float] = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 
@@ -51,13 +50,13 @@ def fields(
     prediction = forecast.prediction.map(lambda array: array[..., columns, :, :])
     truth = None if forecast.truth is None else forecast.truth[..., columns, :, :]
     parts, where = _parts(prediction, truth)
+    leading = {"member": "member"} | {where[name]: dim for name, dim in prediction.formulas.leading.items()}
     found = {}
     for part, array in parts.items():
         values = to_host(array)
         values = grid.to_file(values if leads else values[..., 0, :, :])
         dims = ("time", *(["lead"] if leads else []), *grid.file_dims)
-        leading = "class" if prediction.is_categorical else "member"
-        dims = (leading, *dims) if values.ndim > len(dims) else dims
+        dims = (leading[part], *dims) if part in leading else dims
         beside = [*(["split"] if splits else []), *(["valid_time"] if leads else [])]
         found[_full(variable, part)] = Field(dims, values, _attrs(variable, part, prediction, grid, beside))
     main = dict(found[variable.name].attrs)
@@ -69,18 +68,19 @@ def fields(
 def _parts(prediction: Prediction, truth: Array | None) -> tuple[dict[str, Array], dict[str, str]]:
     """Return what is written by the end of its name, "" for mean or class, and the part that holds each parameter."""
     mean, members = prediction.mean(), prediction.members
-    aleatoric, epistemic = prediction.variances()
+    aleatoric, epistemic = prediction.uncertainties()
     unknown = np.full(tuple(mean.shape), np.nan, to_host(mean[:0, ...]).dtype)
     parts = {"": mean, "truth": unknown if truth is None else to_host(truth).astype(unknown.dtype)}
     parts |= {} if aleatoric is None else {"aleatoric": aleatoric}
     parts |= {} if epistemic is None else {"epistemic": epistemic}
-    if aleatoric is not None or epistemic is not None:
+    if not prediction.is_categorical and (aleatoric is not None or epistemic is not None):
         parts |= {name: prediction.quantile(level) for name, level in QUANTILES.items()}
     parts |= {} if members is None else {"member": members}
+    # A parameter that is written anyway is not written twice.
+    known = {id(mean): "", id(members): "member", id(aleatoric): "aleatoric"}
     where = {}
     for name, array in prediction.parameters.items():
-        # A parameter that is written anyway is not written twice.
-        where[name] = "" if array is mean else "member" if array is members else f"param_{name}"
+        where[name] = known.get(id(array), f"param_{name}")
         parts[where[name]] = array
     return parts, where
 
@@ -92,15 +92,16 @@ def _full(variable: Variable, part: str) -> str:
 def _attrs(variable: Variable, part: str, prediction: Prediction, grid: Grid, beside: list[str]) -> dict[str, Any]:
     """Return CF attributes; a standard name only for what is the quantity itself."""
     label = variable.long_name or variable.standard_name.replace("_", " ") or variable.name
+    measure = prediction.formulas.measure
+    unit = " [nat]" if measure == "entropy" else ""  # no unit to CF
     words = {
         "": f"most likely {label}" if prediction.is_categorical else f"mean of the predicted {label}",
         "truth": f"observed {label}",
         "member": f"members of the predicted {label}",
-        "aleatoric": f"aleatoric variance of the predicted {label}",
-        "epistemic": f"epistemic variance of the predicted {label}",
+        **{kind: f"{kind} {measure} of the predicted {label}{unit}" for kind in ("aleatoric", "epistemic")},
         **{name: f"quantile {level:g} of the predicted {label}" for name, level in QUANTILES.items()},
     }.get(part, f"parameter {part.removeprefix('param_')} of the predictive distribution of {label}")
-    units = of_variance(variable.units) if part in ("aleatoric", "epistemic") else variable.units
+    units = prediction.uncertainty_units(variable.units) if part in ("aleatoric", "epistemic") else variable.units
     units = "1" if part.removeprefix("param_") in prediction.formulas.unitless else units
     attrs: dict[str, Any] = {"units": units, "long_name": words}
     if variable.standard_name and part in ("", "truth", "member", *QUANTILES):

@@ -56,8 +56,8 @@ class Forecast:
     time : ndarray, shape (time,)
         ``datetime64`` or cftime objects.
     prediction : Prediction
-        In units; parameters of shape (time, target, lat, lon), those of members or classes with such an axis in
-        front, NaN outside the mask.
+        In units; parameters of shape (time, target, lat, lon), those with a leading axis (of members, classes)
+        with it in front, NaN outside the mask.
     truth : array, shape (time, target, lat, lon), or None
         In the same units, or numbers of classes; None where the split has no truth.
     valid : ndarray, shape (time, lead), or None

@@ -13,6 +13,7 @@ import xarray as xr
 
 from pipeline.errors import DataError
 from pipeline.grid import Grid
+from pipeline.prediction.serial.axes import coordinate, counted
 from pipeline.prediction.serial.fields import Field, fields
 from pipeline.prediction.serial.records import Forecast, Origin, Variable
 from pipeline.prediction.serial.stamps import UNITS, Stamps
@@ -49,7 +50,7 @@ def write_forecasts(
     path : Path
         The file; one that is there is replaced.
     forecasts : iterable of Forecast
-        One a split, all of the same family and number of members or classes.
+        One a split, all of the same family, with the same numbers of members, classes and whatever else it has.
     model : str
         The experiment's name for the model, for the title.
     variables : sequence of Variable
@@ -70,7 +71,7 @@ def write_forecasts(
     Raises
     ------
     DataError
-        If there is no forecast, if families, numbers of members or classes or calendars do not go together,
+        If there is no forecast, if families, numbers of members (or classes) or calendars do not go together,
         or if a shape does not fit.
     """
     writer = _Writer(path, model, tuple(variables), grid, splits, dict(attrs or {}), leads, origins)
@@ -88,8 +89,7 @@ class _Kind:
     """What all forecasts of a file have in common."""
 
     family: str
-    members: int
-    classes: int
+    sizes: Mapping[str, int]  # length of each leading axis
 
 
 class _Writer:
@@ -122,7 +122,7 @@ class _Writer:
         if not len(forecast.time):
             return
         said = forecast.prediction
-        kind = _Kind(said.family, said.member_count, said.class_count)
+        kind = _Kind(said.family, said.sizes)
         if self._file is None or self._kind is None:
             self._axis = "tile" if forecast.time.dtype.kind in "iu" else "time"
             self._kind, self._file = kind, self._begin(kind)
@@ -198,15 +198,11 @@ class _Writer:
             file[name][tuple(place)] = part.values
 
     def _begin(self, kind: _Kind) -> netCDF4.Dataset:
-        """Return the file with its places and members or classes, open for more."""
+        """Return the file with its places and leading axes, open for more."""
         import netCDF4
 
         coords: dict[str, Any] = dict(self._grid.coords())
-        if kind.members:
-            attrs = {"standard_name": "realization", "units": "1"}
-            coords["member"] = ("member", np.arange(kind.members, dtype=np.int32), attrs)
-        if kind.classes:
-            coords["class"] = ("class", _names(self._variables, kind.classes), {"long_name": "class"})
+        coords |= {dim: coordinate(dim, count, self._variables) for dim, count in kind.sizes.items()}
         if self._leads is not None:
             coords["lead"] = ("lead", np.asarray(self._leads, np.int32), {"long_name": "steps ahead"})
         header = {"title": f"Predictions of {self._model}", "model": self._model, "family": kind.family, **self._attrs}
@@ -233,13 +229,13 @@ def _keep_what_is_there(file: netCDF4.Dataset, name: str) -> None:
 def _define(file: netCDF4.Dataset, name: str, part: Field, times: int) -> None:
     """Make a variable that more times can be appended to."""
     axis = next(place for place, dim in enumerate(part.dims) if dim in AXES)
-    sizes = [1 if dim in ("member", "class", *AXES) else len(file.dimensions[dim]) for dim in part.dims]
+    sizes = [1 if place <= axis else len(file.dimensions[dim]) for place, dim in enumerate(part.dims)]
     sizes[axis] = max(1, min(times, _CHUNK // max(1, int(np.prod(sizes)))))
     variable = file.createVariable(
         name, part.values.dtype, part.dims, zlib=True, complevel=1, shuffle=True, chunksizes=sizes, fill_value=np.nan
     )
     variable.setncatts(part.attrs)
-    # Room for the chunks that a block leaves half full, one a member or class; the default is 16 MiB a variable.
+    # Room for the chunks that a block leaves half full, one a member (or class); the default is 16 MiB a variable.
     slabs = part.values.shape[0] if axis else 1
     variable.set_var_chunk_cache(size=2 * slabs * int(np.prod(sizes)) * part.values.itemsize, nelems=20 * slabs + 1)
 
@@ -254,24 +250,13 @@ def _blocks(forecast: Forecast) -> Iterator[Forecast]:
         yield forecast.rows(start, start + step)
 
 
-def _names(variables: Sequence[Variable], count: int) -> np.ndarray:
-    """Return the names of the classes, their numbers where no variable knows names."""
-    named = {variable.classes for variable in variables if variable.classes} or {tuple(map(str, range(count)))}
-    first = next(iter(named))
-    if len(named) > 1 or len(first) != count:
-        got = " and ".join(str(list(names)) for names in sorted(named))
-        raise DataError(f"expected the names of the {count} classes that were predicted for every variable, got {got}.")
-    return np.array(first, dtype=object)
-
-
 def _check_kind(first: _Kind, kind: _Kind, model: str) -> None:
     if kind.family != first.family:
         families = sorted({first.family, kind.family})
         raise DataError(f"expected one family of predictions of {model!r} in all splits, got {families}.")
-    for what in ("members", "classes"):
-        mine, theirs = getattr(first, what), getattr(kind, what)
-        if mine != theirs:
-            raise DataError(f"expected {mine} {what} of {model!r} in all splits, got {theirs} in one.")
+    for dim, mine in first.sizes.items():
+        if kind.sizes[dim] != mine:
+            raise DataError(f"expected {mine} {counted(dim)} of {model!r} in all splits, got {kind.sizes[dim]} in one.")
 
 
 def _check_valid(forecast: Forecast, leads: Sequence[int] | None, model: str) -> None:
@@ -285,8 +270,7 @@ def _check_valid(forecast: Forecast, leads: Sequence[int] | None, model: str) ->
 
 
 def _check_shape(forecast: Forecast, shape: tuple[int, ...], model: str) -> None:
-    formulas = forecast.prediction.formulas
-    leading = (*formulas.member_parameters, *formulas.class_parameters)
+    leading = forecast.prediction.formulas.leading
     shapes = {
         name: tuple(array.shape[1:] if name in leading else array.shape)
         for name, array in forecast.prediction.parameters.items()

@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.report import numbers, palette
 from pipeline.report.figures import Picture
-from pipeline.report.figures.canvas import SMALL, raster
+from pipeline.report.figures.canvas import SMALL, label_room, raster
 from pipeline.report.figures.maps import Scale, colour_bar
 from pipeline.report.palette import Theme
 
@@ -33,6 +33,10 @@ class Heat:
         What they are.
     title, alt : str
         What it is, and what it shows.
+    shown : ndarray, shape (row, column), optional
+        Numbers to write in place of the values, which the colours are of.
+    strong : sequence of (int, int)
+        Row and column of the numbers that are bold.
     """
 
     values: np.ndarray
@@ -42,11 +46,13 @@ class Heat:
     column_axis: str
     title: str
     alt: str
+    shown: np.ndarray | None = None
+    strong: Sequence[tuple[int, int]] = ()
 
 
 def heat(data: Heat, scale: Scale, *, width: int = WIDTH) -> Picture:
     """Draw one square a number, with the number in it where there is room."""
-    left, right, top, bottom = 48, 8, 4, 78
+    left, right, top, bottom = max(48, int(label_room(data.rows) + (18 if data.row_axis else 0))), 8, 4, 78
     count, across = data.values.shape
     tall = 30.0 if count <= 6 else 24.0 if count <= 14 else max(336.0 / count, 4.0)
     height = int(top + bottom + tall * count)
@@ -62,7 +68,7 @@ def heat(data: Heat, scale: Scale, *, width: int = WIDTH) -> Picture:
             vmin=scale.low, vmax=scale.high, edgecolors=theme.surface, linewidth=1,
         )  # fmt: skip
         if wide >= _LEAST and tall >= 14:
-            _numbers(axes, data.values, scale, theme)
+            _numbers(axes, data, scale, theme)
         _labels(axes, data, theme)
         bar = figure.add_axes((left / width, 20 / height, room / width, 8 / height))
         colour_bar(figure, bar, scale, theme)
@@ -70,17 +76,18 @@ def heat(data: Heat, scale: Scale, *, width: int = WIDTH) -> Picture:
     return raster(draw, width, height, data.alt, data.title)
 
 
-def _numbers(axes: Any, values: np.ndarray, scale: Scale, theme: Theme) -> None:
+def _numbers(axes: Any, data: Heat, scale: Scale, theme: Theme) -> None:
     from matplotlib.colors import Normalize, to_hex
 
     colours, norm = scale.colours(theme), Normalize(scale.low, scale.high, clip=True)
-    decimals = 0 if np.nanmax(np.abs(values)) >= 10 else 2
-    for row, column in zip(*np.nonzero(np.isfinite(values)), strict=True):
-        value = float(values[row, column])
-        ground = to_hex(colours(norm(value)))
+    shown = data.values if data.shown is None else data.shown
+    decimals = 0 if np.nanmax(np.abs(shown)) >= 10 else 2
+    for row, column in zip(*np.nonzero(np.isfinite(data.values)), strict=True):
+        ground = to_hex(colours(norm(float(data.values[row, column]))))
         better = max((_DARK, _BRIGHT), key=lambda tone: palette.contrast(tone, ground))
         axes.text(
-            column, row, short(value, decimals), ha="center", va="center", fontsize=9, color=better,
+            column, row, short(float(shown[row, column]), decimals), ha="center", va="center", fontsize=9, color=better,
+            fontweight="bold" if (row, column) in data.strong else "normal",
         )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Calibration curve, PIT or rank histogram, and spread against error."""
+"""Calibration curve, PIT or rank histogram, spread against error, and what leaving out the least sure does."""
 
 from __future__ import annotations
 
@@ -125,5 +125,35 @@ def spread_error(spread: np.ndarray, error: np.ndarray, colour: str, unit: str, 
         axes.text(
             0.97, 0.04, "under-confident", fontsize=SMALL, color=LIGHT.muted, ha="right", transform=axes.transAxes
         )
+
+    return picture(draw, WIDTH, HEIGHT, alt, title)
+
+
+def sparsification(
+    share: np.ndarray, by_spread: np.ndarray, oracle: np.ndarray, colour: str, alt: str, title: str
+) -> Picture:
+    """Draw the RMSE of what is left, as a share of that of all, by the share that is left out.
+
+    Parameters
+    ----------
+    share, by_spread, oracle : ndarray, shape (share,)
+        What is left out; the error with the least sure, and with the largest errors, left out first.
+    """
+
+    def draw(figure: Any) -> None:
+        axes = add_axes(figure, 58, 8, 12, 40)
+        # With all left out there is no error.
+        axes.plot(share[:-1], by_spread[:-1], color=colour, linewidth=2.2, label="least sure first")
+        axes.plot(share[:-1], oracle[:-1], color=LIGHT.muted, linewidth=1.3, label="largest errors first")
+        axes.plot([0, 1], [1, 1], color=LIGHT.muted, linewidth=1, linestyle=(0, (3, 3)), label="any first")
+        axes.set_xlim(-0.02, 1.02)
+        axes.set_ylim(0, max(1.06, 1.06 * float(np.nanmax(by_spread))))
+        ticks = [0, 0.25, 0.5, 0.75, 1]
+        axes.set_xticks(ticks, ["0", "25", "50", "75", "100 %"])
+        axes.set_yticks(ticks, ["0", "25", "50", "75", "100 %"])
+        axes.set_xlabel("left out")
+        axes.set_ylabel("RMSE of the rest, of that of all")
+        # Where the curves leave room differs: rain has it in the upper corner, warmth between them.
+        axes.legend(loc="best", frameon=False, fontsize=SMALL, labelcolor=LIGHT.text, handlelength=1.6, borderpad=0.2)
 
     return picture(draw, WIDTH, HEIGHT, alt, title)

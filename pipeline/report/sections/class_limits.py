@@ -6,7 +6,7 @@ import numpy as np
 
 from pipeline.metrics.blocks import ENOUGH_BLOCKS
 from pipeline.report import class_words, event_words, gaps, numbers, sentences
-from pipeline.report.sections import Section, Words, limits
+from pipeline.report.sections import Section, Words, limits, novelty
 from pipeline.report.study import FEW, VALIDATION, Study
 
 _RARE = 0.02
@@ -29,7 +29,7 @@ def build(study: Study) -> Section | None:
         if sampling.step != "tile"
         else "Edges of tiles cut objects: one that crosses an edge counts once in each tile."
     )
-    return Section("limits", "Limits", _lead(study), (Words(tuple(items), listed=True),))
+    return Section("limits", "Limits", _lead(study), (*novelty.blocks(study), Words(tuple(items), listed=True)))
 
 
 def _reference(study: Study) -> str:

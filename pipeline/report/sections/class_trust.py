@@ -1,14 +1,16 @@
-"""Can the probabilities of classes be trusted? Reliability of the most likely class and of every class."""
+"""Can the probabilities of classes be trusted? Reliability of every class, and what they are unsure of, and why."""
 
 from __future__ import annotations
 
 import numpy as np
 import xarray as xr
 
-from pipeline.report import class_words, numbers, tables
+from pipeline.grid import Grid
+from pipeline.report import class_tables, class_words, numbers, tables
 from pipeline.report.figures import Picture, class_curves
 from pipeline.report.palette import LIGHT, class_lines
-from pipeline.report.sections import Block, Figure, Heading, Section, class_structure, slug
+from pipeline.report.places import placed
+from pipeline.report.sections import Block, Figure, Heading, Section, class_structure, methods, slug, unsure
 from pipeline.report.study import Study, best_first
 from pipeline.report.tables import Cell, Column, Table
 
@@ -40,8 +42,28 @@ def build(study: Study) -> Section | None:
         found.append(Figure(slug("reliability", variable), tuple(pictures), caption))
         table = _table(study, variable)
         found += [table] if table is not None else []
+        caption = (
+            f"Calibration of the probabilities of {variable} on {study.split}: expected errors of the most likely "
+            "class over fifteen bins (above: ten), parts of the Brier score, which is reliability less resolution plus "
+            "an uncertainty that all models share, and how far the entropy is from sorting all wrong cells out."
+        )
+        table = tables.skill_table(
+            study, variable, study.split, class_tables.CALIBRATION, slug("calibration-scores", variable), caption
+        )
+        found += [table] if table is not None else []
+        found += methods.blocks(study, variable, classes=True)
+        found += _unsure(study, variable)
         lead = lead or class_words.trust(study, variable)
     return Section("trust", "Can the probabilities be trusted?", lead, tuple(found)) if found else None
+
+
+def _unsure(study: Study, variable: str) -> list[Block]:
+    data = study.run.diagnostics(study.headline)
+    if data is None:
+        return []
+    grid = Grid.of(data)
+    told = unsure.blocks(study, data, variable, mapped=not grid.image and placed(grid))
+    return told + (unsure.images(study, variable) if told and grid.image else [])
 
 
 def verdict_pictures(study: Study, highest: int) -> list[Picture]:

@@ -71,9 +71,13 @@ def _tables(study: Study, variable: str, split: str, note: str) -> list[Block]:
         f"How {what} of {variable} on {split} vary: a prediction that is right on average may still be too "
         f"smooth or too rough, {where}from {step} to {step}.{note}"
     )
-    name = slug("structure", variable, split)
-    table = tables.skill_table(study, variable, split, tables.STRUCTURE, name, caption, **judged)
-    return [*flow.score_tables(study, variable, split), *found, *([table] if table else [])]
+    names = [name for name in tables.STRUCTURE if name in present]
+    half = -(-len(names) // 2) if len(names) > tables.WIDEST else len(names)
+    for number, part in enumerate((names[:half], names[half:]), 1):
+        name = slug("structure", variable, split, *([] if number == 1 else [str(number)]))
+        table = tables.skill_table(study, variable, split, part, name, caption, **judged)
+        found += [table] if table else []
+    return [*flow.score_tables(study, variable, split), *found]
 
 
 def persistent(study: Study) -> frozenset[str]:

@@ -8,10 +8,10 @@ import numpy as np
 import xarray as xr
 
 from pipeline.grid import Grid
-from pipeline.report import gaps, numbers, sentences
+from pipeline.report import gaps, numbers, sentences, unusual_words
 from pipeline.report.places import kind, placed
 from pipeline.report.sampling import winters
-from pipeline.report.sections import Section, Words
+from pipeline.report.sections import Section, Words, novelty
 from pipeline.report.sections.cell import place
 from pipeline.report.sections.hydrograph import scored_series
 from pipeline.report.study import FEW, VALIDATION, Study
@@ -54,7 +54,7 @@ def build(study: Study) -> Section | None:
         f"{numbers.plural(sampling.years, 'year')}"
         f"{f' in {region}' if region else ''}; it says nothing beyond them."
     )
-    return Section("limits", "Limits", lead, (Words(tuple(items), listed=True),))
+    return Section("limits", "Limits", lead, (*novelty.blocks(study), Words(tuple(items), listed=True)))
 
 
 def times(study: Study) -> list[str]:
@@ -166,11 +166,13 @@ def _climate(study: Study) -> list[str]:
             f"{len(climate.train)} train years "
             f"({span}), {gap} from their mean. Models had to extrapolate."
         ]
+    # Where the predictors are unlike those of train, the mean of the truth alone promises too much.
+    untold = (
+        "" if unusual_words.cautions(study) else ": skill in a warmer or otherwise different climate was not tested"
+    )
     return [
         f"The mean {study.variable} of {sentences.named_set(study.split)}, {value}, lies within the train years "
-        f"({span}; {gap} from "
-        "their mean): "
-        "skill in a warmer or otherwise different climate was not tested."
+        f"({span}; {gap} from their mean){untold}."
     ]
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from pipeline.report import numbers, sentences, tables, targets
 from pipeline.report.figures import bars
-from pipeline.report.sections import Block, Figure, Heading, Section, Words, leads, slug
+from pipeline.report.sections import Block, Figure, Heading, Section, Words, leads, paired, slug
 from pipeline.report.study import Study, best_first
 
 _SEASONS = ("DJF", "MAM", "JJA", "SON")
@@ -108,7 +108,8 @@ def differences(study: Study, variable: str) -> list[Block]:
         f"{_capital(study.word(variable))} of each model less that of {whose} for {variable} on {study.split}, "
         f"paired {step} by {step}{bounds}. {finding}"
     )
-    return [Figure(slug("difference", variable), (chart,), caption)]
+    found = paired.paired_table(study, variable, known or "", table)
+    return [Figure(slug("difference", variable), (chart,), caption), *([found] if found else [])]
 
 
 def groups(study: Study, variable: str, split: str) -> list[Block]:

@@ -1,4 +1,4 @@
-"""Can the error bars be trusted? Histograms, calibration, spread against error, maps of both variances."""
+"""Can the error bars be trusted? Histograms, calibration, spread against error, both parts of the variance."""
 
 from __future__ import annotations
 
@@ -8,13 +8,23 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from pipeline.grid import Grid
-from pipeline.report import error_bars, numbers, tables
-from pipeline.report.figures import Picture, bars, maps, trust
+from pipeline.report import error_bars, numbers, sparsified, tables
+from pipeline.report.figures import Picture, bars, trust
 from pipeline.report.metric_words import metric_words
 from pipeline.report.places import mapped
-from pipeline.report.sections import Block, Figure, Heading, Section, Words, curves, leads, slug
-from pipeline.report.sections.reduction import bound
+from pipeline.report.sections import (
+    Block,
+    Figure,
+    Heading,
+    Section,
+    Words,
+    curves,
+    leads,
+    methods,
+    regions,
+    slug,
+    unsure,
+)
 from pipeline.report.sections.skill import group_key, ordered_groups
 from pipeline.report.study import Study
 
@@ -44,19 +54,12 @@ def build(study: Study) -> Section | None:
 def _variable(study: Study, data: xr.Dataset | None, variable: str) -> list[Block]:
     blocks: list[Block] = []
     if data is not None:
-        pictures = [
-            p
-            for p in (_histogram(study, data, variable), _curve(study, data, variable), _spread(study, data, variable))
-            if p
-        ]
+        said = sparsified.sentence(study, variable, data)
+        blocks += [Words((said,))] if said else []
+        drawn = (_histogram, _curve, _spread, _left_out)
+        pictures = [p for draw in drawn if (p := draw(study, data, variable))]
         if pictures:
-            caption = (
-                f"{numbers.label(study.headline)}, {variable} on {study.split}. Left to right as far as the "
-                "model gives them: where the truth "
-                "falls in the forecast, calibration with its 95\u00a0% band (thin lines: other models), RMSE in "
-                "bins of predicted spread."
-            )
-            blocks.append(Figure(slug("calibration", variable), tuple(pictures), caption))
+            blocks.append(Figure(slug("calibration", variable), tuple(pictures), _caption(study, variable, bool(said))))
     dry = _DRY if error_bars.dry_days(study, variable) else ""
     table = tables.skill_table(
         study, variable, study.split, tables.TRUST, slug("trust", variable),
@@ -66,11 +69,44 @@ def _variable(study: Study, data: xr.Dataset | None, variable: str) -> list[Bloc
         unjudged=frozenset(_COVERAGE) if dry else frozenset(),
     )  # fmt: skip
     blocks += [table] if table else []
+    both = tables.skill_table(
+        study, variable, study.split, tables.INTERVALS, slug("intervals", variable),
+        f"Coverage and width of {variable} on {study.split} in one number: the width of the interval, and for a truth "
+        "outside 4 times its distance to it, of the 90\u00a0% interval 20 times.",
+    )  # fmt: skip
+    blocks += [both] if both else []
+    calibration = tables.skill_table(
+        study, variable, study.split, tables.CALIBRATION, slug("calibration-scores", variable),
+        f"Calibration of {variable} on {study.split} in one number each, beside size and variation of the predicted "
+        "standard deviation: a small one is good only where the others are, and one that never varies tells nothing, "
+        "even if its ENCE is near 0. Right forecasts lie a little above 0, too; few members raise ENCE and AUSE.",
+        unjudged=frozenset(("sharpness", "cv_spread")),
+    )  # fmt: skip
+    blocks += [calibration] if calibration else []
+    blocks += methods.blocks(study, variable)
     # What share is right for precipitation differs from season to season: no line to draw.
     blocks += [] if dry else _coverage_groups(study, variable)
-    if data is not None and mapped(data, variable):
-        blocks += _variances(study, data, variable)
+    blocks += regions.blocks(study, variable)
+    if data is not None:
+        blocks += unsure.blocks(study, data, variable, mapped=mapped(data, variable))
     return blocks
+
+
+def _caption(study: Study, variable: str, left_out: bool) -> str:
+    caption = (
+        f"{numbers.label(study.headline)}, {variable} on {study.split}. In order as far as the model gives them: where "
+        "the truth falls in the forecast; calibration with its 95\u00a0% band (thin lines: other models); RMSE in bins "
+        "of predicted spread, which rises less than the spread even for right forecasts where members are few"
+    )
+    return f"{caption}; RMSE of what is left where the least sure is left out first." if left_out else f"{caption}."
+
+
+def _left_out(study: Study, data: xr.Dataset, variable: str) -> Picture | None:
+    found = sparsified.Sparsified.of(data, variable)
+    if found is None:
+        return None
+    colour, alt = study.colours[study.headline], sparsified.sentence(study, variable, data)
+    return trust.sparsification(found.share, found.by_spread, found.oracle, colour, alt, "Leaving out the least sure")
 
 
 def _histogram(study: Study, data: xr.Dataset, variable: str) -> Picture | None:
@@ -151,7 +187,7 @@ def _coverage_groups(study: Study, variable: str) -> list[Block]:
     blocks: list[Block] = [by_lead] if by_lead is not None else []
     for key, part in rows.groupby(rows["group"].map(group_key), sort=True):
         groups = ordered_groups(part["group"])
-        if len(groups) < 2:
+        if len(groups) < 2 or (key == "region" and regions.by_season(study, variable)):
             continue
         best = [m for m in study.models if m in set(part["model"])]
         kept = {row.name for row in bars.shortened([bars.Row(m, 0, 0, 0, "") for m in best], (study.headline,))}
@@ -173,33 +209,3 @@ def _coverage_groups(study: Study, variable: str) -> list[Block]:
         )
         blocks.append(Figure(slug("coverage", str(key), variable), tuple(pictures), caption))
     return blocks
-
-
-def _variances(study: Study, data: xr.Dataset, variable: str) -> list[Block]:
-    fields = {kind: np.sqrt(bound(data, f"{variable}_{kind}")) for kind in ("aleatoric", "epistemic")}
-    fields = {kind: field for kind, field in fields.items() if np.isfinite(field).any()}
-    if not fields:
-        return []
-    unit, grid = study.units[variable], Grid.of(data)
-    titles = {"aleatoric": "Expected noise (aleatoric)", "epistemic": "Members disagree (epistemic)"}
-    scale = maps.Scale.of("spread", unit, *fields.values())
-    pictures, means = [], {}
-    for kind, field in fields.items():
-        means[kind] = float(np.sqrt(np.nanmean(field**2)))
-        alt = (
-            f"The {kind} standard deviation is {numbers.with_units(numbers.number(means[kind]), unit)} on "
-            "average over the area."
-        )
-        pictures.append(maps.draw_map(maps.MapPanel(field, titles[kind], alt), grid, scale, earth=study.on_earth))
-    share = ""
-    if len(means) == 2:
-        part = means["epistemic"] ** 2 / (means["aleatoric"] ** 2 + means["epistemic"] ** 2)
-        share = (
-            f" Of the predicted variance, {numbers.percent(part)} is epistemic: more data could lower that "
-            "part, not the other."
-        )
-    caption = (
-        f"Standard deviations that {numbers.label(study.headline)} predicts, {variable}, root of the mean "
-        f"variance on {study.split}; same scale.{share}"
-    )
-    return [Figure(slug("variances", variable), tuple(pictures), caption)]

@@ -47,7 +47,7 @@ def build(study: Study) -> Verdict:
         question=sentences.question(study),
         answer=answers.answer(study),
         further=(*([event] if (event := event_words.definition(study)) else []), *targets.further(study)),
-        trust=class_words.trust(study) if study.classes else error_bars.trust(study),
+        trust=class_words.trust(study) if study.classes else error_bars.trust(study, brief=True),
         # Where there is no validation, a warning says so.
         chosen=sentences.chosen(study) if study.reference and study.chosen_on == VALIDATION else "",
         warnings=cautions.warnings(study),

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pipeline.model_config import ModelConfig
 from pipeline.registry import Registry
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+Likelihood = Literal["nll", "square", ""]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -72,14 +75,21 @@ class Loss(ABC):
         What the network answers at every cell, in order.
     family : str
         Name in ``pipeline.prediction.FAMILIES`` of the distribution they make.
+    locations : tuple of str
+        Those of the parameters that are values of the target, to which a network may add one: the mean, every member.
     of_classes : bool
         Whether the target is a class: such a loss also takes ``classes``, their names or how many there are.
+    likelihood : {"nll", "square", ""}
+        Whether it is a negative log likelihood, so that weights have a posterior; ``square``: up to the variance of
+        the errors, as a squared error is; empty: none.
     """
 
     Config: ClassVar[type[ModelConfig]] = ModelConfig
     parameters: tuple[str, ...]
     family: str
+    locations: tuple[str, ...] = ("mean",)
     of_classes: bool = False
+    likelihood: Likelihood = ""
 
     def __init__(self, config: ModelConfig | None = None) -> None:
         self.config: Any = config if config is not None else self.Config()

@@ -31,6 +31,7 @@ class MembersLoss(Loss):
     def __init__(self, config: ModelConfig | None = None) -> None:
         super().__init__(config)
         self.parameters = tuple(f"member_{number:02d}" for number in range(self.config.members))
+        self.locations = self.parameters
 
     def distribution(self, output: Tensor) -> dict[str, Tensor]:
         """Return ``members``, shape (member, time, target, cell)."""

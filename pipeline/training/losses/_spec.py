@@ -33,7 +33,7 @@ class WeightedLoss(Loss):
         super().__init__()
         self.parts, self.weights = tuple(parts), tuple(weights)
         self.parameters, self.family = parts[0].parameters, parts[0].family
-        self.of_classes = parts[0].of_classes
+        self.locations, self.of_classes = parts[0].locations, parts[0].of_classes
 
     def fit(self, target: Tensor, cells: Cells) -> None:
         """Let every part learn what it needs."""

@@ -39,6 +39,7 @@ class BernoulliGammaNll(Loss):
 
     parameters = ("wet_logit", "log_shape", "amount")
     family = "bernoulli_gamma"
+    likelihood = "nll"
 
     def fit(self, target: Tensor, cells: Cells) -> None:
         """Refuse a target whose numbers are not amounts.

@@ -32,6 +32,7 @@ class BetaNll(NormalNll):
     """
 
     Config: ClassVar[type[ModelConfig]] = BetaNllConfig
+    likelihood = ""
 
     def __call__(self, output: Tensor, target: Tensor, cells: Cells) -> Tensor:
         """Return the loss of every sample and cell."""

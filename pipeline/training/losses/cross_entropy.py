@@ -26,6 +26,8 @@ class CrossEntropy(WeightedClassLoss):
     0.6931
     """
 
+    likelihood = "nll"
+
     def __call__(self, output: Tensor, target: Tensor, cells: Cells) -> Tensor:
         """Return the loss of every sample and cell."""
         logs, weight = self.picked(output, target)

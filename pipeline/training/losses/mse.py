@@ -12,6 +12,8 @@ from pipeline.training.losses._point import PointLoss
 class MeanSquaredError(PointLoss):
     """``(y - m)^2``, in units of the standardised target squared."""
 
+    likelihood = "square"
+
     def __call__(self, output: Tensor, target: Tensor, cells: Cells) -> Tensor:
         """Return the loss of every sample and cell."""
         return (output[:, 0] - target) ** 2

@@ -7,6 +7,7 @@ import math
 from torch import Tensor
 
 from pipeline.training.losses import LOSSES, Cells
+from pipeline.training.losses._contract import Likelihood
 from pipeline.training.losses._normal import NormalLoss
 
 
@@ -23,6 +24,8 @@ class NormalNll(NormalLoss):
     >>> round(NormalNll()(torch.zeros(1, 2, 1, 1), torch.zeros(1, 1, 1), cells).item(), 4)
     0.9189
     """
+
+    likelihood: Likelihood = "nll"
 
     def __call__(self, output: Tensor, target: Tensor, cells: Cells) -> Tensor:
         """Return the loss of every sample and cell."""

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import pipeline.backend as door
-from pipeline.backend import _gpu, array_namespace, get_backend, why_no_gpu
+from pipeline.backend import _gpu, array_namespace, block_bytes, get_backend, why_no_gpu
 from pipeline.errors import BackendUnavailableError, ConfigError
 
 
@@ -275,3 +275,8 @@ def test_a_convolution_in_float32_has_its_24_bits():
     found = torch.nn.functional.conv2d(fields.float().to(device), kernel.float().to(device)).cpu().double()
     # TF32 would be off by 1e-3 of the largest value.
     assert float((found - exact).abs().max() / exact.abs().max()) < 1e-5
+
+
+def test_blocks_fit_a_cache_on_the_host_and_are_large_on_a_device(backend):
+    blocks = {"cpu": 2**20, "gpu": 2**28}
+    assert block_bytes(backend.asarray(np.zeros(2))) == blocks[backend.name]

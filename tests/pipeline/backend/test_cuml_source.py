@@ -9,6 +9,7 @@ import textwrap
 import types
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pipeline.backend.estimators import ESTIMATORS, UnsupportedOnGPU, gpu_options
@@ -159,3 +160,33 @@ def test_the_conversions_that_saving_needs_are_there(cuml_folder):
     text = (cuml_folder / "internals" / "interop.py").read_text()
     assert "def as_sklearn(self)" in text
     assert "def from_sklearn(cls, model)" in text
+
+
+def test_forests_have_leaves_by_the_object_that_they_predict_with(cuml_folder):
+    common = (cuml_folder / "ensemble" / "randomforest_common.pyx").read_text()
+    assert "def apply(" not in common
+    assert "return nvforest.load_from_treelite_model(" in method(common, "as_nvforest")
+    spec = importlib.util.find_spec("nvforest")
+    assert spec is not None
+    folder = Path(spec.submodule_search_locations[0])
+    assert '"leaf_id"' in method((folder / "detail" / "forest_inference.pyx").read_text(), "apply")
+    found = re.search(r"class GPUForestInferenceRegressor\(.*", (folder / "_forest_inference.py").read_text(), re.S)
+    assert "return self.forest.apply(X" in method(found.group(), "apply")
+
+
+def test_nvforest_finds_the_same_leaves_as_scikit_learn():
+    """On its CPU side, which needs no device; leaves have other numbers and hold the same samples."""
+    nvforest = pytest.importorskip("nvforest")
+    treelite = pytest.importorskip("treelite.sklearn")
+    from sklearn.ensemble import RandomForestRegressor
+
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(2000, 6)).astype(np.float32)
+    forest = RandomForestRegressor(10, min_samples_leaf=5, random_state=0).fit(X, X[:, 0] * X[:, 1])
+    moved = treelite.import_model(forest)
+    leaves = np.asarray(nvforest.load_from_treelite_model(tl_model=moved, device="cpu").apply(X)).astype(int)
+    exported = treelite.export_model(moved)  # the way by which a forest of cuML is saved
+    for found in (leaves, np.stack([tree.apply(X) for tree in exported.estimators_], axis=1)):
+        for mine, theirs in zip(forest.apply(X).T, found.T, strict=True):
+            pairs = set(zip(mine.tolist(), theirs.tolist(), strict=True))
+            assert len(pairs) == len(set(mine.tolist())) == len(set(theirs.tolist()))

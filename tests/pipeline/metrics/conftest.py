@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.stats
 
-from pipeline.metrics import METRICS, Case
+from pipeline.metrics import METRICS, BinnedMetric, Case
 from pipeline.prediction import Prediction
+from pipeline.prediction.quantiles import from_quantiles, levels
 
 DAYS = np.concatenate([np.arange(f"{y}-12-01", f"{y + 1}-03-01", dtype="datetime64[D]") for y in range(1997, 2000)])
 
@@ -21,6 +24,13 @@ def _case(family="normal", *, n=120, cells=6, seed=0, missing=0.1, members=5, dt
         "normal": {"mean": mean, "sd": sd},
         "mixture": {"mean": np.stack([mean] * members), "sd": np.stack([sd] * members)},
         "members": {"members": draws},
+        "quantiles": from_quantiles(mean + sd * scipy.stats.norm.ppf(levels(39))[:, None, None]),
+        "weighted_mixture": {
+            "weight": np.full((2, n, cells), 0.5),
+            "mean": np.stack([mean] * 2),
+            "sd": np.stack([sd] * 2),
+            "centre": mean[None],
+        },
     }[family]
     usual = {"mean": np.full((n, cells), 8.0), "sd": np.full((n, cells), 3.3)}
     return Case(
@@ -31,8 +41,10 @@ def _case(family="normal", *, n=120, cells=6, seed=0, missing=0.1, members=5, dt
 
 
 def _score(name, case, weights=None):
-    """Return a score made of sums from the whole series, one number, or with weights of None one a cell."""
+    """Return a score made of sums from the whole series, one number, or with weights of None one a cell, if it has such."""
     metric = METRICS.get(name)()
+    if isinstance(metric, BinnedMetric):
+        return _binned_score(name, case, weights)
     valid = np.isfinite(case.truth)
     sums = tuple(np.where(valid, term, 0.0).sum(axis=0) for term in metric.terms(case))
     return metric.value(valid.sum(axis=0).astype(float), sums, weights)
@@ -48,6 +60,19 @@ def make_case():
 def score():
     """Function that scores a case, see `_score`."""
     return _score
+
+
+def _binned_score(name, case, weights):
+    """Return a score of bins over all times of a case."""
+    metric = METRICS.get(name)()
+    times = np.arange(case.truth.shape[0])
+    return float(metric.value(metric.counts(replace(case, weights=weights), times).sum(axis=0)))
+
+
+@pytest.fixture(scope="session")
+def binned_score():
+    """Function that scores a case, see `_binned_score`."""
+    return _binned_score
 
 
 def _expanded(blocks):

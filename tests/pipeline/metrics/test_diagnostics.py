@@ -22,7 +22,7 @@ def test_a_point_forecast_has_none(make_case):
     assert _diagnose(make_case("point")) is None
 
 
-@pytest.mark.parametrize("family", ["normal", "mixture", "members"])
+@pytest.mark.parametrize("family", ["normal", "mixture", "weighted_mixture", "quantiles", "members"])
 def test_everything_is_flat_where_the_distribution_is_true(family, make_case):
     case = make_case(family, n=3000)
     found = _diagnose(case)
@@ -32,7 +32,8 @@ def test_everything_is_flat_where_the_distribution_is_true(family, make_case):
         assert counts.sum() == values
         assert scipy.stats.chisquare(counts).pvalue > 1e-3
     # A truth is below all of five members, or above them, in a sixth of the cases each; quantiles lie between.
-    expected = (1 + 4 * found.level) / 6 if family == "members" else found.level
+    between = np.clip(5 * found.level - 0.5, 0, 4)
+    expected = (1 + between) / 6 if family == "members" else found.level
     np.testing.assert_allclose(found.observed, expected, atol=0.02)
     assert ((found.low <= found.observed) & (found.observed <= found.high)).all()
     if family != "members":  # five draws know little of a sd: bins by their spread do not tell the error
@@ -98,17 +99,19 @@ def test_calibration_curve_is_the_weighted_share_of_small_transforms(make_case):
 def test_calibration_curve_of_members_is_that_of_their_quantiles(make_case):
     case = make_case("members")
     area = np.where(np.isfinite(case.truth), WEIGHTS, 0.0)
-    quantiles = np.quantile(case.prediction.parameters["members"].astype(float), np.arange(1, 20) / 20, axis=0)
+    quantiles = np.quantile(
+        case.prediction.parameters["members"].astype(float), np.arange(1, 20) / 20, axis=0, method="hazen"
+    )
     expected = (area * (case.truth <= quantiles)).sum(axis=(1, 2)) / area.sum()
     np.testing.assert_allclose(_diagnose(case).observed, expected, atol=1e-12)
 
 
 def test_members_that_are_all_the_truth_are_at_every_level_alike():
     members = np.zeros((6, 4000, CELLS))
-    members[5] = 2.0  # one wet member of six: dry days are the lowest four fifths
+    members[5] = 2.0  # one wet member of six: dry days reach up to the level 4.5 / 6
     truth = np.zeros((4000, CELLS))
     case = Case(Prediction("members", {"members": members}), truth, Prediction("point", {"mean": truth}))
-    np.testing.assert_allclose(_diagnose(case).observed, np.minimum(np.arange(1, 20) / 16, 1.0), atol=0.02)
+    np.testing.assert_allclose(_diagnose(case).observed, np.minimum(np.arange(1, 20) / 15, 1.0), atol=0.02)
 
 
 def test_the_only_member_is_below_or_above():
@@ -141,7 +144,7 @@ def test_fewer_values_than_bins_leave_bins_empty(make_case):
     assert found.rank_count.sum() == CELLS
 
 
-@pytest.mark.parametrize("family", ["mixture", "members"])
+@pytest.mark.parametrize("family", ["mixture", "quantiles", "members"])
 def test_strict_arrays_give_the_same(family, make_case):
     case = make_case(family)
     place = array_api_strict.asarray

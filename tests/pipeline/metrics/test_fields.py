@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import scipy.stats
 import xarray as xr
@@ -49,10 +51,15 @@ def test_maps_and_curves_of_a_distribution(make_case, winters, tmp_path):
         "spread_bin_spread": ("bin", curves.spread),
         "spread_bin_rmse": ("bin", curves.rmse),
     }
+    for name in ("share", "by_spread", "oracle", "random"):
+        rest[f"sparsification_{name}"] = ("left_out", getattr(curves.sparsification, name))
+    for name in ("probability", "frequency", "area", "low", "high"):
+        rest[f"exceedance_{name}"] = ("probability_bin", getattr(curves.exceedance, name))
+    parts = {f"brier_{field.name}" for field in dataclasses.fields(curves.exceedance.parts)}
     for name, (dim, values) in rest.items():
         assert found[f"pr_{name}"].dims == (dim,)
         np.testing.assert_array_equal(found[f"pr_{name}"], values)
-    assert set(found.data_vars) == {f"pr_{name}" for name in (*fields, *rest)}
+    assert set(found.data_vars) == {f"pr_{name}" for name in (*fields, *rest, *parts)}
     units = {name: found[f"pr_{name}"].attrs["units"] for name in ("rmse", "skill", "aleatoric", "rank_count")}
     assert units == {"rmse": "mm day-1", "skill": "%", "aleatoric": "(mm day-1)2", "rank_count": "1"}
     assert found["pr_spread_bin_rmse"].attrs["units"] == "mm day-1"

@@ -4,6 +4,7 @@ import scipy.stats
 
 from pipeline.metrics import METRICS, Case, PairMetric
 from pipeline.metrics.probabilistic import corrected_variance
+from pipeline.metrics.sums import chunks
 from pipeline.prediction import Prediction
 
 ONES = np.ones(6)
@@ -71,9 +72,30 @@ def test_only_the_part_between_members_is_corrected():
     np.testing.assert_allclose(corrected_variance(one), sd[0] ** 2, rtol=1e-12)
 
 
-def test_spread_of_a_normal_is_its_own(make_case, score):
-    case = make_case("normal", n=5000)
+@pytest.mark.parametrize("family", ["quantiles", "weighted_mixture"])
+def test_of_a_mixture_the_part_between_its_answers_alone_is_corrected(family, make_case):
+    cases = [make_case(family, seed=seed, missing=0.0) for seed in range(3)]
+    parts = [case.prediction.parameters for case in cases]
+    mixed = Prediction(family, cases[0].prediction.formulas.mix(parts))
+    aleatoric, epistemic = mixed.variances()
+    between = np.stack([case.mean for case in cases]).var(axis=0, ddof=1)
+    np.testing.assert_allclose(epistemic, 2 / 3 * between, rtol=1e-6)
+    case = Case(mixed, cases[0].truth, cases[0].climatology)
+    np.testing.assert_allclose(corrected_variance(case), aleatoric + 4 / 3 * between, rtol=1e-6)
+    np.testing.assert_array_equal(corrected_variance(cases[0]), cases[0].prediction.variances()[0])
+
+
+@pytest.mark.parametrize("family", ["normal", "quantiles", "weighted_mixture"])
+def test_spread_of_a_single_distribution_is_its_own(family, make_case, score):
+    case = make_case(family, n=5000)
     assert score("spread_skill", case, ONES) == pytest.approx(1.0, abs=0.03)
+
+
+def test_cells_worked_on_at_a_time_are_fewer_where_there_are_many_quantiles(make_case):
+    wide = {
+        family: chunks(make_case(family, cells=60), 8 * 120 * 24 * 60)[0].stop for family in ("normal", "quantiles")
+    }
+    assert wide == {"normal": 60, "quantiles": 60 * 24 // (24 + 4 * 39)}
 
 
 def test_what_each_prediction_is_scored_by(make_case):
@@ -83,11 +105,25 @@ def test_what_each_prediction_is_scored_by(make_case):
         return {name for name in alone if METRICS.get(name)().applies(case, units)}
 
     always = {"rmse", "mae", "bias", "crps", "pearson_r", "sd_ratio", "nse", "acc", "bias_q02", "bias_q98"}
-    always |= {"sd_ratio_draws", "wasserstein"}  # those of days, years and fields need dates and a place
+    # Those of days, years and most of fields need dates and a place.
+    always |= {"sd_ratio_draws", "wasserstein", "twcrps_q90", "energy_score"}
     distribution = {"crpss", "spread_skill"} | {f"{what}_{p}" for what in ("coverage", "width") for p in (50, 90, 95)}
+    always |= {"brier_q90"}
+    distribution |= {"sharpness", "cv_spread", "ence", "ause", "miscalibration_area", "pit_index", "pit_coverage_90"}
+    distribution |= {"brier_q90_reliability", "brier_q90_resolution"}
+    distribution |= {"interval_score_50", "interval_score_90"}
     assert names("point") == always | {"kge"}
     assert names("point", "degC") == always
     assert names("normal") == always | distribution | {"kge", "nll"}
     assert names("mixture") == always | distribution | {"kge", "nll"}
     assert names("mixture", members=1) == always | distribution | {"kge", "nll"}
+    assert names("weighted_mixture") == always | distribution | {"kge", "nll"}
+    assert names("quantiles") == always | distribution | {"kge"}  # its density ends: one truth beyond makes it infinite
     assert names("members") == always | distribution | {"kge", "crps_fair"}
+
+
+def test_of_one_member_there_is_no_spread(make_case):
+    case = make_case("members", members=1)
+    assert not METRICS.get("spread_skill")().applies(case, "K")
+    assert METRICS.get("spread_skill")().applies(make_case("members", members=2), "K")
+    assert METRICS.get("spread_skill")().applies(make_case("normal"), "K")

@@ -39,9 +39,9 @@ def test_scores_are_read_as_numbers_of_six_digits(tmp_path):
 
 
 def test_comparisons_have_the_columns_of_the_run_folder(tmp_path):
-    rows = (Comparison("unet", "ridge", "test", "tas", "all", "rmse", -0.25, -0.5, -0.125, -0.0625, 451),)
+    rows = (Comparison("unet", "ridge", "test", "tas", "all", "rmse", -0.25, -0.5, -0.125, -0.0625, 451, 0.0123456789),)
     write_comparisons(tmp_path / "comparisons.csv", rows)
     assert (tmp_path / "comparisons.csv").read_text().splitlines() == [
-        "model,reference,split,variable,group,metric,difference,low,high,relative,n",
-        "unet,ridge,test,tas,all,rmse,-0.25,-0.5,-0.125,-0.0625,451",
+        "model,reference,split,variable,group,metric,difference,low,high,relative,n,p_dm,p_sign",
+        "unet,ridge,test,tas,all,rmse,-0.25,-0.5,-0.125,-0.0625,451,0.0123457,",
     ]

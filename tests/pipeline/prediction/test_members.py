@@ -1,53 +1,25 @@
+import array_api_strict
 import numpy as np
 import pytest
 import scipy.stats
-import xarray as xr
-from scores.probability import crps_for_ensemble
 
 from pipeline.prediction import Prediction
-from pipeline.prediction.members import crps_ensemble
+from pipeline.prediction.members import filled
 
 
-@pytest.mark.parametrize(("fair", "method"), [(False, "ecdf"), (True, "fair")])
-@pytest.mark.parametrize("size", [2, 3, 10])
-def test_crps_agrees_with_scores(fair, method, size):
-    rng = np.random.default_rng(size)
-    members, truth = rng.normal(size=(size, 50)), rng.normal(size=50)
-    expected = crps_for_ensemble(
-        xr.DataArray(members, dims=("member", "x")),
-        xr.DataArray(truth, dims="x"),
-        "member",
-        method=method,
-        preserve_dims="all",
-    )
-    np.testing.assert_allclose(crps_ensemble(members, truth, fair=fair), expected, atol=1e-12)
-
-
-def test_crps_is_the_double_sum_over_members():
-    rng = np.random.default_rng(5)
-    x, y = rng.normal(size=7), 0.3
-    pairs = sum(abs(a - b) for a in x for b in x)
-    assert crps_ensemble(x, np.array(y)).item() == pytest.approx(np.abs(x - y).mean() - pairs / (2 * 49), rel=1e-12)
-    assert crps_ensemble(x, np.array(y), fair=True).item() == pytest.approx(
-        np.abs(x - y).mean() - pairs / (2 * 42), rel=1e-12
-    )
-
-
-@pytest.mark.parametrize(("size", "ecdf"), [(2, 0.25261), (5, 0.20218), (10, 0.18535), (50, 0.17187)])
-def test_oracle_of_a_heteroscedastic_sine(size, ecdf):
-    # Members drawn from the distribution itself: the fair score has no bias, E s / sqrt(pi) = .16866.
-    rng = np.random.default_rng(0)
-    n = 100_000
-    sd = 0.1 + 0.3 * np.abs(np.sin(rng.uniform(-3.0, 3.0, n)))
-    members, truth = sd * rng.standard_normal((size, n)), sd * rng.standard_normal(n)
-    assert crps_ensemble(members, truth).mean() == pytest.approx(ecdf, abs=2e-3)
-    assert crps_ensemble(members, truth, fair=True).mean() == pytest.approx(0.16866, abs=2e-3)
-
-
-def test_quantile_is_that_of_numpy(make_prediction):
+def test_quantile_is_numpys_of_type_5(make_prediction):
     p = make_prediction("members")
     for level in (0.05, 0.37, 0.5, 0.99):
-        np.testing.assert_allclose(p.quantile(level), np.quantile(p.parameters["members"], level, axis=0), rtol=1e-12)
+        expected = np.quantile(p.parameters["members"], level, axis=0, method="hazen")
+        np.testing.assert_allclose(p.quantile(level), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("size", [10, 20, 50])
+def test_an_interval_of_members_holds_the_share_of_further_draws_that_is_said(size):
+    drawn = np.random.default_rng(size).random((size + 1, 60_000)).reshape(size + 1, 1, 1, 1, -1)
+    p, truth = Prediction("members", {"members": drawn[1:]}), drawn[0]
+    held = np.mean((truth >= p.quantile(0.05)) & (truth <= p.quantile(0.95)))
+    assert held == pytest.approx(0.9 * size / (size + 1), abs=4 * np.sqrt(0.09 / 60_000))
 
 
 def test_distribution_function_is_that_of_scipy(make_prediction, truth):
@@ -65,9 +37,77 @@ def test_all_variance_is_between_members_and_there_is_no_density(make_prediction
     assert np.isnan(p.nll(truth)).all()
 
 
-def test_one_missing_member_is_not_passed_over():
-    members = np.array([1.0, np.nan, 3.0]).reshape(3, 1, 1, 1, 1)
-    p = Prediction("members", {"members": members})
-    y = np.ones((1, 1, 1, 1))
-    for value in (p.mean(), p.quantile(0.1), p.cdf(y), p.crps(y), p.variance()):
-        assert np.isnan(value).all()
+@pytest.fixture
+def gaps():
+    """Members of which some are missing: in one cell all, in one all but one, in one none."""
+    rng = np.random.default_rng(2)
+    members = rng.normal(size=(7, 40, 1, 2, 3)).astype(np.float32)
+    members[rng.random(members.shape) < 0.3] = np.nan
+    members[:, 0, 0, 0, 0] = np.nan
+    members[:, 1, 0, 0, 0] = [np.nan] * 4 + [1.0] + [np.nan] * 2
+    members[:, 2, 0, 0, 0] = np.arange(7.0)
+    return members
+
+
+@pytest.mark.parametrize("kind", [np.asarray, array_api_strict.asarray])
+def test_members_that_are_missing_leave_the_distribution_to_the_others(gaps, kind):
+    p = Prediction("members", {"members": kind(gaps)})
+    truth = np.random.default_rng(3).normal(size=gaps.shape[1:]).astype(np.float32)
+    answers = {
+        "mean": (p.mean(), lambda x, y: x.mean()),
+        "variance": (p.variance(), lambda x, y: x.var()),
+        "low": (p.quantile(0.05), lambda x, y: np.quantile(x, 0.05, method="hazen")),
+        "high": (p.quantile(0.9), lambda x, y: np.quantile(x, 0.9, method="hazen")),
+        "cdf": (p.cdf(kind(truth)), lambda x, y: (x <= y).mean()),
+        "exceedance": (p.exceedance(kind(truth)), lambda x, y: (x >= y).mean()),
+        "crps": (
+            p.crps(kind(truth)),
+            lambda x, y: np.abs(x - y).mean() - np.abs(x[:, None] - x[None, :]).mean() / 2,
+        ),
+    }
+    for found, formula in answers.values():
+        assert found.dtype == kind(truth).dtype
+        for cell in np.ndindex(truth.shape):
+            x = gaps[(slice(None), *cell)].astype(float)
+            x = x[~np.isnan(x)]
+            expected = formula(x, float(truth[cell])) if len(x) else np.nan
+            assert np.asarray(found)[cell] == pytest.approx(expected, rel=1e-5, abs=1e-6, nan_ok=True)
+
+
+def test_a_gap_in_one_cell_changes_nothing_in_others(gaps):
+    whole = np.random.default_rng(4).normal(size=gaps.shape)
+    broken = whole.copy()
+    broken[1, 5, 0, 1, 1] = np.nan
+    elsewhere = np.ones(gaps.shape[1:], bool)
+    elsewhere[5, 0, 1, 1] = False
+    one, other = (Prediction("members", {"members": values}) for values in (whole, broken))
+    for answer in (
+        lambda p: p.mean(),
+        lambda p: p.variance(),
+        lambda p: p.quantile(0.3),
+        lambda p: p.cdf(whole[0]),
+        lambda p: p.crps(whole[0] + 0.1),
+        lambda p: p.sample(1, seed=3)[0],
+    ):
+        np.testing.assert_allclose(answer(other)[elsewhere], answer(one)[elsewhere], rtol=1e-12)
+
+
+def test_draws_are_of_the_members_that_are_there():
+    members = np.array([[0.0, 0.0], [np.nan, 1.0], [2.0, 2.0], [np.nan, 3.0], [4.0, 4.0]]).reshape(5, 1, 1, 1, 2)
+    draws = Prediction("members", {"members": members}).sample(30_000, seed=1).reshape(-1, 2)
+    for cell, values in enumerate(([0.0, 2.0, 4.0], [0.0, 1.0, 2.0, 3.0, 4.0])):
+        found, counts = np.unique(draws[:, cell], return_counts=True)
+        np.testing.assert_array_equal(found, values)
+        np.testing.assert_allclose(counts / len(draws), 1 / len(values), atol=0.02)
+
+
+def test_filled_members_take_what_the_next_one_has(gaps):
+    found = filled(gaps)
+    size = len(gaps)
+    for place in np.ndindex(gaps.shape):
+        following = [gaps[((place[0] + step) % size, *place[1:])] for step in range(size)]
+        there = [value for value in following if not np.isnan(value)]
+        np.testing.assert_array_equal(found[place], there[0] if there else np.nan)
+    strict = array_api_strict.asarray(gaps)
+    np.testing.assert_array_equal(np.asarray(filled(strict)), found)
+    assert filled(whole := np.ones((3, 2))) is whole

@@ -15,13 +15,16 @@ EVENT = Variable("event", "1", long_name="weather event", classes=NAMES)
 DAYS = np.datetime64("2001-01-01", "ns") + np.arange(5) * np.timedelta64(1, "D")
 
 
-def forecast(split="test", classes=3, targets=1, time=DAYS, known=True):
+def forecast(split="test", classes=3, targets=1, time=DAYS, known=True, members=0):
     rng = np.random.default_rng(classes)
     shape = (len(time), targets, *GRID.shape)
     chances = np.moveaxis(rng.dirichlet(np.ones(classes), shape), -1, 0).astype("f4")
     chances[..., 0, 0] = np.nan
     truth = rng.integers(0, classes, shape).astype("f4") if known else None
-    return Forecast(split, time, Prediction("categorical", {"probabilities": chances}), truth)
+    said = Prediction("categorical", {"probabilities": chances})
+    if members:
+        said = Prediction("categorical_mixture", said.formulas.mix([said.map(np.flipud).parameters, said.parameters]))
+    return Forecast(split, time, said, truth)
 
 
 def write(path, *forecasts, variables=(EVENT,), **options):
@@ -33,7 +36,7 @@ def test_the_file_says_which_class_is_which(tmp_path):
     said = forecast()
     with xr.open_dataset(write(tmp_path / "a.nc", said)) as data:
         assert data.attrs["family"] == "categorical"
-        assert set(data.data_vars) == {"event", "event_truth", "event_param_probabilities"}
+        assert set(data.data_vars) == {"event", "event_truth", "event_aleatoric", "event_param_probabilities"}
         assert tuple(data["class"].to_numpy()) == NAMES
         chances = data["event_param_probabilities"]
         assert chances.dims == ("class", "time", "lat", "lon")
@@ -52,14 +55,38 @@ def test_the_file_says_which_class_is_which(tmp_path):
         np.testing.assert_array_equal(likely, said.prediction.parameters["probabilities"][2, :, 0])
 
 
+def test_what_members_expect_and_by_what_they_disagree_is_in_the_file(tmp_path):
+    said = forecast(members=2)
+    with xr.open_dataset(write(tmp_path / "a.nc", said)) as data:
+        assert data.attrs["family"] == "categorical_mixture"
+        kinds = ("aleatoric", "epistemic")
+        others = {"event", "event_truth", "event_param_probabilities"}
+        assert set(data.data_vars) == {*others, *(f"event_{kind}" for kind in kinds)}
+        for kind, values in zip(kinds, said.prediction.uncertainties(), strict=True):
+            part = data[f"event_{kind}"]
+            np.testing.assert_array_equal(part, values[:, 0])
+            assert part.attrs["units"] == "1"
+            assert part.attrs["long_name"] == f"{kind} entropy of the predicted weather event [nat]"
+        # Written once: what the members expect is the aleatoric part.
+        places = "probabilities: event_param_probabilities expected_entropy: event_aleatoric"
+        assert data["event"].attrs["parameters"] == places
+        assert float(data["event_epistemic"].max()) > 0.01
+        (found,) = from_dataset(data.load())
+    for before, after in zip(said.prediction.uncertainties(), found.prediction.uncertainties(), strict=True):
+        np.testing.assert_array_equal(after, before)
+
+
+@pytest.mark.parametrize("members", [0, 2])
 @pytest.mark.parametrize("splits", [True, False])
-def test_probabilities_come_back_bit_for_bit_whatever_the_block(tmp_path, monkeypatch, splits):
+def test_probabilities_come_back_bit_for_bit_whatever_the_block(tmp_path, monkeypatch, splits, members):
     monkeypatch.setattr(writing, "_BLOCK", 30)  # two days at a time
-    written = [forecast()] if not splits else [forecast(), forecast("late", time=DAYS + 40 * (DAYS[1] - DAYS[0]))]
+    written = [forecast(members=members)]
+    if splits:
+        written.append(forecast("late", time=DAYS + 40 * (DAYS[1] - DAYS[0]), members=members))
     with xr.open_dataset(write(tmp_path / "a.nc", *written, splits=splits)) as data:
         found = from_dataset(data.load())
     for before, after in zip(written, found, strict=True):
-        assert after.prediction.family == "categorical"
+        assert after.prediction.family == before.prediction.family
         assert (after.prediction.class_count, after.prediction.member_count) == (3, 0)
         for name, values in before.prediction.parameters.items():
             np.testing.assert_array_equal(after.prediction.parameters[name], values)

@@ -192,6 +192,10 @@ def _write_diagnostics(run, fake, model, mean, dataset, reference):
             data[f"{v}_epistemic"] = (dims, dataset[f"{v}_epistemic"].mean("time").values)
             ranks = (dataset[f"{v}_member"].values < truth).sum(axis=0)[np.isfinite(truth)]
             data[f"{v}_rank_count"] = ("rank", np.bincount(ranks, minlength=fake.members + 1))
+        cells = np.cos(np.deg2rad(dataset["lat"])) * np.isfinite(gap)
+        parts = dataset[[f"{v}_{kind}" for kind in ("aleatoric", "epistemic") if f"{v}_{kind}" in dataset]]
+        means = parts.assign({f"{v}_squared_error": gap**2}).weighted(cells).mean(dims)
+        data |= {f"{k}_by_time": x for k, x in means.assign({f"{v}_area": cells.sum(dims)}).items()}
     (run / "diagnostics").mkdir(exist_ok=True)
     xr.Dataset(data, {"lat": LAT, "lon": LON}).to_netcdf(run / "diagnostics" / f"{model}.nc")
     return rmse
@@ -298,9 +302,8 @@ def build(parent, fake):
         squares[model] = np.nanmean((results[model][0] - truths["test"]) ** 2)
     known = [model for model in fake.baselines if model in fake.models]
     best = min(known, key=squares.get) if known else None
-    if fake.diagnostics:
-        for model in sorted(fake.models, key=lambda m: m != best):
-            rmse[model] = _write_diagnostics(run, fake, model, *results[model], rmse.get(best))
+    for model in sorted(fake.models, key=lambda m: m != best) if fake.diagnostics else ():
+        rmse[model] = _write_diagnostics(run, fake, model, *results[model], rmse.get(best))
     pd.DataFrame(scores, columns=SCORES).to_csv(run / "scores.csv", index=False)
     rows = []
     for reference, model in itertools.permutations(fake.models, 2):
@@ -310,13 +313,10 @@ def build(parent, fake):
             labels = (model, reference, "test", fake.variable, "all", "rmse")
             rows.append((*labels, gap, gap - half, gap + half, gap / base, len(test)))
     pd.DataFrame(rows, columns=COMPARISONS).to_csv(run / "comparisons.csv", index=False)
-    if not fake.predictions:
-        for path in (run / "predictions").iterdir():
-            path.unlink()
-    if fake.attributions:
-        for model in fake.models:
-            if model in ("unet", "random_forest", "ridge"):
-                _write_attributions(run, fake, model)
+    for path in () if fake.predictions else (run / "predictions").iterdir():
+        path.unlink()
+    for model in sorted({"unet", "random_forest", "ridge"} & set(fake.models)) if fake.attributions else ():
+        _write_attributions(run, fake, model)
     _write_models(run, fake)
     _write_stages(run, fake, test, validation)
     times = _times(fake, 1982, 20)

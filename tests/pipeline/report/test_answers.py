@@ -62,7 +62,7 @@ OURS = ("unet", "ridge")
         (
             {OURS: (0.12, NAN, NAN, NAN)}, "tie",
             "unet has an RMSE of 1.40 K (1.30 to 1.50), 0.120 K higher than that of the best baseline, ridge, "
-            f"{PLACE}; no interval of the difference could be computed (fewer than 8 blocks).",
+            f"{PLACE}; no interval of the difference could be computed (too few blocks).",
         ),
         (
             {}, "tie",

@@ -5,6 +5,7 @@ import pytest
 
 from pipeline.report import error_bars, tables
 from pipeline.report.load import load_run
+from pipeline.report.sections import trust
 from pipeline.report.study import study
 
 NAN = float("nan")
@@ -93,3 +94,24 @@ def test_sentence_and_table_round_alike(bars):
 def test_point_forecasts_have_no_error_bars(make_run):
     run = make_run(models=("ridge", "random_forest"), baselines=("ridge",), years=1, attributions=False)
     assert error_bars.trust(study(load_run(run))) == "random forest gives no error bars."
+
+
+def test_interval_scores_have_a_table_beside_coverage_and_width(make_run):
+    run = make_run(models=("ridge", "unet"), baselines=("ridge",), years=1, attributions=False)
+    scores = pd.read_csv(run / "scores.csv")
+    rows = [
+        (model, "test", "tas", "all", f"interval_score_{percent}", value + percent / 50, "K", value, value + 9.0, 90)
+        for model, value in (("ridge", 6.0), ("unet", 4.0))
+        for percent in (50, 90)
+    ]
+    pd.concat([scores, pd.DataFrame(rows, columns=scores.columns)]).to_csv(run / "scores.csv", index=False)
+    blocks = trust.build(found := study(load_run(run))).blocks
+    shown = [block for block in blocks if isinstance(block, tables.Table)]
+    assert [table.name for table in shown] == ["trust-tas", "intervals-tas"]
+    own = shown[1]
+    assert [(column.title, column.unit) for column in own.columns[1:]] == [
+        ("interval score, 50 %", "K"), ("interval score, 90 %", "K"),
+    ]  # fmt: skip
+    assert {row[0].key: [cell.mark for cell in row[1:]] for row in own.rows}["unet"] == ["best", "best"]
+    assert own.caption.startswith("Coverage and width of tas on test in one number: the width of the interval, and")
+    assert not set(tables.INTERVALS) & set(tables.others(found, "tas", "test"))

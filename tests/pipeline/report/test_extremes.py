@@ -132,6 +132,26 @@ def test_tables_of_precipitation_are_no_wider_than_seven(make):
     assert found["extremes-pr-test-2"][-1] == "bias of the 98 % quantile"
 
 
+@pytest.mark.parametrize(("left_out", "widths"), [((), [4, 4]), (("ssim",), [7]), (("ssim", "energy_score"), [6])])
+def test_tables_of_structure_are_no_wider_than_seven(make, left_out, widths):
+    scores = {name: (0.5, 0.4, 0.6, "1") for name in tables.STRUCTURE if name not in left_out}
+    found = [t for t in _blocks(_section(make(scores)), tables.Table) if t.name.startswith("structure-tas-test")]
+    assert [len(table.columns) - 1 for table in found] == widths
+    assert len({table.name for table in found}) == len(found)
+    titles = [column.title for table in found for column in table.columns[1:]]
+    assert len(titles) == len(scores) == len(set(titles))
+    assert ("energy score" in titles) == ("energy_score" in scores)
+
+
+def test_the_upper_tail_stands_with_the_extremes(make):
+    section = _section(make({"twcrps_q90": (0.2, 0.1, 0.3, "K"), "bias_q98": (-0.4, -0.9, 0.1, "K")}))
+    (table,) = [block for block in _blocks(section, tables.Table) if block.name == "extremes-tas-test"]
+    assert [column.title for column in table.columns[1:]] == [
+        "twCRPS above the 90 % quantile", "bias of the 98 % quantile"
+    ]  # fmt: skip
+    assert table.caption.startswith("How well the distribution is known above a threshold, over all days; biases of")
+
+
 def test_packing_keeps_order_and_loses_nothing():
     every = {name for group in tables.EXTREMES.values() for name in group}
     found = [names for names, _ in extremes.packed(every | {"rmse"})]

@@ -63,7 +63,7 @@ def test_the_best_baseline_is_measured_with_the_next(alone, rows, text):
     found = answers.answer(study(load_run(alone(rows))))
     assert found.tone == "alone"
     start = "Only baselines were tried: ridge is the best of 2, its RMSE 2.00 K (1.50 to 2.50), "
-    unknown = "" if "interval" in text else "; no interval of the difference could be computed (fewer than 8 blocks)"
+    unknown = "" if "interval" in text else "; no interval of the difference could be computed (too few blocks)"
     assert found.text.replace("\u00a0", " ") == f"{start}{text}, {PLACE}{unknown}."
 
 

@@ -58,7 +58,7 @@ PLACE = "on 90 December to February days, 1997-12-01 to 1998-02-28"
         (
             {"unet": (-0.15, NAN, NAN)}, "tie",
             "unet has an RMSE of 1.11 K (1.05 to 1.16), 0.150 K (10 %) lower than that of the best baseline, ridge, "
-            f"{PLACE}; no interval of the difference could be computed (fewer than 8 blocks).",
+            f"{PLACE}; no interval of the difference could be computed (too few blocks).",
         ),
     ],
 )  # fmt: skip

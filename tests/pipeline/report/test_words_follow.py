@@ -180,7 +180,7 @@ def test_the_crps_of_point_forecasts_is_explained_beside_distributions(make):
 def test_no_interval_is_said_where_there_is_none(make_run):
     found = study(load_run(make_run(**PARTS, intervals=False, effective=10.0)))
     text = answers.answer(found).text
-    assert text.endswith("; no interval of the difference could be computed (fewer than 8 blocks).")
+    assert text.endswith("; no interval of the difference could be computed (too few blocks).")
     assert "chance" not in text
     table = _table(skill.build(found), "scores-")
     assert table.caption.endswith("No interval is known. Bold: best.")

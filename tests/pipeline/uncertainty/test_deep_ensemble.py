@@ -3,6 +3,7 @@ import re
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from pipeline.backend import get_backend
 from pipeline.errors import RunFolderError, TrainingError, TraitError
@@ -10,6 +11,7 @@ from pipeline.grid import Grid
 from pipeline.model import Context, Model
 from pipeline.prediction import Prediction
 from pipeline.samples import Samples, Schema
+from pipeline.uncertainty import WHOLE, Part
 from pipeline.uncertainty.deep_ensemble import DeepEnsemble, DeepEnsembleConfig
 
 SHAPE = (2, 3)
@@ -76,7 +78,7 @@ class Source:
     def __init__(self, family="normal", failed=()):
         self.family, self.failed, self.asked = family, failed, []
 
-    def __call__(self, count):
+    def __call__(self, count, part=WHOLE):
         self.asked.append(count)
         return [Member(number, self.family) for number in range(count) if number not in self.failed]
 
@@ -121,7 +123,9 @@ def test_point_members_are_values_of_which_all_variance_is_epistemic(samples, co
 
 
 def test_equal_members_have_no_epistemic_variance(samples, context):
-    ensemble = DeepEnsemble().fit(lambda count: [Member(7) for _ in range(count)], samples, samples, context)
+    ensemble = DeepEnsemble().fit(
+        lambda count, part=WHOLE: [Member(7) for _ in range(count)], samples, samples, context
+    )
     found = ensemble.predict(samples, context)
     aleatoric, epistemic = found.variances()
     np.testing.assert_allclose(np.nanmax(epistemic), 0.0, atol=1e-9)
@@ -129,8 +133,8 @@ def test_equal_members_have_no_epistemic_variance(samples, context):
 
 
 def test_asks_for_as_many_members_as_the_options_say():
-    assert DeepEnsemble().member_count() == 5
-    assert DeepEnsemble(DeepEnsembleConfig(members=8)).member_count() == 8
+    assert DeepEnsemble().wants() == {WHOLE: 5}
+    assert DeepEnsemble(DeepEnsembleConfig(members=8)).wants() == {WHOLE: 8}
     assert DeepEnsemble.needs == {"seeded"}
 
 
@@ -145,7 +149,7 @@ def test_a_failed_member_is_left_out_with_a_warning(samples, context, warnings, 
     ensemble = fitted(Source(failed=failed), samples, context)
     assert warnings == [message]
     assert ensemble.predict(samples, context).members.shape[0] == 5 - len(failed)
-    assert ensemble.summary() == {"members": 5 - len(failed), "members_asked": 5}
+    assert ensemble.summary() == {"members": 5 - len(failed), "members_asked": 5, "bagged": False}
 
 
 def test_no_warning_when_all_are_there(samples, context, warnings):
@@ -189,14 +193,14 @@ def test_mixed_families_are_refused(samples, context):
         "Choose another model or loss."
     )
     with pytest.raises(TraitError, match=f"^{re.escape(wanted)}$"):
-        DeepEnsemble().fit(lambda count: mixed, samples, samples, context)
+        DeepEnsemble().fit(lambda count, part=WHOLE: mixed, samples, samples, context)
 
 
 def test_saved_and_loaded_is_the_same(samples, context, tmp_path):
     ensemble = fitted(Source(failed=(1,)), samples, context, members=4)
     ensemble.save(tmp_path)
     loaded = DeepEnsemble().load(tmp_path, Source(failed=(1,)), context)
-    assert loaded.member_count() == 4
+    assert loaded.wants() == {WHOLE: 4}
     assert loaded.summary() == ensemble.summary()
     np.testing.assert_array_equal(loaded.predict(samples, context).mean(), ensemble.predict(samples, context).mean())
 
@@ -209,3 +213,11 @@ def test_loading_notices_that_members_are_gone(samples, context, tmp_path):
     )
     with pytest.raises(RunFolderError, match=wanted):
         DeepEnsemble().load(tmp_path, Source(failed=(3,)), context)
+
+
+def test_members_of_drawn_blocks_are_not_trained_as_one():
+    with pytest.raises(
+        ValidationError, match="expected stacked: auto or false with bagged: true, whose members learn from"
+    ):
+        DeepEnsembleConfig(bagged=True, stacked=True)
+    assert DeepEnsemble(DeepEnsembleConfig(bagged=True, members=3)).wants() == {Part(bagged=True): 3}

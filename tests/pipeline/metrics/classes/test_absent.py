@@ -9,6 +9,7 @@ from pipeline.metrics import METRICS, ClassMetric, Place
 GRID = Grid(np.linspace(-50.0, 50.0, 8), np.arange(12) * 30.0)
 PLACE = Place(GRID, np.ones(GRID.shape, bool))
 NAMES = tuple(name for name in METRICS.names() if issubclass(METRICS.get(name), ClassMetric))
+OF_ALL_CELLS = {"accuracy", "brier", "brier_reliability", "brier_resolution", "ece", "ece_mass", "ause_entropy"}
 NONE = float("nan")
 PREDICTED = {
     "iou": 0.0, "dice": 0.0, "f1": 0.0, "precision": 0.0, "recall": NONE, "kappa": 0.0, "average_precision": NONE,
@@ -35,7 +36,7 @@ def _case(make_class_case, truth=(), predicted=()):
     return make_class_case(*fields, place=PLACE, weights=GRID.area.ravel())
 
 
-@pytest.mark.parametrize("name", sorted(set(NAMES) - {"accuracy", "brier"}))
+@pytest.mark.parametrize("name", sorted(set(NAMES) - OF_ALL_CELLS))
 def test_a_class_in_neither_truth_nor_prediction_is_missing_and_left_out(name, make_class_case, class_score):
     overall, each = class_score(name, _case(make_class_case))
     assert np.isnan(each[2])
@@ -71,7 +72,7 @@ def test_a_true_class_without_any_probability_has_the_worst_average_precision_an
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_score_of_classes_has_its_place_in_the_rule(name):
-    assert name in {*PREDICTED, "accuracy", "brier"}
+    assert name in {*PREDICTED, *OF_ALL_CELLS}
 
 
 def test_the_terms_of_brier_add_up_with_absent_classes_too(make_class_case, class_score):

@@ -9,7 +9,8 @@ from pipeline.errors import ConfigError, DataError
 from pipeline.grid import Grid
 from pipeline.metrics import METRICS, ClassMetric, Place
 from pipeline.metrics.classes import HEADLINE
-from pipeline.metrics.classes.evaluate import evaluate_classes, event_series
+from pipeline.metrics.classes.evaluate import REGIONAL, evaluate_classes, event_series
+from pipeline.metrics.regions import CellRegions
 from pipeline.metrics.tables import write_comparisons, write_scores
 from pipeline.prediction import Prediction
 
@@ -62,6 +63,20 @@ def test_rows_of_classes_and_seasons_are_those_of_their_cells(cases, flat):
             assert row.value == pytest.approx(expected, rel=1e-12)
             assert row.n == int(rows.sum())
         assert _row(found, model="good", group=label[1:] or "all").value == pytest.approx(each.mean(), rel=1e-12)
+
+
+def test_an_ensemble_of_classes_is_scored_by_its_mean_probabilities(cases):
+    said = cases["good"].prediction
+    both = said.formulas.mix([said.parameters, cases["poor"].prediction.parameters])
+    mean = (said.parameters["probabilities"] + cases["poor"].prediction.parameters["probabilities"]) / 2
+    found = {
+        "mixture": replace(cases["good"], prediction=Prediction("categorical_mixture", both)),
+        "mean": replace(cases["good"], prediction=Prediction("categorical", {"probabilities": mean})),
+    }
+    rows = _evaluate(found, YEAR).scores
+    mixture, alone = ([row.value for row in rows if row.model == model] for model in found)
+    assert len(mixture) > 100
+    np.testing.assert_allclose(mixture, alone, rtol=1e-9)
 
 
 def test_the_better_model_has_a_positive_difference_in_the_headline(cases, tmp_path):
@@ -195,3 +210,25 @@ def test_predictions_of_other_classes_or_families_are_refused(make_class_case):
 def test_an_unknown_reference_is_refused(cases):
     with pytest.raises(ConfigError, match="expected one of the models as reference, got 'pour'"):
         _evaluate(cases, YEAR, reference="pour")
+
+
+def test_regions_are_scored_on_their_own_cells(cases, class_score):
+    regions = CellRegions(("west", "east"), np.where(np.arange(40) % 8 < 4, 0, 1))
+    found = _evaluate(cases, YEAR, regions=regions, reference="good")
+    rows = [row for row in found.scores if "region=" in row.group]
+    assert {row.metric for row in rows} == set(REGIONAL)
+    assert {row.group for row in rows} == {
+        f"region={name}{season}"
+        for name in regions.names
+        for season in ("", *(f";season={name}" for name in ("DJF", "MAM", "JJA", "SON")))
+    }
+    spring = np.flatnonzero(np.isin((YEAR.astype("datetime64[M]").astype(int) % 12) + 1, [3, 4, 5]))
+    for name, cells in regions:
+        part = replace(cases["poor"].select(cells, -1), weights=AREA[cells])
+        for metric in REGIONAL:
+            row = _row(rows, model="poor", group=f"region={name}", metric=metric)
+            assert row.value == pytest.approx(class_score(metric, part)[0], rel=1e-9)
+            assert row.low <= row.value <= row.high
+        row = _row(rows, model="poor", group=f"region={name};season=MAM", metric="iou")
+        assert row.value == pytest.approx(class_score("iou", part.select(spring, -2))[0], rel=1e-9)
+    assert not any("region=" in row.group for row in found.comparisons)

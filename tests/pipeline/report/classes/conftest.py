@@ -67,6 +67,15 @@ def _chances(rng, truth, classes, skill, sharp):
     return (chance / chance.sum(axis=0)).astype(np.float32)
 
 
+def _said(rng, fake, model, truth):
+    """Return what a model answers, of shape (time, lat, lon); an ensemble is the mixture of three."""
+    name, _, method = model.partition("+")
+    classes, skill = len(fake.classes), {**SKILL, **fake.skill}[name]
+    answers = [{"probabilities": _chances(rng, truth, classes, *skill)} for _ in range(3 if method else 1)]
+    alone = Prediction("categorical", answers[0])
+    return Prediction("categorical_mixture", alone.formulas.mix(answers)) if method else alone
+
+
 def _tiles(rng, classes, split):
     """Return truth of shape (tile, y, x) and where tiles were cut; what two share is known in the first alone."""
     images = ("left", "right") if split != "first" else ("left",)
@@ -118,12 +127,11 @@ def _split(run, fake, split, written, origins):
     mask, weights = np.ones(grid.shape, bool), grid.area.ravel()
     cases = {}
     for model in fake.models:
-        known = np.nan_to_num(truth)
-        chance = _chances(rng, known, len(fake.classes), *{**SKILL, **fake.skill}[model])
-        said = Prediction("categorical", {"probabilities": chance[:, :, None]})
+        said = _said(rng, fake, model, np.nan_to_num(truth))
         if split != "validation":
-            written.setdefault(model, []).append(Forecast(split, time, said, truth[:, None].astype(np.float32)))
-        rows = Prediction("categorical", {"probabilities": chance.reshape(*chance.shape[:2], -1)})
+            targets = said.map(lambda array: array[..., None, :, :])
+            written.setdefault(model, []).append(Forecast(split, time, targets, truth[:, None].astype(np.float32)))
+        rows = said.map(lambda array: array.reshape(*array.shape[:-2], -1))
         cases[model] = {"mask": Case(rows, truth.reshape(len(truth), -1), rows, time=time)}
     known = [model for model in BASELINES if model in fake.models]
     options = {"split": split, "time": time, "weights": weights, "place": Place(grid, mask), "seed": 1, "resamples": 60}
@@ -141,7 +149,7 @@ def _split(run, fake, split, written, origins):
 
 def _experiment(fake):
     tree = {"name": "masks", "question": "Which pixels are cloud?", "task": "segmentation", "seed": 1}
-    tree["models"] = {model: {"kind": model} for model in fake.models}
+    tree["models"] = {model: {"kind": model} for model in fake.models if "+" not in model}
     tree["augment"] = [{"kind": "flip_longitude", "probability": 0.25, "models": None}]
     if fake.tiles:
         tree["data"] = {"images": ["left", "right"]}
@@ -192,7 +200,7 @@ def build(parent, fake):
     for model, forecasts in written.items() if fake.predictions else ():
         path = run / "predictions" / f"{model}.nc"
         write_forecasts(path, forecasts, model=model, variables=variables, grid=grid, origins=origins)
-    for model in fake.models:
+    for model in (name for name in fake.models if "+" not in name):
         _json(run / "models" / model / "member-00" / "summary.json", {"seconds": 1.0, "loss": fake.loss})
     _write_stages(run, fake, counts)
     (run / "experiment.yaml").write_text(yaml.safe_dump(_experiment(fake), sort_keys=False))

@@ -52,8 +52,8 @@ def masks(make_class_run):
         ),
         (
             (-0.2, np.nan, np.nan), "tie",
-            f"{OWN} is 0.200 lower than that of {BEST}{{}}; no interval of the difference could be computed (fewer "
-            "than 8 blocks).",
+            f"{OWN} is 0.200 lower than that of {BEST}{{}}; no interval of the difference could be computed (too "
+            "few blocks).",
         ),
         (
             None, "tie",

@@ -142,3 +142,13 @@ def test_a_score_that_no_table_knows_is_shown(found):
     extra = table[(table["metric"] == "iou") & (table["group"] == "all")].assign(metric="plug_in")
     object.__setattr__(found.run, "scores", pd.concat([table, extra]))
     assert class_tables.others(found, "mask", "test") == ["plug_in"]
+
+
+def test_calibration_has_a_table_of_its_own(found):
+    table = next(b for b in class_trust.build(found).blocks if getattr(b, "name", "") == "calibration-scores-mask")
+    assert [column.title for column in table.columns[1:]] == [
+        "expected calibration error", "expected calibration error, equal mass", "reliability of the Brier score",
+        "resolution of the Brier score", "sparsification error by entropy (AUSE)",
+    ]  # fmt: skip
+    assert all(cell.text != "\u2013" for row in table.rows for cell in row[1:])
+    assert not set(class_tables.CALIBRATION) & set(class_tables.others(found, "mask", "test"))

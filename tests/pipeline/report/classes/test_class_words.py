@@ -80,7 +80,7 @@ def test_no_interval(told):
     text, tone = _said(told((0.01, np.nan, np.nan)))
     assert tone == "tie"
     assert "is 0.0100 higher than that of the best baseline, pixel forest" in text
-    assert text.endswith("; no interval of the difference could be computed (fewer than 8 blocks).")
+    assert text.endswith("; no interval of the difference could be computed (too few blocks).")
 
 
 def test_nothing_to_compare_with(told):

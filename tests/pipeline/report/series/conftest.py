@@ -144,7 +144,7 @@ def _rows(fake, model, split, times, truth, mean):
     return rows
 
 
-def _write_diagnostics(run, fake, model, truth, mean, reference):
+def _write_diagnostics(run, fake, model, times, truth, mean, reference):
     gap = mean - truth
     several = fake.leads != (0,)
     dims = ("lead", "station") if several else ("station",)
@@ -162,6 +162,16 @@ def _write_diagnostics(run, fake, model, truth, mean, reference):
         maps |= {"skill": skill, "skill_low": skill - 9, "skill_high": skill + 9}
     data = {f"{fake.variable}_{name}": (dims, v if several else v[0]) for name, v in maps.items()}
     coords = _places(fake) | ({"lead": list(fake.leads)} if several else {})
+    if fake.bands:
+        along = ("time", "lead") if several else ("time",)
+        series = {"aleatoric": np.full(gap.shape[:2], 0.5), "squared_error": (gap**2).mean(axis=-1)}
+        series["area"] = np.full(gap.shape[:2], float(fake.stations))
+        data |= {f"{fake.variable}_{name}_by_time": (along, v if several else v[:, 0]) for name, v in series.items()}
+        coords["time"] = times
+        if several:
+            index = pd.date_range(times[0], periods=len(times) + max(fake.leads), freq=fake.step)
+            valid = np.stack([index[lead : lead + len(times)] for lead in fake.leads], axis=1)
+            coords["valid_time"] = (("time", "lead"), valid)
     (run / "diagnostics").mkdir(exist_ok=True)
     xr.Dataset(data, coords).to_netcdf(run / f"diagnostics/{model}.nc")
     return rmse
@@ -205,7 +215,7 @@ def build(run, fake):
     if "ridge" in results:
         reference = "ridge", np.sqrt(((results["ridge"][1] - results["ridge"][0]) ** 2).mean(axis=0))
     for model, (truth, mean) in results.items():
-        _write_diagnostics(run, fake, model, truth, mean, reference)
+        _write_diagnostics(run, fake, model, times, truth, mean, reference)
     experiment = {
         "name": "waves", "question": "How will it be?", "task": "series",
         "data": {"target": {"dataset": "series", "variables": [fake.variable]}},
