@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import pkgutil
+import random
 from dataclasses import fields, is_dataclass, replace
 
 import numpy as np
@@ -21,6 +22,16 @@ from pipeline.samples import Past, Samples, Schema, lead_name
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SEASON = 50  # days in a row; between two seasons there is a gap
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Begin every test, and what it sets up, with the same random numbers, whatever ran before it."""
+    import torch
+
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session", autouse=True)

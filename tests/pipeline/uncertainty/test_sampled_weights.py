@@ -189,10 +189,10 @@ def test_batch_norm_keeps_the_statistics_of_the_fitted_network(make_numbers, num
     method = Swag(SwagConfig(epochs=4, lr=0.01)).fit(lambda count: [model], samples, samples, context)
     norm = model.network.inner[1]
     assert torch.equal(norm.running_mean, torch.zeros(3, dtype=torch.float64))
-    # With the batches' own statistics the answer would not depend on the level of the inputs.
+    # With the batches' own statistics the answer would not depend on the level of the inputs, but for rounding.
     shifted = make_numbers(samples.inputs[..., 0, 0] + 1.0, np.ones(40))
     first, second = (method.predict(each, context).members for each in (samples, shifted))
-    assert np.abs(first - second).min() > 1e-3
+    assert np.abs(first - second).min() > 1e-6
 
 
 def test_weights_that_do_not_move_are_refused(linear_problem, context, monkeypatch):
