@@ -31,20 +31,6 @@ def levels(count: int) -> np.ndarray:
     return np.arange(1, count + 1) / (count + 1)
 
 
-def monotone(quantiles: Array) -> Array:
-    """Return quantiles that do not cross: sorted along their leading axis.
-
-    Sorted quantiles are never further from the true ones than those that cross (Chernozhukov et al. 2010,
-    doi:10.3982/ECTA7880).
-
-    Examples
-    --------
-    >>> monotone(np.array([[1.0], [3.0], [2.0]]))[:, 0].tolist()
-    [1.0, 2.0, 3.0]
-    """
-    return array_namespace(quantiles).sort(quantiles, axis=0)
-
-
 def from_quantiles(quantiles: Array) -> dict[str, Array]:
     """Return the parameters of the family for the quantiles of one model.
 
@@ -55,7 +41,7 @@ def from_quantiles(quantiles: Array) -> dict[str, Array]:
     Parameters
     ----------
     quantiles : array, shape (quantile, ...)
-        At the levels of :func:`levels`, never falling; :func:`monotone` makes such. Two or more.
+        At the levels of :func:`levels`, never falling. Two or more.
 
     Raises
     ------

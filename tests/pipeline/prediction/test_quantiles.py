@@ -5,7 +5,7 @@ import scipy.stats
 
 from pipeline.errors import DataError
 from pipeline.prediction import Prediction
-from pipeline.prediction.quantiles import from_quantiles, levels, monotone
+from pipeline.prediction.quantiles import from_quantiles, levels
 
 PLACE = (0, 0, 0, 0)
 
@@ -120,17 +120,6 @@ def test_few_levels_of_a_normal_have_its_mean_and_variance(count, slack):
     edge = scipy.stats.norm.ppf(levels(count)[-1])
     tail = 7.0 + 2.0 * scipy.stats.norm.expect(lb=edge, conditional=True)
     assert line(p)((levels(count)[-1] + 1.0) / 2.0) == pytest.approx(tail, rel=1e-9)
-
-
-def test_quantiles_that_cross_are_sorted_and_come_nearer():
-    rng = np.random.default_rng(4)
-    right = scipy.stats.norm.ppf(levels(19)).reshape(-1, 1, 1, 1, 1)
-    wrong = right + rng.normal(0.0, 0.3, (19, 50, 1, 1, 1))
-    better = monotone(wrong)
-    assert (np.diff(wrong, axis=0) < 0).any()
-    assert (np.diff(better, axis=0) >= 0).all()
-    assert (np.square(better - right).mean(axis=0) <= np.square(wrong - right).mean(axis=0) + 1e-12).all()
-    np.testing.assert_array_equal(np.sort(wrong, axis=0), better)
 
 
 def test_one_quantile_makes_no_distribution():
