@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands import apply, cordex, data, experiments, run, runs, tools
+from flows.commands import apply, bench, cordex, data, experiments, run, runs, tools
 from pipeline import __version__
 from pipeline.errors import FinescaleError
 
@@ -37,6 +37,7 @@ app.command("report")(runs.report)
 app.command("predict")(apply.predict)
 app.command("bundle")(apply.bundle)
 app.command("doctor")(tools.doctor)
+app.command("bench")(bench.bench)
 app.command("check-leakage")(tools.check_leakage)
 app.add_typer(experiments.app, name="experiments")
 app.add_typer(data.app, name="data")

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from flows.augment import OWN, augment_options, check_own
+from flows.planned import PlannedExplanation, PlannedModel, plan_explanations, served
 from models import MODELS
-from pipeline.attribution import ATTRIBUTIONS, AttributionMethod
 from pipeline.errors import ConfigError, TraitError
-from pipeline.experiment import CalibrationConfig, Experiment, ExplainConfig, UncertaintyConfig
+from pipeline.experiment import CalibrationConfig, Experiment, UncertaintyConfig
 from pipeline.metrics import METRICS
 from pipeline.model import Model
 from pipeline.model_config import ModelConfig
@@ -33,20 +33,6 @@ from pipeline.uncertainty.calibrated import Calibrated, Ground
 from pipeline.uncertainty.calibration import CALIBRATIONS, Calibration
 
 MAIN_SCORE = {"downscaling": "rmse", "series": "rmse", "segmentation": "iou"}
-
-
-@dataclass(frozen=True)
-class PlannedModel:
-    """A model of the experiment, with its options checked."""
-
-    name: str
-    kind: str
-    type: type[Model]
-    config: ModelConfig
-
-    def build(self) -> Model:
-        """Return the model, not fitted."""
-        return self.type(self.config)
 
 
 @dataclass(frozen=True)
@@ -77,17 +63,6 @@ class PlannedMethod:
         """Whether another method is the same without a calibration, so that it need not be fitted twice."""
         mine, theirs = ((one.base, one.type, one.config) for one in (self, other))
         return self.calibration is not None and other.calibration is None and mine == theirs
-
-
-@dataclass(frozen=True)
-class PlannedExplanation:
-    """An explanation of one model."""
-
-    model: str
-    method: str
-    type: type[AttributionMethod]
-    config: ModelConfig
-    entry: ExplainConfig
 
 
 @dataclass(frozen=True)
@@ -166,11 +141,7 @@ def make_plan(experiment: Experiment, *, where: str, base: Path | None = None) -
         for method in _methods(number, entry, models, experiment, where)
     )
     _named_once(methods)
-    explanations = tuple(
-        explanation
-        for number, entry in enumerate(experiment.explain)
-        for explanation in _explanations(number, entry, models, where)
-    )
+    explanations = plan_explanations(experiment, models, where)
     metrics = _metrics(experiment)
     return Plan(experiment, models, methods, explanations, metrics, plugins)
 
@@ -263,7 +234,7 @@ def _methods(
             f"{experiment.task}."
         )
     config = validate(kind.Config, entry.options, where=where, prefix=f"uncertainty.{number}")
-    names = _served(said, kind.needs, entry.models, models, kind.refuses)
+    names = served(said, kind.needs, entry.models, models, kind.refuses)
     able = [name for name in names if (why := kind(config).why_not(models[name].config)) is None]
     for name in entry.models or ():
         why = kind(config).why_not(models[name].config)
@@ -300,42 +271,3 @@ def _named_once(methods: Sequence[PlannedMethod]) -> None:
                 f"uncertainty: expected methods with names of their own, got {name!r} twice. Give one of them another: "
                 "{method: ..., name: ...}."
             )
-
-
-def _explanations(
-    number: int, entry: ExplainConfig, models: Mapping[str, PlannedModel], where: str
-) -> list[PlannedExplanation]:
-    kind = ATTRIBUTIONS.get(entry.method)
-    config = validate(kind.Config, entry.options, where=where, prefix=f"explain.{number}")
-    names = _served(f"attribution method {entry.method!r}", kind.needs, entry.models, models)
-    return [PlannedExplanation(name, entry.method, kind, config, entry) for name in names]
-
-
-def _served(
-    what: str,
-    needs: frozenset[str],
-    asked: list[str] | None,
-    models: Mapping[str, PlannedModel],
-    refuses: frozenset[str] = frozenset(),
-) -> tuple[str, ...]:
-    """Return the models that ``what`` is used on: those asked for, else all that have what it needs."""
-    able = tuple(
-        name for name, model in models.items() if needs <= model.type.traits and not refuses & model.type.traits
-    )
-    if asked is None:
-        return able
-    for name in asked:
-        if name not in able:
-            kind = models[name].type
-            if refuses & kind.traits:
-                raise TraitError(
-                    f"{what} cannot serve a model with the trait {', '.join(sorted(refuses & kind.traits))}, which "
-                    f"{name!r} ({models[name].kind}) has. Take another method or model."
-                )
-            missing = ", ".join(sorted(needs - kind.traits))
-            others = f"Use it on {', '.join(able)}." if able else "No model of this experiment has it."
-            raise TraitError(
-                f"{what} needs a model with the trait {missing}, and {name!r} ({models[name].kind}) has "
-                f"{', '.join(sorted(kind.traits)) or 'none'}. {others}"
-            )
-    return tuple(asked)

@@ -39,6 +39,23 @@ def boxes(fields: Array, reach: int, *, around: bool) -> tuple[Array, Array]:
     return mean + centre, xp.sqrt(xp.where(spread > 0.0, spread, xp.zeros_like(spread)))
 
 
+def shared_over_boxes(parts: Array, reach: int, *, around: bool) -> Array:
+    """Return ``parts`` of cells shared evenly over the cells of their boxes, float64; sums over all cells stay.
+
+    Takes arrays of shape (time, field, lat, lon), and what :func:`boxes` takes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> shared_over_boxes(np.array([[[[0.0, 3.0, 1.0]]]]), 1, around=False).tolist()[0][0]
+    [[1.0, 1.5, 1.5]]
+    """
+    xp = array_namespace(parts)
+    wide = xp.astype(parts, xp.float64)
+    count = _summed(xp.ones_like(wide[:1, :1, ...]), reach, around, xp)
+    return _summed(wide / count, reach, around, xp)  # a cell lies in the boxes of those that lie in its own
+
+
 def _summed(values: Array, reach: int, around: bool, xp: Any) -> Array:
     rows, columns = values.shape[-2:]
     if around:

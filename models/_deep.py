@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -31,14 +31,20 @@ from pipeline.training.config import TrainingConfig
 from pipeline.training.course import Epoch, Trained
 from pipeline.training.lagged import LaggedInputs
 from pipeline.training.loop import Tensors
-from pipeline.training.losses import Loss, LossSpec, Place, check_labels, check_task, describe, make_loss
+from pipeline.training.losses import (
+    Loss,
+    LossSpec,
+    Place,
+    check_labels,
+    check_task,
+    default_loss,
+    describe,
+    make_loss,
+)
 from pipeline.training.randomness import seeded
 from pipeline.training.trainable import Trainable
 
 WEIGHTS, HISTORY = "weights.safetensors", "history.csv"
-OF_NUMBERS = "normal_nll"
-OF_CLASSES: dict[str, Any] = {"kind": "cross_entropy", "weights": "inverse_sqrt"}
-"""Losses where an experiment names none."""
 
 
 class DeepConfig(TrainingConfig):
@@ -84,7 +90,7 @@ class DeepConfig(TrainingConfig):
     def _suits_the_constraint(self) -> DeepConfig:
         if self.constraint is not None:
             try:
-                check_family(self.constraint, make_loss(self.loss or OF_NUMBERS))
+                check_family(self.constraint, make_loss(self.loss or default_loss(classes=False)))
             except ConfigError as error:
                 raise ValueError(str(error)) from error
         return self
@@ -132,7 +138,7 @@ class DeepModel(Together):
     def _spec(self) -> LossSpec:
         """What the loss is made of, of the options or by the task."""
         spec: LossSpec | None = self.config.loss
-        return spec or (OF_CLASSES if self._classes else OF_NUMBERS)
+        return spec or default_loss(classes=bool(self._classes))
 
     @property
     def _classes(self) -> tuple[str, ...]:
@@ -225,11 +231,14 @@ class DeepModel(Together):
         """Whether the network draws its own members."""
         return type(self).answer is not DeepModel.answer
 
-    def network(self, samples: Samples, context: Context) -> nn.Module:
-        """Return the mean, or the probabilities of classes, as a module; zero outside of the mask."""
+    def network(
+        self, samples: Samples, context: Context, quantity: Callable[[Prediction], Tensor] | None = None
+    ) -> nn.Module:
+        """Return the mean, the probabilities of classes or ``quantity`` as a module; zero outside of the mask."""
         order = self._layout.order(samples)
         seed = context.seed_for("draws") if self._draws else None
-        return Explained(self.steady(), self._loss, self._layout, order, seed).to(context.backend.torch_device).eval()
+        made = Explained(self.steady(), self._loss, self._layout, order, seed, quantity)
+        return made.to(context.backend.torch_device).eval()
 
     def trainable(self, context: Context) -> Trainable:
         """Return the network, its loss and its data, for methods that make its weights uncertain."""

@@ -12,6 +12,7 @@ from pydantic import Field, field_validator
 from models._classical import Table
 from models._layout import Layout
 from models._normal import NormalConfig
+from models._spread import at_cells
 from pipeline.errors import ConfigError, DataError
 from pipeline.prepare.arrays import rows
 from pipeline.samples import Lagged, Samples, variable_of
@@ -118,6 +119,53 @@ class LagFeatures:
         lags = [f"{name}@-{lag}" if lag else name for lag in self.lags for name in self.variables]
         means = [f"{name}:{length}" for length in self.rolling for name in self.variables]
         return [*lags, *means, *self.scalars, *self.statics]
+
+    def shares(self, channels: tuple[str, ...]) -> np.ndarray:
+        """Return how much of each feature each channel is, float64, shape (feature, channel).
+
+        A rolling mean is its channels in equal shares. Rows of static values are zero: they do not vary in time.
+        """
+        found, places = np.zeros((len(self.names), len(channels))), {name: k for k, name in enumerate(channels)}
+        width = len(self.variables)
+        made = [(lag,) for lag in self.lags] + [self.window[:length] for length in self.rolling]
+        for number, lags in enumerate(made):
+            for place, name in enumerate(self.variables):
+                found[number * width + place, [places[name_at(name, lag)] for lag in lags]] = 1.0 / len(lags)
+        for number, name in enumerate(self.scalars, len(made) * width):
+            found[number, places[name]] = 1.0
+        return found
+
+    def spread(self, parts: Array, items: np.ndarray, samples: Samples, table: Table) -> Array:
+        """Return parts of features at some cells as those of input cells, which add up to the same.
+
+        Parameters
+        ----------
+        parts : array of float64, shape (sum, item, feature)
+            Those of static values are left out.
+        items : ndarray of int, shape (item,)
+            Positions among the cells of the mask.
+        samples : Samples
+            Whose channels come out. Those of scalars are shared evenly over their cells.
+        table : Table
+            Of the model.
+
+        Returns
+        -------
+        array of float64, shape (sum, channel, lat, lon)
+        """
+        xp, schema, backend = table.backend.xp, samples.schema, table.backend
+        scalar = np.isin(schema.channels, self.scalars)
+        shares, shape = self.shares(schema.channels), schema.input_grid.shape
+        own = parts @ backend.asarray(np.where(scalar, 0.0, shares))
+        cells = int(np.prod(shape))
+        even = xp.sum(parts @ backend.asarray(np.where(scalar, shares, 0.0)), axis=1)[:, :, None] / cells
+        if cells == 1:
+            maps = xp.sum(own, axis=1)[:, :, None]
+        elif self.variables:
+            maps = at_cells(table, items, own)
+        else:
+            maps = xp.zeros((parts.shape[0], len(schema.channels), cells), dtype=xp.float64)
+        return xp.reshape(maps + even, (parts.shape[0], -1, *shape))
 
     def blocks(self, samples: Samples, table: Table) -> Iterator[tuple[slice, Array]]:
         """Yield samples, few at a time, and their features, float64, shape (time, cell, feature).

@@ -23,6 +23,10 @@ DISTRIBUTION = (
     "often it shares a leaf (a quantile regression forest). auto: the mean alone if a target is precipitation, whose "
     "errors are far from normal, else a normal distribution."
 )
+MEMBERS = (
+    "explain: tree_shap: expected a {0} whose mean is that of its trees, got distribution: members, whose mean is that "
+    "of its members. Take distribution: auto, or a method that asks any model, such as occlusion."
+)
 COUNT = (
     "Number of members, where distribution is members; predictions, their files and scores take that many times more."
 )

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
+
+import numpy as np
 
 from models._classical import FitData, column_blocks, column_mean, mean_square, sd_of
 from models._normal import NormalModel
+from models._spread import column_weights, to_channels
+from pipeline.model import Context
 from pipeline.progress import Step
 from pipeline.samples import Samples
 
@@ -133,6 +137,8 @@ class LinearModel(NormalModel):
     ``((rows - centre) @ patterns.T) @ slopes + level``.
     """
 
+    traits: ClassVar[frozenset[str]] = NormalModel.traits | {"linear"}
+
     def keep(self, basis: Basis, solution: Solution, chosen: Choice, train: Samples, truth: Array) -> None:
         """Remember what was fitted."""
         self.arrays = {
@@ -151,3 +157,12 @@ class LinearModel(NormalModel):
         slopes, level = self.arrays["slopes"], self.arrays["level"]
         parts = column_blocks(max(scores.shape), slopes.shape[1])
         return xp.concat([scores @ xp.astype(slopes[:, part], xp.float64) + level[part] for part in parts], axis=1)
+
+    def slopes(self, samples: Samples, weights: np.ndarray, context: Context) -> Array:
+        """Return how weighted sums of the mean move with each input, see :meth:`pipeline.model.Model.slopes`."""
+        xp, table, slopes = self.table.backend.xp, self.table, self.arrays["slopes"]
+        own = column_weights(table, weights)
+        scores = xp.zeros((own.shape[0], slopes.shape[0]), dtype=xp.float64)
+        for part in column_blocks(max(scores.shape), slopes.shape[1]):
+            scores = scores + own[:, part] @ xp.astype(slopes[:, part], xp.float64).T
+        return to_channels(table, samples, scores @ self.arrays["patterns"])

@@ -10,10 +10,11 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from models._boxes import boxes
+from models._boxes import boxes, shared_over_boxes
 from models._classical import FEW_ROWS, ArrayModel, Table, known_truth
 from models._layout import Layout
 from models._segmentation import same_grid
+from models._spread import at_cells, named
 from pipeline.errors import ConfigError, DataError
 from pipeline.model import Context, ModelConfig
 from pipeline.prediction import Prediction
@@ -133,6 +134,22 @@ class Pixels:
         if not layout.mask.all():
             flat = xp.take(flat, backend.asarray(np.flatnonzero(layout.mask)), axis=2)
         return xp.reshape(xp.permute_dims(flat, (0, 2, 1)), (-1, wide.shape[1]))
+
+    def spread(self, parts: Array, items: np.ndarray, samples: Samples) -> Array:
+        """Return parts of features at some cells, (sum, item, feature), as those of input cells, (sum, channel, ...).
+
+        They add up to the same. A box shares its part evenly; that of static fields, which do not vary, is left out.
+        """
+        table, layout, shape = self.table, self.table.layout, self.table.layout.target_grid.shape
+        xp, channels, fields = table.backend.xp, len(layout.channels), [layout.channels[k] for k in layout.fields]
+        found = named(table, samples, list(layout.channels), at_cells(table, items, parts[:, :, :channels]))
+        if self.neighbourhood:
+            first, count = channels + len(layout.static), len(fields)
+            both = parts[:, :, first : first + count] + parts[:, :, first + count :]
+            maps = xp.reshape(at_cells(table, items, both), (parts.shape[0], count, *shape))
+            wide = shared_over_boxes(maps, self.neighbourhood, around=goes_round(layout.target_grid))
+            found = found + named(table, samples, fields, xp.reshape(wide, (parts.shape[0], count, -1)))
+        return xp.reshape(found, (parts.shape[0], -1, *shape))
 
     def labels(self, samples: Samples, context: Context) -> np.ndarray:
         """Return the classes of all rows on the host, float32 with NaN where unknown, shape (time * cell,).

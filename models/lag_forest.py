@@ -13,13 +13,15 @@ from models import MODELS
 from models._classical import FEW_ROWS, known_truth, rmse
 from models._lag_features import LagConfig
 from models._lag_model import LagModel
-from models._leaves import COUNT, DISTRIBUTION, LeafMembers, leaf_arrays
+from models._leaves import COUNT, DISTRIBUTION, MEMBERS, LeafMembers, leaf_arrays
 from models._members import laid_out
+from models._spread import item_weights
 from pipeline.backend.estimators import Estimator, load_estimator
-from pipeline.errors import DataError
+from pipeline.errors import ConfigError, DataError
 from pipeline.model import Context, ModelConfig
 from pipeline.prediction import Prediction
 from pipeline.samples import Samples
+from pipeline.trees import TreePart
 
 Array = Any
 
@@ -66,7 +68,7 @@ class LagForest(LagModel):
     """
 
     Config = LagForestConfig
-    traits: ClassVar[frozenset[str]] = frozenset({"baseline", "probabilistic", "seeded", "shared"})
+    traits: ClassVar[frozenset[str]] = frozenset({"baseline", "probabilistic", "seeded", "shared", "trees"})
 
     def __init__(self, config: ModelConfig | None = None) -> None:
         super().__init__(config)
@@ -107,6 +109,31 @@ class LagForest(LagModel):
         narrow = xp.astype(features, xp.float32)
         found = [xp.asarray(forest.predict(narrow)) for forest in self._forests]
         return xp.concat([xp.reshape(each, (features.shape[0], -1)) for each in found], axis=1)
+
+    def tree_parts(self, samples: Samples, weights: np.ndarray, context: Context) -> list[TreePart]:
+        """Return the forests behind weighted sums of the mean, see :meth:`pipeline.model.Model.tree_parts`.
+
+        Items are cells. A rolling mean shares its part evenly over its steps. Static values of two samples are the
+        same, and have no part in what is different between them.
+        """
+        if self._leaves:
+            raise ConfigError(MEMBERS.format("lag_forest"))
+        items, own = item_weights(self.table, weights)
+        backend, found = self.table.backend, []
+        place = backend.asarray(items)
+
+        def rows(asked: Samples) -> Array:
+            xp, blocks = backend.xp, self.features.blocks(asked, self.table)
+            return xp.concat([xp.astype(xp.take(block, place, axis=1), xp.float32) for _, block in blocks], axis=0)
+
+        def spread(parts: Array) -> Array:
+            return self.features.spread(parts, items, samples, self.table)
+
+        for number, forest in enumerate(self._forests):
+            outputs = own if len(self._forests) == 1 else own[:, :, number : number + 1]
+            if bool(backend.xp.any(outputs != 0)):
+                found.append(TreePart(forest, rows, outputs, spread))
+        return found
 
     def save(self, folder: Path) -> None:
         """Write options and trees into ``folder``, each forest in a folder of its own."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
+
+import numpy as np
 
 from models import MODELS
 from models._classical import known_truth
 from models._lag_features import LagConfig
 from models._lag_model import LagModel
+from models._spread import item_weights
 from models.ridge import RidgeConfig, warn_at_end
 from pipeline.model import Context
 from pipeline.samples import Samples
@@ -56,6 +59,7 @@ class LagRidge(LagModel):
     """
 
     Config = LagRidgeConfig
+    traits: ClassVar[frozenset[str]] = LagModel.traits | {"linear"}
 
     def fit(self, train: Samples, validation: Samples, context: Context) -> Self:
         """Fit all penalties at once and keep the best."""
@@ -79,6 +83,14 @@ class LagRidge(LagModel):
         """Return the linear map of the features."""
         slopes = self.arrays["slopes"]
         return features @ slopes[1:, :] + slopes[0, :]
+
+    def slopes(self, samples: Samples, weights: np.ndarray, context: Context) -> Array:
+        """Return how weighted sums of the mean move with each input, see :meth:`pipeline.model.Model.slopes`.
+
+        A rolling mean moves with each of its steps by one part in as many as it has.
+        """
+        items, own = item_weights(self.table, weights)
+        return self.features.spread(own @ self.arrays["slopes"][1:, :].T, items, samples, self.table)
 
     def _moments(self, train: Samples, truth: Array, advance: Any) -> Moments:
         xp, targets = self.table.backend.xp, len(self.table.layout.targets)

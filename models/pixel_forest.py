@@ -10,10 +10,12 @@ from pydantic import Field
 
 from models import MODELS
 from models._pixels import PixelConfig, PixelModel
+from models._spread import item_weights
 from pipeline.backend.estimators import Estimator, load_estimator
 from pipeline.model import Context, ModelConfig
 from pipeline.prepare.frequencies import SEEN_BEFORE
 from pipeline.samples import Samples
+from pipeline.trees import TreePart
 
 Array = Any
 
@@ -45,7 +47,7 @@ class PixelForest(PixelModel):
     """
 
     Config = PixelForestConfig
-    traits: ClassVar[frozenset[str]] = PixelModel.traits | {"seeded"}
+    traits: ClassVar[frozenset[str]] = PixelModel.traits | {"seeded", "trees"}
     kind: ClassVar[str] = "pixel_forest"
 
     def __init__(self, config: ModelConfig | None = None) -> None:
@@ -78,6 +80,28 @@ class PixelForest(PixelModel):
         seen = self.config.trees * self.config.min_samples_leaf
         mean = xp.astype(self._forest.predict_proba(rows), xp.float32) @ self.arrays["places"]
         return seen * mean + SEEN_BEFORE * self.arrays["overall"]
+
+    def tree_parts(self, samples: Samples, weights: np.ndarray, context: Context) -> list[TreePart]:
+        """Return the forest behind weighted sums of probabilities, see :meth:`pipeline.model.Model.tree_parts`.
+
+        Items are cells. The one cell with the shares over all that stands beside the leaves moves with no input.
+        """
+        assert self._forest is not None  # set by fit and by load
+        backend, xp, pixels = self.table.backend, self.table.backend.xp, self.pixels
+        items, own = item_weights(self.table, weights)
+        if not len(items):
+            return []
+        seen, place = self.config.trees * self.config.min_samples_leaf, backend.asarray(items)
+        places = xp.astype(self.arrays["places"], xp.float64)
+
+        def rows(asked: Samples) -> Array:
+            parts = (xp.reshape(block, (-1, self.layout.cells, block.shape[1])) for _, block in pixels.blocks(asked))
+            return xp.concat([xp.take(part, place, axis=1) for part in parts], axis=0)
+
+        def spread(parts: Array) -> Array:
+            return pixels.spread(parts, items, samples)
+
+        return [TreePart(self._forest, rows, own @ places.T * (seen / (seen + SEEN_BEFORE)), spread)]
 
     def save(self, folder: Path) -> None:
         """Write options, layout and trees into ``folder``."""

@@ -9,6 +9,8 @@ from pydantic import Field
 
 from models import MODELS
 from models._pixels import PixelConfig, PixelModel, moments
+from models._spread import item_weights
+from pipeline.errors import ConfigError
 from pipeline.model import Context
 from pipeline.samples import Samples
 
@@ -44,6 +46,7 @@ class PixelLogistic(PixelModel):
     """
 
     Config = PixelLogisticConfig
+    traits: ClassVar[frozenset[str]] = PixelModel.traits | {"linear"}
     kind: ClassVar[str] = "pixel_logistic"
 
     def fit(self, train: Samples, validation: Samples, context: Context) -> Self:
@@ -96,3 +99,21 @@ class PixelLogistic(PixelModel):
         xp, arrays = self.table.backend.xp, self.arrays
         scores = ((xp.astype(rows, xp.float64) - arrays["mean"]) / arrays["sd"]) @ arrays["weights"].T + arrays["bias"]
         return xp.exp(scores - xp.max(scores, axis=1, keepdims=True))
+
+    def slopes(self, samples: Samples, weights: np.ndarray, context: Context) -> Array:
+        """Return how weighted sums of log odds move with each input, see :meth:`pipeline.model.Model.slopes`.
+
+        Log odds of two classes are the difference of their scores. Those of one of several are not linear, nor is a
+        deviation over a box.
+        """
+        classes = len(self.layout.classes)
+        if classes != 2 or self.config.neighbourhood:
+            got = f"{classes} classes" if classes != 2 else f"neighbourhood: {self.config.neighbourhood}"
+            raise ConfigError(
+                f"explain: linear_shap: expected a pixel_logistic of two classes with neighbourhood: 0, got {got}: its "
+                "log odds are not linear in its inputs. Take a method that asks any model, such as occlusion."
+            )
+        arrays, (items, own) = self.arrays, item_weights(self.table, weights)
+        against = arrays["weights"][1, :] - arrays["weights"][0, :]
+        slope = (own[:, :, 1] - own[:, :, 0])[:, :, None] * (against / arrays["sd"])[None, None, :]
+        return self.pixels.spread(slope, items, samples)

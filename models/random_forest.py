@@ -5,17 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
+import numpy as np
 from pydantic import Field
 
 from models import MODELS
 from models._classical import FitData, column_mean, known_days, principal_components, residual_sd, rmse
-from models._leaves import COUNT, DISTRIBUTION, LeafMembers, leaf_arrays
+from models._leaves import COUNT, DISTRIBUTION, MEMBERS, LeafMembers, leaf_arrays
 from models._members import blocks_of, gather, laid_out
 from models._normal import NormalConfig, NormalModel
+from models._spread import column_weights, to_channels
 from pipeline.backend.estimators import Estimator, load_estimator
+from pipeline.errors import ConfigError
 from pipeline.model import Context, ModelConfig
 from pipeline.prediction import Prediction
 from pipeline.samples import Samples
+from pipeline.trees import TreePart
 
 Array = Any
 
@@ -57,7 +61,7 @@ class RandomForest(NormalModel):
     """
 
     Config = RandomForestConfig
-    traits: ClassVar[frozenset[str]] = frozenset({"baseline", "probabilistic", "seeded"})
+    traits: ClassVar[frozenset[str]] = frozenset({"baseline", "probabilistic", "seeded", "trees"})
     tasks: ClassVar[frozenset[str]] = frozenset({"downscaling", "series"})
 
     def __init__(self, config: ModelConfig | None = None) -> None:
@@ -111,6 +115,30 @@ class RandomForest(NormalModel):
         targets, mean = self._leaves.targets, self.arrays["mean"]
         found = ((days, gather(targets, chosen[:, days], mean)) for days in blocks_of(chosen, targets.shape[1]))
         return laid_out(table, chosen.shape[0], len(inputs), found)
+
+    def tree_parts(self, samples: Samples, weights: np.ndarray, context: Context) -> list[TreePart]:
+        """Return the forest behind weighted sums of the mean, see :meth:`pipeline.model.Model.tree_parts`.
+
+        The mean is linear in the forest's outputs. The part of a component of the inputs is shared over input cells
+        by their squared loadings, which add up to one. Shares in proportion to what each cell adds to the component's
+        score would add up too, but the score of a day near the mean is near zero, and they would be of any size and
+        sign.
+        """
+        if self._leaves is not None:
+            raise ConfigError(MEMBERS.format("random_forest"))
+        assert self._forest is not None  # set by fit and by load
+        xp, table, patterns = self.table.backend.xp, self.table, self.arrays["patterns"]
+        outputs = column_weights(table, weights) @ xp.astype(self.arrays["target_patterns"], xp.float64).T
+        squared = xp.astype(patterns, xp.float64) ** 2
+
+        def rows(asked: Samples) -> Array:
+            return self._scores(table.rows(asked))[:, None, :]
+
+        def spread(parts: Array) -> Array:
+            shares = squared / xp.sum(squared, axis=1, keepdims=True)
+            return to_channels(table, samples, parts[:, 0, :] @ shares)
+
+        return [TreePart(self._forest, rows, outputs[:, None, :], spread)]
 
     def save(self, folder: Path) -> None:
         """Write options, components and trees into ``folder``."""

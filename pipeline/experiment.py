@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from pipeline.backend.cluster import ComputeConfig
 from pipeline.experiment_checks import check_task
+from pipeline.explain_config import ExplainConfig
 from pipeline.prepare.config import PrepareConfig
 from pipeline.prepare.region_config import AskedRegions, Region
 from pipeline.split_config import AnySplit, Span
@@ -174,24 +175,6 @@ class AugmentConfig(BaseModel):
     @property
     def options(self) -> dict[str, Any]:
         """The augmentation's own options."""
-        return dict(self.model_extra or {})
-
-
-class ExplainConfig(BaseModel):
-    """One explanation method on some models; further keys are the method's own options."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-    method: str = Field(description="A name of the attribution registry.")
-    models: list[str] | None = Field(default=None, description="Names of models; all that can by default.")
-    region: Region | None = Field(
-        default=None, description="The mean over these bounds is explained; the whole mask by default."
-    )
-    target: str | None = Field(default=None, description="Which target is explained; the first by default.")
-    days: int = Field(default=64, ge=1, description="Number of test days explained, evenly spaced.")
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The method's own options."""
         return dict(self.model_extra or {})
 
 

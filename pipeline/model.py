@@ -18,7 +18,10 @@ from pipeline.samples import Samples
 from pipeline.seeding import derive_seed
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from pipeline.training.trainable import Trainable
+    from pipeline.trees import TreePart
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,8 @@ class Model(ABC):
         has one set of weights for every cell or series, so that it can answer for one it was not fitted on.
         ``patches``: its network answers all cells of fields of another size than the grid, so that it can be
         trained on parts cut out of them. ``past``, ``previous``: goes on from the target's own known
-        values, the field of the samples of that name, so that it needs them of new data, too.
+        values, the field of the samples of that name, so that it needs them of new data, too. ``linear``, ``trees``:
+        has :meth:`slopes`, :meth:`tree_parts`.
     tasks : frozenset of str
         For which tasks of an experiment it is: ``downscaling``, ``series``, ``segmentation``.
 
@@ -175,14 +179,57 @@ class Model(ABC):
     def load(cls, folder: Path, context: Context) -> Self:
         """Return the model that :meth:`save` wrote; its predictions are the same."""
 
-    def network(self, samples: Samples, context: Context) -> Any:
+    def network(self, samples: Samples, context: Context, quantity: Callable[[Prediction], Any] | None = None) -> Any:
         """Return the mean as a ``torch.nn.Module``; only models with the trait ``differentiable``.
 
         It maps inputs of shape (time, channel, lat, lon) to the mean, (time, target, lat, lon),
         both in the space of the samples, on the backend's torch device, in eval mode. Of a segmentation it
         answers the probabilities of the classes, (time, class, lat, lon), in place of the mean.
+
+        Parameters
+        ----------
+        samples : Samples
+            Whose channels come in.
+        context : Context
+            Backend and seed.
+        quantity : callable, optional
+            What is answered in place of the mean: from a prediction whose parameters are tensors of shape
+            (time, target, cell), cells of the mask, to (time, answer, cell).
         """
         raise TypeError(f"{type(self).__name__} has no network: its traits are {sorted(self.traits)}.")
+
+    def slopes(self, samples: Samples, weights: np.ndarray, context: Context) -> Any:
+        """Return how weighted sums of the answers move with each input; only models with the trait ``linear``.
+
+        Answers are the mean, whatever bounds it, and of a segmentation the log odds of the classes.
+
+        Parameters
+        ----------
+        samples : Samples
+            Whose channels come out; their numbers do not matter.
+        weights : ndarray of float64, shape (sum, answer, lat, lon)
+            Of each sum, in the space of the samples, on the host; zero outside of the mask.
+        context : Context
+            Backend and seed.
+
+        Returns
+        -------
+        array of float64, shape (sum, channel, lat, lon)
+            The slope of a channel that is the same number at every cell is shared evenly over them.
+
+        Raises
+        ------
+        ConfigError
+            If the answers are not linear with the model's options or classes.
+        """
+        raise TypeError(f"{type(self).__name__} has no slopes: its traits are {sorted(self.traits)}.")
+
+    def tree_parts(self, samples: Samples, weights: np.ndarray, context: Context) -> Sequence[TreePart]:
+        """Return the forests whose outputs add up to weighted sums of the answers; only with the trait ``trees``.
+
+        Takes what :meth:`slopes` takes, and raises what it raises; answers of a segmentation are probabilities.
+        """
+        raise TypeError(f"{type(self).__name__} has no trees: its traits are {sorted(self.traits)}.")
 
     def trainable(self, context: Context) -> Trainable:
         """Return the fitted network with its loss and its data; only models with the trait ``trainable``."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from pipeline.backend import array_namespace
 from pipeline.errors import DataError
 from pipeline.grid import Grid
 from pipeline.prepare.weights import is_periodic
@@ -69,3 +72,28 @@ def lat_lon(grid: Grid) -> tuple[np.ndarray, np.ndarray]:
         lat, lon = np.meshgrid(grid.lat, grid.lon, indexing="ij")
         return lat, lon
     return grid.lat, grid.lon
+
+
+def great_circles(start: Any, end: Any) -> Any:
+    """Return great-circle distances between all pairs of places [km].
+
+    Parameters
+    ----------
+    start, end : array of float64, shape (start, 3) and (end, 3)
+        Ways from the centre of the globe, as :func:`unit_vectors` gives them; of any array library.
+
+    Returns
+    -------
+    array of float64, shape (start, end)
+        Exactly zero of a place from itself. From a chord, and so without the loss of digits that an arc cosine has
+        for places near each other.
+
+    Examples
+    --------
+    >>> pole, equator = np.array([[0.0, 0.0, 1.0]]), np.array([[1.0, 0.0, 0.0]])
+    >>> round(float(great_circles(pole, equator)[0, 0]), 1)
+    10007.5
+    """
+    xp = array_namespace(start, end)
+    chord = xp.sqrt(xp.sum((start[:, None, :] - end[None, :, :]) ** 2, axis=-1))
+    return 2.0 * EARTH_RADIUS * xp.asin(xp.clip(0.5 * chord, max=1.0))

@@ -85,7 +85,8 @@ def _of_units(units: str) -> Quantity:
     from pipeline.data.units import spell
 
     words = set(re.findall(r"[A-Za-z]+", spell(units)))
-    if _converts(units, "K"):
+    # The usual ones without the library of units, which each worker would take a second to load.
+    if spell(units) in ("K", "degC", "degF") or _converts(units, "K"):
         return "temperature"
     weighed = bool(words & {"kg", "g"})  # a mass in a time may be of anything
     of_a_basin = bool(_VOLUME.search(spell(units))) and bool(words & {"km", "ha", "mi"}) and _converts(units, "mm d-1")

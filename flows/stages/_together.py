@@ -10,7 +10,8 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
-from flows.plan import PlannedMethod, PlannedModel
+from flows.plan import PlannedMethod
+from flows.planned import PlannedModel
 from flows.workspace import Workspace
 from pipeline.backend import get_backend
 from pipeline.backend.cluster import ClusterSpec, map_tasks

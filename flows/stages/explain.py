@@ -1,16 +1,31 @@
-"""Explain: what drives the predictions of each model, with the check beside it."""
+"""Explain: what drives the predictions of each model, with the checks beside it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
+from flows.planned import PlannedExplanation
 from flows.workspace import Workspace
-from pipeline.attribution import Attribution
-from pipeline.attribution.question import regional_mean
+from pipeline.attribution import Attribution, Case, light
+from pipeline.attribution.asking import ask, event_cells, with_events
+from pipeline.attribution.baseline import make_baseline
+from pipeline.attribution.groups import DayGroup, day_groups
+from pipeline.attribution.joined import Joined, join
 from pipeline.attribution.serial import write_attributions
 from pipeline.files import write_atomic
 from pipeline.samples import Samples
 from pipeline.stage import StageOutput
+
+
+@dataclass(frozen=True, eq=False)
+class Explained:
+    """One explanation of one model, and the days that it is of."""
+
+    joined: Joined
+    samples: Samples
 
 
 def explain(space: Workspace) -> StageOutput:
@@ -18,23 +33,73 @@ def explain(space: Workspace) -> StageOutput:
     folder = space.run / "attributions"
     folder.mkdir(exist_ok=True)
     asked = [explanation for explanation in space.plan.explanations if space.fitted(explanation.model)]
-    found: dict[str, list[Attribution]] = {}
+    found: dict[str, list[Explained]] = {}
     with space.progress("explain", len(asked)) as bar:
         for explanation in asked:
-            samples = explained_days(space, explanation.entry.days)
-            entry, prepared = explanation.entry, space.prepared
-            scale = np.concatenate([space.backend.to_host(prepared.transform.scale)] * len(prepared.schema.leads))
-            region = entry.region.bounds() if entry.region else None
-            question = regional_mean(prepared.schema, scale, region, entry.target)
-            method = explanation.type(explanation.config)
-            member = space.fitted(explanation.model)[0]
-            model, context = space.model(explanation.model, member), space.context(explanation.model, member)
-            found.setdefault(explanation.model, []).append(method.explain(model, samples, question, context))
+            found.setdefault(explanation.model, []).append(explained(space, explanation))
             bar.advance(note=f"{explanation.model}: {explanation.method}")
-    for name, attributions in found.items():
+    for name, several in found.items():
         with write_atomic(folder / f"{name}.nc") as temporary:
-            write_attributions(temporary, attributions, space.prepared.schema)
-    return StageOutput((folder,), {name: [a.method for a in attributions] for name, attributions in found.items()})
+            joined, samples = [each.joined for each in several], [each.samples for each in several]
+            write_attributions(temporary, joined, samples, space.prepared.schema)
+    said = {name: [_summary(each.joined) for each in several] for name, several in found.items()}
+    return StageOutput((folder,), said)
+
+
+def _summary(joined: Joined) -> dict[str, str]:
+    return {"name": joined.name, "method": joined.method, "light": light(joined.findings)}
+
+
+def explained(space: Workspace, planned: PlannedExplanation) -> Explained:
+    """Return one explanation by all members that are asked."""
+    entry, prepared = planned.entry, space.prepared
+    samples = explained_days(space, entry.days)
+    train = prepared.samples("train")
+    scale = np.concatenate([space.backend.to_host(prepared.transform.scale)] * len(prepared.schema.leads))
+    question, place = ask(entry, prepared.schema, scale, train, space.backend)
+    members = space.fitted(planned.model)[: entry.members]
+    first = space.context(planned.model, members[0])
+    if entry.event:
+        prediction = space.model(planned.model, members[0]).predict(samples, first)
+        events = event_cells(entry, prediction, question, place, space.backend)
+        some = np.asarray(events.any(axis=(1, 2)))
+        samples, question = samples.take(some), with_events(question, place, events[some])
+    baseline = make_baseline(planned.baseline, train, samples, entry.baseline_draws, first)
+    groups = day_groups(samples, None, entry.groups, train=train, regimes=entry.regimes, context=first)
+    method = planned.type(planned.config)
+
+    def answer(member: int) -> Attribution:
+        model, context = space.model(planned.model, member), space.context(planned.model, member)
+        # What checks cost is paid once: members differ, methods do not.
+        checks = planned.checks if member == members[0] else ()
+        return method.explain(
+            Case(model, samples, question, context, baseline, checks, entry.check_days, tuple(groups))
+        )
+
+    attributions = [answer(member) for member in members]
+    joined = join(
+        attributions,
+        _grouped(groups, samples, attributions, entry.groups),
+        prepared.schema,
+        first.seed_for("explanation days"),
+        name=planned.name,
+        title=method.title,
+        kind=method.kind,
+        label=question.label,
+        units=question.units,
+        baseline=baseline.words if method.has_baseline else "",
+    )
+    return Explained(joined, samples)
+
+
+def _grouped(
+    groups: list[DayGroup], samples: Samples, attributions: list[Attribution], by: Sequence[str]
+) -> list[DayGroup]:
+    """Return the groups, with thirds of the explained number, which the members have said, where they are asked for."""
+    numbers = [one.numbers for one in attributions if one.numbers is not None]
+    if "third" not in by or not numbers:
+        return groups
+    return groups + day_groups(samples, np.mean(numbers, axis=0), ["third"])[1:]
 
 
 def explained_days(space: Workspace, days: int) -> Samples:

@@ -11,7 +11,9 @@ import xarray as xr
 
 from flows.assemble import assemble
 from flows.plan import split_of
+from flows.planned import refuse_unsuited
 from flows.workspace import Workspace
+from pipeline.attribution.asking import find_place
 from pipeline.errors import DataError
 from pipeline.files import write_atomic
 from pipeline.novelty.fitted import Novelty
@@ -81,6 +83,10 @@ def prepare(space: Workspace) -> StageOutput:
         prepared = _tiles(space) if data.images else _on_dates(space)
         folder = space.run / "work/prepare"
         with write_atomic(folder) as temporary:
+            for planned in space.plan.explanations:  # what is not there is refused before any model is fitted
+                find_place(planned.entry, prepared.schema)
+                config = space.plan.models[planned.model].config
+                refuse_unsuited(planned.type, planned.model, config, len(prepared.schema.classes))
             prepared.save(temporary)
             summary = {**prepared.summary(), "novelty": _keep_novelty(prepared, temporary)}
         space.run.write_json("work/prepare/summary.json", summary)

@@ -86,6 +86,7 @@ def _evaluate(
         metrics=space.plan.metrics if metrics is None else metrics,
         reference=reference,
         task=space.plan.experiment.task,
+        threads=_threads(space),
     )
     # Where scores are asked for by name, for further comparisons, those of regions are there already.
     regions = regions_of(space, len(leads)) if metrics is None else None
@@ -111,6 +112,12 @@ def _evaluate(
         comparisons=tuple(row for part in (whole, *parts) for row in part.comparisons),
         samplings=tuple(row for part in (whole, *parts) for row in part.samplings),
     )
+
+
+def _threads(space: Workspace) -> int:
+    """Return how many models are scored at a time: as many as there are workers on this machine's processors."""
+    compute = space.plan.experiment.compute
+    return compute.workers if space.backend.name == "cpu" and compute.scheduler is None else 1
 
 
 def _at_lead(cases: Cases, number: int, leads: int, time: np.ndarray) -> dict[str, dict[str, Case]]:

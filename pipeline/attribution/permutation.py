@@ -11,7 +11,8 @@ import numpy as np
 from pydantic import Field
 from scipy import stats
 
-from pipeline.attribution import ATTRIBUTIONS, Attribution, AttributionMethod, Question
+from pipeline.attribution import ATTRIBUTIONS, Attribution, AttributionMethod, Case, Finding
+from pipeline.attribution.question import Question
 from pipeline.backend import array_namespace
 from pipeline.errors import DataError
 from pipeline.model import Context, Model
@@ -46,19 +47,23 @@ class Permutation(AttributionMethod):
     """
 
     Config: ClassVar[type[ModelConfig]] = PermutationConfig
+    tasks: ClassVar[frozenset[str]] = frozenset({"downscaling", "series"})
+    quantities: ClassVar[frozenset[str]] = frozenset({"mean"})
+    title: ClassVar[str] = "Permutation importance"
 
-    def explain(self, model: Model, samples: Samples, question: Question, context: Context) -> Attribution:
-        """Explain ``question``; ``low, high`` are the t interval of the mean increase over repeats.
+    def explain(self, case: Case) -> Attribution:
+        """Explain the question of ``case``; ``low, high`` are the t interval of the mean increase over repeats.
 
-        Trusted if there are ten blocks or more, and shuffling all channels together makes the
+        Checked are that there are ten blocks or more, and that shuffling all channels together makes the
         predictions worse beyond chance, or changes nothing at all.
 
         Raises
         ------
         DataError
-            If ``samples`` have no truth in the question's cells, or lie in a single block.
+            If the samples have no truth in the question's cells, or lie in a single block.
         """
-        score = _Score(samples, question, context)
+        samples, context = case.samples, case.context
+        score = _Score(samples, case.question, context)
         blocks = time_blocks(samples.time, self.config.block)
         if len(blocks) < 2:
             raise DataError(
@@ -69,20 +74,22 @@ class Permutation(AttributionMethod):
         orders = [
             np.concatenate([blocks[i] for i in random.permutation(len(blocks))]) for _ in range(self.config.repeats)
         ]
-        groups = list(_groups(samples.schema.channels, self.config.lags))
-        groups.append(tuple(range(len(samples.schema.channels))))
-        plain = score(model, samples.inputs)
+        channels = samples.schema.channels
+        own = list(_groups(channels, self.config.lags))
+        # Lags shuffled together share one number: a window of a year is one group a variable.
+        groups = [*dict.fromkeys(own), tuple(range(len(channels)))]
+        plain = score(case.model, samples.inputs)
         increases = np.zeros((len(groups), len(orders)))
         with context.progress(f"permutation importance of {context.name}", increases.size) as bar:
             for (group, repeat), _ in np.ndenumerate(increases):
                 inputs = shuffled(samples.inputs, groups[group], orders[repeat])
-                increases[group, repeat] = score(model, inputs) - plain
+                increases[group, repeat] = score(case.model, inputs) - plain
                 bar.advance()
-        return self._answer(increases, plain, len(blocks), samples, question)
+        each = [groups.index(group) for group in own]
+        return self._answer(increases[[*each, len(groups) - 1]], plain, len(blocks), case)
 
-    def _answer(
-        self, increases: np.ndarray, plain: float, blocks: int, samples: Samples, question: Question
-    ) -> Attribution:
+    def _answer(self, increases: np.ndarray, plain: float, blocks: int, case: Case) -> Attribution:
+        samples, question = case.samples, case.question
         mean, half = increases.mean(axis=1), _half_width(increases)
         works = bool(mean[-1] - half[-1] > 0) or not increases.any()
         step = samples.schema.step_word
@@ -91,15 +98,25 @@ class Permutation(AttributionMethod):
             f"{self.config.block:g} days" if self.config.block * 86_400e6 > samples.schema.step_us else f"one {step}"
         )
         lags = "a variable with all its lags" if self.config.lags == "together" else "each channel on its own"
+        findings = (
+            Finding(
+                "all_channels", float(mean[-1]), 0.0, works, True,
+                f"Shuffling all channels together raises the RMSE by {mean[-1]:.3g} {question.units}, "
+                f"{'beyond' if works else 'not beyond'} chance.",
+            ),
+            Finding(
+                "blocks", float(blocks), float(_LEAST_BLOCKS), blocks >= _LEAST_BLOCKS, False,
+                f"{blocks} blocks were shuffled; {_LEAST_BLOCKS} are enough.",
+            ),
+        )  # fmt: skip
         return Attribution(
             method="permutation",
-            maps=None,
+            values=None,
             importance=mean[:-1],
             low=(mean - half)[:-1],
             high=(mean + half)[:-1],
             measure=f"increase of the RMSE when permuted [{question.units}]",
-            checks={"rmse": plain, "all_channels_increase": float(mean[-1]), "blocks": float(blocks)},
-            trusted=works and blocks >= _LEAST_BLOCKS,
+            findings=findings,
             note=(
                 f"Increase of the RMSE against the truth over the cells of the {question.label} on "
                 f"{len(samples)} {step}s of {samples.name} ({plain:.3g} {question.units} as it is), {lags} shuffled in "

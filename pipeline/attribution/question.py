@@ -1,65 +1,51 @@
-"""What is explained: the mean of a target over a region."""
+"""What is explained: a quantity of the prediction, as a weighted mean over cells, one number a day."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.attribution import Question
-from pipeline.errors import ConfigError
-from pipeline.registry import suggest
-from pipeline.samples import Schema
-from pipeline.units import of_difference
+from pipeline.attribution.quantity import QUANTITIES
 
 
-def regional_mean(
-    schema: Schema,
-    scale: np.ndarray,
-    region: Mapping[str, tuple[float, float]] | None = None,
-    target: str | None = None,
-) -> Question:
-    """Return the question about the area-weighted mean of one target over a region.
+@dataclass(frozen=True, eq=False)
+class Question:
+    """The number that is explained: the weighted mean over some cells of a quantity of one answer.
+
+    An answer is a target, or of a segmentation a class.
 
     Parameters
     ----------
-    schema : Schema
-        Targets, their grid and mask.
-    scale : ndarray, shape (target, lat, lon) or (target, 1, 1)
-        Units of the target for one unit in the space of the samples.
-    region : mapping, optional
-        Bounds in ``lat`` and ``lon`` [degrees], both ends included; the whole mask by default.
-    target : str, optional
-        Name of the target; the first by default.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such target, or no cell of the mask lies in the region.
+    weights : ndarray of float64, shape (answer, lat, lon) or (time, answer, lat, lon)
+        Zero outside the region and the mask, sum 1. With an axis of time every explained day has its own: cells of an
+        event.
+    scale : ndarray, shape (answer, lat, lon)
+        Turns a difference in the space of the samples into one in units; not read for quantities without units.
+    units : str
+        Units of the explained number, ``"1"`` for chances and logarithms.
+    label : str
+        What it is, in words: ``"mean tas over 330 cells"``.
+    quantity : str
+        Name in ``QUANTITIES``.
+    threshold : ndarray or None, shape (answer, lat, lon)
+        For chances of reaching it, in the space of the samples.
     """
-    name = target or schema.targets[0]
-    if name not in schema.targets:
-        known = ", ".join(schema.targets)
-        raise ConfigError(f"explain: no target {name!r}.{suggest(name, schema.targets)} Known: {known}.")
-    grid = schema.target_grid
-    inside = schema.mask.copy()
-    for axis, (low, high) in (region or {}).items():
-        values = getattr(grid, axis)
-        if values.ndim == 1:
-            values = np.broadcast_to(values[:, None] if axis == "lat" else values[None, :], grid.shape)
-        if axis == "lon":
-            values = low + (values - low) % 360.0  # whichever way both count longitudes
-        inside &= (values >= low) & (values <= high)
-    if not inside.any():
-        raise ConfigError(f"explain: no cell of the target lies in the region {dict(region or {})!r}.")
-    position = schema.targets.index(name)
-    weights = np.zeros((len(schema.targets), *grid.shape))
-    area = np.where(inside, grid.area, 0.0)
-    weights[position] = area / area.sum()
-    where = (
-        "" if region is None else " in " + ", ".join(f"{k} {low:g} to {high:g}" for k, (low, high) in region.items())
-    )
-    label = f"mean {name} over {int(inside.sum())} cells{where}"
-    # What is explained is a departure from the baseline, so degC becomes K.
-    units = of_difference(schema.target_units[position])
-    return Question(weights, np.broadcast_to(scale, weights.shape), units, label)
+
+    weights: np.ndarray
+    scale: np.ndarray
+    units: str
+    label: str
+    quantity: str = "mean"
+    threshold: np.ndarray | None = None
+
+    @property
+    def factors(self) -> np.ndarray:
+        """What each cell's quantity is multiplied by before all are added up; zero where it is not read.
+
+        float64, of the shape of ``weights``.
+        """
+        if not QUANTITIES[self.quantity].scaled:
+            return np.asarray(self.weights, np.float64)
+        scale = np.broadcast_to(np.asarray(self.scale, np.float64), self.weights.shape)
+        return np.where(self.weights != 0, self.weights * np.where(self.weights != 0, scale, 0.0), 0.0)

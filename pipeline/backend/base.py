@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from pipeline.backend.estimators import Estimator, build_estimator
+
+if TYPE_CHECKING:
+    from pipeline.backend.trees import TreeExplainer
 
 Array = Any
 
@@ -77,6 +80,12 @@ class Backend:
     def estimator(self, name: str, **params: Any) -> Estimator:
         """Return the estimator with scikit-learn's ``name`` and parameters; see ``estimators.py``."""
         return build_estimator(self, name, params)
+
+    def tree_explainer(self, forest: Estimator) -> TreeExplainer:
+        """Return what finds the SHAP values of a fitted forest; see ``trees.py``."""
+        from pipeline.backend.trees import TreeExplainer
+
+        return TreeExplainer(self, forest)
 
     def __reduce__(self) -> tuple[Any, tuple[str]]:
         from pipeline.backend import get_backend

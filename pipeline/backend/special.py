@@ -1,7 +1,7 @@
 """Special functions for whichever kind of array comes in, and the way of any array to the host.
 
 NumPy arrays are served by ``scipy.special``, CuPy arrays by ``cupyx.scipy.special`` on the device
-they live on, and every other kind through NumPy and back.
+they live on, tensors by ``torch.special`` with their gradient, and every other kind through NumPy and back.
 """
 
 from __future__ import annotations
@@ -111,6 +111,10 @@ def _apply(name: str, *arrays: Array) -> Array:
         import cupyx.scipy.special  # type: ignore[import-not-found, unused-ignore]
 
         return getattr(cupyx.scipy.special, name)(*arrays)
+    if any(array_api_compat.is_torch_array(array) for array in arrays):
+        from pipeline.backend._torch_special import apply
+
+        return apply(name, *arrays)
     import scipy.special
 
     function = getattr(scipy.special, name)

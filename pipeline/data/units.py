@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
+import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,7 @@ _SPELLINGS = {
     "degree_east": "degree",
 }  # fmt: skip
 _WORDS = {"Kg": "kg", "KG": "kg", "M": "m", "Day": "day", "days": "day", "sec": "s", "hr": "hour", "Pascals": "Pa"}
+_ONE_AT_A_TIME = threading.RLock()  # two threads would each make a registry, and units of two do not go together
 _NUMBER = re.compile(r"(?:(\d+\.?\d*(?:[eE][+-]?\d+)?)|10(?:\^|\*\*)([+-]?\d+))(?=\s|$)\s*\*?\s*(.*)$")
 
 
@@ -88,6 +90,11 @@ def conversion(source: str, target: str) -> Conversion:
     >>> conversion("K", "degC").offset
     -273.15
     """
+    with _ONE_AT_A_TIME:
+        return _converted(source, target)
+
+
+def _converted(source: str, target: str) -> Conversion:
     (scale, units), (divisor, wanted) = _unit(source), _unit(target)
     if spell(source) == spell(target):
         return Conversion(1.0, 0.0)
@@ -151,6 +158,11 @@ def _plain(text: str) -> str:
 @functools.lru_cache(maxsize=512)
 def _unit(text: str) -> tuple[float, Any]:
     """Return the number in front, as in ``1e-3 kg kg-1``, and the unit."""
+    with _ONE_AT_A_TIME:
+        return _parsed(text)
+
+
+def _parsed(text: str) -> tuple[float, Any]:
     from tokenize import TokenError
 
     import pint

@@ -40,7 +40,7 @@ from pipeline.units import NEVER_NEGATIVE, quantity
 
 __all__ = [
     "DRAWS", "METRICS", "Array", "BinnedMetric", "Case", "ClassMetric", "FieldMetric", "Metric", "MetricBase",
-    "PairMetric", "Place", "SeriesMetric", "YearMetric",
+    "PairMetric", "Place", "SeriesMetric", "SharingMetric", "YearMetric",
 ]  # fmt: skip
 
 Array = Any
@@ -117,7 +117,16 @@ class MetricBase:
 
 
 class Metric(MetricBase, ABC):
-    """A score made of sums over time."""
+    """A score made of sums over time.
+
+    Class attributes
+    ----------------
+    adds_cells : bool
+        Whether the overall score is that of a single cell with the sums of all, each by its area, as that of a mean
+        over times and cells is. Cells are then added up before blocks are drawn, which saves most of the work.
+    """
+
+    adds_cells: ClassVar[bool] = False
 
     @abstractmethod
     def terms(self, case: Case) -> tuple[Array, ...]:
@@ -140,6 +149,25 @@ class Metric(MetricBase, ABC):
             Area weights; the answer has shape (...). None: one score a cell, shape (..., cell).
             NaN where there is nothing to score.
         """
+
+
+class SharingMetric(Metric):
+    """A score made of something that other scores of the same sums are made of, too: it is worked out once for all.
+
+    Scores share it where they have the same ``shared`` and their terms are the very same arrays, see ``Case.once``.
+    """
+
+    @abstractmethod
+    def shared(self, count: Array, sums: tuple[Array, ...]) -> Any:
+        """Return what is shared, from sums over time."""
+
+    @abstractmethod
+    def of_shared(self, shared: Any, weights: Array | None) -> Array:
+        """Return the score from what is shared, as ``value`` does."""
+
+    def value(self, count: Array, sums: tuple[Array, ...], weights: Array | None) -> Array:
+        """Return the score."""
+        return self.of_shared(self.shared(count, sums), weights)
 
 
 class SeriesMetric(MetricBase, ABC):

@@ -77,7 +77,8 @@ def equal_bins(values: Array, known: Array, number: int) -> Array:
     [[1, 0, 0, 1]]
     """
     xp = array_namespace(values)
-    ordered = xp.sort(values[known])
+    chosen = xp.reshape(values, (-1,)) if bool(xp.all(known)) else values[known]
+    ordered = xp.sort(chosen, stable=False)
     count = int(ordered.shape[0])
     if count == 0:
         return xp.zeros(values.shape, dtype=xp.int64, device=array_api_compat.device(values))

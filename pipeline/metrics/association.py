@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipeline.backend import array_namespace
-from pipeline.metrics import METRICS, Array, Case, Metric
+from pipeline.metrics import METRICS, Array, Case, Metric, SharingMetric
 from pipeline.metrics.pooling import area_mean, ratio
 from pipeline.prediction._arrays import wide
 
@@ -40,8 +40,12 @@ def _shifted(case: Case) -> tuple[Array, Array, Array]:
 
 
 def _terms(case: Case) -> tuple[Array, ...]:
-    f, o, shift = _shifted(case)
-    return f, o, f * f, o * o, f * o, f + shift
+    def make() -> tuple[Array, ...]:
+        f, o, shift = _shifted(case)
+        return f, o, f * f, o * o, f * o, f + shift
+
+    found: tuple[Array, ...] = case.once(("moments",), make)
+    return found
 
 
 def _moments(count: Array, sums: tuple[Array, ...]) -> _Moments:
@@ -71,8 +75,18 @@ def _over_cells(values: Array, weights: Array | None) -> Array:
     return values if weights is None else area_mean(values, weights)
 
 
+class _OfMoments(SharingMetric):
+    def terms(self, case: Case) -> tuple[Array, ...]:
+        """Return first and second moments."""
+        return _terms(case)
+
+    def shared(self, count: Array, sums: tuple[Array, ...]) -> _Moments:
+        """Return the moments over time."""
+        return _moments(count, sums)
+
+
 @METRICS.register("pearson_r")
-class PearsonR(Metric):
+class PearsonR(_OfMoments):
     """Correlation of prediction and truth over time; a prediction that never changes has none."""
 
     perfect = 1.0
@@ -80,21 +94,16 @@ class PearsonR(Metric):
     units = "1"
     label = "Pearson r"
 
-    def terms(self, case: Case) -> tuple[Array, ...]:
-        """Return first and second moments."""
-        return _terms(case)
-
-    def value(self, count: Array, sums: tuple[Array, ...], weights: Array | None) -> Array:
+    def of_shared(self, shared: _Moments, weights: Array | None) -> Array:
         """Return the correlation."""
-        m = _moments(count, sums)
         if weights is None:
-            return _correlation(m, float("nan"))
-        overall, xp = area_mean(_correlation(m, 0.0), weights), array_namespace(count)
-        return xp.where(xp.any(m.varies, axis=-1), overall, xp.full_like(overall, xp.nan))
+            return _correlation(shared, float("nan"))
+        overall, xp = area_mean(_correlation(shared, 0.0), weights), array_namespace(shared.variance)
+        return xp.where(xp.any(shared.varies, axis=-1), overall, xp.full_like(overall, xp.nan))
 
 
 @METRICS.register("sd_ratio")
-class SdRatio(Metric):
+class SdRatio(_OfMoments):
     """Standard deviation of the prediction over time by that of the truth."""
 
     perfect = 1.0
@@ -102,18 +111,14 @@ class SdRatio(Metric):
     units = "1"
     label = "ratio of standard deviations"
 
-    def terms(self, case: Case) -> tuple[Array, ...]:
-        """Return first and second moments."""
-        return _terms(case)
-
-    def value(self, count: Array, sums: tuple[Array, ...], weights: Array | None) -> Array:
+    def of_shared(self, shared: _Moments, weights: Array | None) -> Array:
         """Return the ratio."""
-        m = _moments(count, sums)
-        return _over_cells(array_namespace(count).sqrt(ratio(m.variance, m.truth_variance)), weights)
+        xp = array_namespace(shared.variance)
+        return _over_cells(xp.sqrt(ratio(shared.variance, shared.truth_variance)), weights)
 
 
 @METRICS.register("nse")
-class Nse(Metric):
+class Nse(_OfMoments):
     """Nash-Sutcliffe efficiency: 1 - mean square error / variance of the truth (doi:10.1016/0022-1694(70)90255-6)."""
 
     perfect = 1.0
@@ -122,13 +127,9 @@ class Nse(Metric):
     over_series = "median"
     label = "NSE"
 
-    def terms(self, case: Case) -> tuple[Array, ...]:
-        """Return first and second moments."""
-        return _terms(case)
-
-    def value(self, count: Array, sums: tuple[Array, ...], weights: Array | None) -> Array:
+    def of_shared(self, shared: _Moments, weights: Array | None) -> Array:
         """Return the efficiency; the mean square error from the moments is exact, as 0 of a perfect forecast."""
-        m = _moments(count, sums)
+        m = shared
         square_error = m.mean_error * m.mean_error + m.variance + m.truth_variance - 2.0 * m.covariance
         return _over_cells(1.0 - ratio(square_error, m.truth_variance), weights)
 
@@ -172,6 +173,7 @@ class Acc(Metric):
     0 for the climatology itself, whose anomaly is zero.
     """
 
+    adds_cells = True
     perfect = 1.0
     better = "higher"
     units = "1"

@@ -13,6 +13,7 @@ import numpy as np
 from pipeline.backend import array_namespace
 from pipeline.backend.special import to_host
 from pipeline.grid import Grid
+from pipeline.metrics._shared import Shared
 from pipeline.prediction import Prediction
 from pipeline.prediction.members import evenly, filled, missing_members
 from pipeline.seeding import derive_seed
@@ -65,6 +66,8 @@ class Case:
         The draws, once they are made; a part of the cells has its part of them.
     weights : ndarray, shape (cell,), or None
         Area weights, for scores of whole fields and of classes; None: every cell counts alike.
+    shared : Shared or None
+        What is made of truth and climatology alone, where several models are scored beside the same.
     """
 
     prediction: Prediction
@@ -77,6 +80,7 @@ class Case:
     drawn: Array | None = None
     weights: np.ndarray | None = None
     standard_name: str = ""
+    shared: Shared | None = None
 
     @cached_property
     def mean(self) -> Array:
@@ -188,6 +192,10 @@ class Case:
             self._known[key] = make()
         return self._known[key]
 
+    def of_truth(self, key: tuple[Any, ...], make: Callable[[], Array]) -> Array:
+        """Return what ``make`` makes of truth and climatology alone, once for all models that share it."""
+        return make() if self.shared is None else self.shared.once(key, make)
+
     @property
     def is_distribution(self) -> bool:
         """Whether the prediction says how uncertain it is; a point forecast does not."""
@@ -202,6 +210,9 @@ class Case:
             return array_namespace(array).take(array, index, axis=axis)
 
         part: dict[str, Any] = {"drawn": None if self.drawn is None else pick(self.drawn)}
+        if self.shared is not None:
+            at = (index.start, index.stop, index.step) if isinstance(index, slice) else (_on_host(index).tobytes(),)
+            part["shared"] = self.shared.part((axis, *at))
         if axis == -2 and self.time is not None:
             part["time"] = self.time[_on_host(index)]
         if axis == -1:

@@ -10,14 +10,19 @@ from pipeline.prediction._arrays import wide
 
 def error(case: Case) -> Array:
     """Return mean minus truth in float64."""
-    mean, truth = wide(case.mean, case.truth)
-    return mean - truth
+
+    def make() -> Array:
+        mean, truth = wide(case.mean, case.truth)
+        return mean - truth
+
+    return case.once(("error",), make)
 
 
 @METRICS.register("rmse")
 class Rmse(Metric):
     """Root of the mean square error of the mean."""
 
+    adds_cells = True
     label = "RMSE"
 
     def terms(self, case: Case) -> tuple[Array, ...]:
@@ -34,6 +39,7 @@ class Rmse(Metric):
 class Mae(Metric):
     """Mean absolute error of the mean."""
 
+    adds_cells = True
     label = "MAE"
 
     def terms(self, case: Case) -> tuple[Array, ...]:
@@ -50,6 +56,7 @@ class Mae(Metric):
 class Bias(Metric):
     """Mean of prediction minus truth."""
 
+    adds_cells = True
     better = "closer"
     label = "bias"
 

@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 
 from pipeline.backend.special import to_host
+from pipeline.backend.threads import side_by_side
 from pipeline.metrics import METRICS, Case, PairMetric
 from pipeline.metrics._losses import Losses, LossSum
+from pipeline.metrics._setup import Setup
+from pipeline.metrics._shared import Shared
 from pipeline.metrics.binned import score_binned
 from pipeline.metrics.bootstrap import RESAMPLES
 from pipeline.metrics.checks import MissingMembers, check_finite, check_reference, check_truth, missing_of
@@ -21,8 +24,9 @@ from pipeline.metrics.kinds import YearScore, field_sums, pair_sums, score_field
 from pipeline.metrics.maps import NEEDED, Maps, make_maps
 from pipeline.metrics.paired import with_paired, with_skill
 from pipeline.metrics.regions import CellRegions, region_parts, regions_with_truth, score_regions
+from pipeline.metrics.resampled import score_sums
 from pipeline.metrics.rows import Part, comparison_rows, sampling_rows, score_rows
-from pipeline.metrics.sums import BlockSums, Resampled, block_sums, centred, score_series, score_sums
+from pipeline.metrics.sums import BlockSums, Resampled, block_sums, centred, score_series
 from pipeline.metrics.tables import Comparison, Score
 from pipeline.seeding import derive_seed
 from pipeline.units import of_difference
@@ -61,27 +65,6 @@ class Evaluation:
 
 
 @dataclass(frozen=True, eq=False)
-class _Setup:
-    """What all variables of one call share."""
-
-    split: str
-    time: np.ndarray
-    weights: np.ndarray
-    names: tuple[str, ...]
-    reference: str | None
-    seed: int
-    resamples: int
-    task: str
-    months: bool
-    seasons: bool
-    prefix: str
-    month_metrics: tuple[str, ...]
-    leads: int
-    ahead: int
-    regions: CellRegions | None
-
-
-@dataclass(frozen=True, eq=False)
 class _Scored:
     """Scores of some groups of times by name, and what maps are made of."""
 
@@ -110,6 +93,7 @@ def evaluate(
     leads: int = 1,
     ahead: int = 1,
     regions: CellRegions | None = None,
+    threads: int = 1,
 ) -> Evaluation:
     """Score all models on one split, over all times and over every season, and if asked every month, that is there.
 
@@ -150,6 +134,8 @@ def evaluate(
     regions : CellRegions, optional
         Parts of the cells, which have the scores :data:`~pipeline.metrics.regions.REGIONAL` over all times and by
         season: rows of the groups ``region=alps`` and ``region=alps;season=DJF``. They have no comparisons.
+    threads : int
+        How many models are scored at a time, each in a thread with the memory that it needs. Scores are the same.
 
     Raises
     ------
@@ -166,7 +152,7 @@ def evaluate(
     names = tuple(of_task if metrics is None else metrics)
     for name in month_metrics:
         METRICS.get(name)
-    setup = _Setup(
+    setup = Setup(
         split=split,
         time=np.asarray(time),
         weights=np.asarray(weights, float),
@@ -182,6 +168,7 @@ def evaluate(
         leads=leads,
         ahead=max(1, ahead),
         regions=regions,
+        threads=threads,
     )
     parts = {
         variable: _Variable(setup, variable, units[variable], {model: by[variable] for model, by in cases.items()})
@@ -201,7 +188,7 @@ def evaluate(
 class _Variable:
     """All models on one variable: scored once, asked for rows after."""
 
-    def __init__(self, setup: _Setup, name: str, units: str, cases: Mapping[str, Case]) -> None:
+    def __init__(self, setup: Setup, name: str, units: str, cases: Mapping[str, Case]) -> None:
         self.setup, self.name, self.units = setup, name, units
         some = next(iter(cases.values()))
         self.valid = to_host(some.valid)
@@ -221,6 +208,7 @@ class _Variable:
         # Each variable has draws of its own: on the same random numbers two would go together by themselves.
         seed = derive_seed(setup.seed, f"draws:{name}")
         ours: dict[str, Any] = {"units": units, "time": setup.time, "seed": seed, "weights": setup.weights}
+        ours["shared"] = Shared()  # the truth of all models is the same
         cases = {model: replace(case, **ours) for model, case in cases.items()}
         self.cases: Mapping[str, Case] = cases
         self.regions = regions_with_truth(setup.regions, self.groups, self.valid)
@@ -230,14 +218,16 @@ class _Variable:
         self.reference: BlockSums | None = None
         self.missing: dict[str, MissingMembers] = {}
         # The reference comes first: the others' maps of skill need its sums.
-        for model in sorted(cases, key=lambda model: model != setup.reference):
-            check_finite(cases[model], model, name, setup.split)
-            lacking = missing_of(cases[model], model, name, setup.split)
-            self.missing |= {} if lacking is None else {model: lacking}
-            self._score(model, cases[model])
+        others = [model for model in cases if model != setup.reference]
+        for models in ([model for model in cases if model not in others], others):
+            side_by_side(self._score, models, setup.threads)
 
-    def _score(self, model: str, case: Case) -> None:
-        setup = self.setup
+    def _score(self, model: str) -> None:
+        setup, case = self.setup, self.cases[model]
+        check_finite(case, model, self.name, setup.split)
+        lacking = missing_of(case, model, self.name, setup.split)
+        if lacking is not None:
+            self.missing[model] = lacking
         wanted = [name for name in setup.names if _scores_alone(name, case, self.units)]
         if any(METRICS.get(name).uses_draws for name in wanted):
             case = case.with_draws()  # parts of the cells share them
@@ -271,11 +261,9 @@ class _Variable:
             scores = of_bins | {name: found.score for name, found in of_years.items()}
             over: dict[str, Any] = {"task": setup.task, "leads": setup.leads}
             scores |= score_series(wanted, case, group, setup.weights, **over)
-            for name in wanted:
-                if name in part.terms:
-                    scores[name] = score_sums(name, part, group, setup.weights, setup.resamples, **over)
-                elif name in field.terms:
-                    scores[name] = score_fields(name, field, group, setup.resamples)
+            of_cells = [name for name in wanted if name in part.terms]
+            scores |= score_sums(of_cells, part, group, setup.weights, setup.resamples, **over)
+            scores |= {name: score_fields(name, field, group, setup.resamples) for name in field.terms}
             moved = {name: centred(score) for name, score in scores.items() if METRICS.get(name).upward}
             done.scores.append({name: (scores | moved)[name] for name in wanted})
             done.sums.append(part)
@@ -326,7 +314,7 @@ class _Variable:
 class _Pair(_Variable):
     """All models on two variables together: scores of how they go with each other."""
 
-    def __init__(self, setup: _Setup, first: _Variable, second: _Variable) -> None:
+    def __init__(self, setup: Setup, first: _Variable, second: _Variable) -> None:
         self.setup, self.name, self.units = setup, f"{first.name}~{second.name}", "1"
         self.valid = first.valid & second.valid
         self.groups = tuple(group for group in first.groups if not group.of_month)
@@ -338,7 +326,7 @@ class _Pair(_Variable):
             wanted = [name for name in names if METRICS.get(name)().applies(pair[0], "1")]
             sums = pair_sums(pair[0].with_draws(), pair[1].with_draws(), wanted, self.groups)
             self.found[model] = [
-                {name: score_sums(name, part, group, setup.weights, setup.resamples) for name in wanted}
+                score_sums(wanted, part, group, setup.weights, setup.resamples)
                 for group, part in zip(self.groups, sums, strict=True)
             ]
 

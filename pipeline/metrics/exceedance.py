@@ -33,7 +33,7 @@ def chance_and_event(case: Case, event: str) -> tuple[Array, Array]:
         strictly, since that of a dry season is zero.
     """
     if event == "q90":
-        usual = case.climatology.quantile(LEVEL)
+        usual = case.of_truth(("climatology", LEVEL), lambda: case.climatology.quantile(LEVEL))
         at_most, truth, threshold = wide(case.prediction.cdf(usual), case.truth, usual)
         return 1.0 - at_most, array_namespace(truth).astype(truth > threshold, at_most.dtype)
     return wet_chance(case, MILLIMETRES[event])

@@ -196,6 +196,9 @@ def mean_of_years(values: Array, counts: Array | None = None) -> Array:
     """
     xp = array_namespace(values)
     known = ~xp.isnan(values)
+    if counts is not None and bool(xp.all(known)):
+        days = xp.sum(counts, axis=-1)[:, None]
+        return xp.matmul(counts, values) / xp.where(days > 0.0, days, xp.full_like(days, xp.nan))
     filled, number = xp.where(known, values, xp.zeros_like(values)), xp.astype(known, xp.float64)
     if counts is None:
         total, days = xp.sum(filled, axis=-2), xp.sum(number, axis=-2)

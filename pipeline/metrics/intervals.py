@@ -18,6 +18,7 @@ def bounds(case: Case, level: float) -> tuple[Array, Array]:
 
 
 class _Coverage(Metric):
+    adds_cells = True
     level: ClassVar[float]
     better = "closer"
     units = "1"
@@ -37,6 +38,7 @@ class _Coverage(Metric):
 
 
 class _Width(Metric):
+    adds_cells = True
     level: ClassVar[float]
     probabilistic = True
 
@@ -57,6 +59,7 @@ class _IntervalScore(Metric):
     neither a narrow interval nor one that always holds the truth is best for its own sake.
     """
 
+    adds_cells = True
     level: ClassVar[float]
     probabilistic = True
 

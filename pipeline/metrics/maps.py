@@ -11,7 +11,8 @@ from pipeline.metrics import Case
 from pipeline.metrics.bootstrap import percentile_interval
 from pipeline.metrics.groups import Group
 from pipeline.metrics.index_maps import IndexMap
-from pipeline.metrics.sums import BlockSums, score_sums
+from pipeline.metrics.resampled import score_sums
+from pipeline.metrics.sums import BlockSums
 from pipeline.metrics.uncertainty import mean_uncertainties
 from pipeline.units import headline_metric
 
@@ -67,8 +68,8 @@ def make_maps(case: Case, sums: BlockSums, group: Group, reference: BlockSums | 
         Times and resamples of both.
     """
     blocks = len(group.blocks)
-    rmse = score_sums("rmse", sums, group, None, RESAMPLES)
-    bias = score_sums("bias", sums, group, None, RESAMPLES)
+    found = score_sums(NEEDED, sums, group, None, RESAMPLES)
+    rmse, bias = (found[name] for name in NEEDED)
     bias_interval = percentile_interval(bias.draws, blocks)
     skill, low, high = _reduction("rmse", sums, reference, group)
     aleatoric, epistemic = mean_uncertainties(case)
@@ -85,7 +86,7 @@ def _reduction(
     """Return by how much a score is lower than the reference's in %, and the ends of the interval; None without one."""
     if reference is None:
         return None, None, None
-    own, other = (score_sums(metric, part, group, None, RESAMPLES) for part in (sums, reference))
+    own, other = (score_sums([metric], part, group, None, RESAMPLES)[metric] for part in (sums, reference))
     interval = percentile_interval(_skill(own.draws, other.draws), len(group.blocks))
     return _skill(own.value, other.value), interval.low, interval.high
 

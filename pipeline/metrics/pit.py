@@ -21,6 +21,7 @@ from pipeline.prediction._arrays import wide
 
 STEPS = 20  # of the calibration curve; a histogram bin holds two
 LEVELS = np.arange(1, STEPS) / STEPS
+_VALUES = 2**16  # times times cells worked on at a time, so that they stay in the cache
 
 
 def steps(case: Case) -> tuple[Array, Array]:
@@ -56,15 +57,26 @@ def _sums(case: Case) -> np.ndarray:
     area = xp.astype(case.valid, xp.float64) * xp.asarray(weights, dtype=xp.float64, device=device)
     # What stands outside the truth has no weight, but NaN times zero is NaN.
     low, high = (xp.where(case.valid, end, xp.zeros_like(end)) for end in steps(case))
-    rows = []
+    times, cells = area.shape
+    width = max(1, _VALUES // max(1, cells))
+    parts = [slice(start, min(start + width, times)) for start in range(0, times, width)]
+    found = xp.concat([_below(low[part, :], high[part, :], area[part, :]) for part in parts])
+    return np.asarray(to_host(xp.concat([found, xp.sum(area, axis=1, keepdims=True)], axis=1)), float)
+
+
+def _below(low: Array, high: Array, area: Array) -> Array:
+    """Return the area whose PIT is at most each level, shape (time, level)."""
+    xp, rows = array_namespace(low), []
     wide_step = high > low
     width = xp.where(wide_step, high - low, xp.ones_like(low))
+    ends = low + high
+    unknown = xp.isnan(ends)
     for level in LEVELS.tolist():
         within = xp.where(wide_step, (level - low) / width, xp.astype(low <= level, xp.float64))
         # What is not known at a time with truth makes the score unknown: no comparison with NaN is true.
-        within = xp.where(xp.isnan(low + high), low + high, xp.clip(within, 0.0, 1.0))
+        within = xp.where(unknown, ends, xp.clip(within, 0.0, 1.0))
         rows.append(xp.sum(within * area, axis=1))
-    return np.asarray(to_host(xp.stack([*rows, xp.sum(area, axis=1)], axis=1)), float)
+    return xp.stack(rows, axis=1)
 
 
 class _Pit(BinnedMetric):

@@ -15,6 +15,8 @@ def ratio(numerator: Array, denominator: Array, *, otherwise: float | None = Non
     """Return ``numerator / denominator``, and ``otherwise`` (NaN by default) where that is a division by zero."""
     xp = array_namespace(numerator, denominator)
     zero = denominator == 0.0
+    if not bool(xp.any(zero)):
+        return xp.asarray(numerator / denominator)  # NumPy makes a scalar of arrays without dims
     quotient = numerator / xp.where(zero, xp.ones_like(denominator), denominator)
     return xp.where(zero, xp.full_like(quotient, xp.nan if otherwise is None else otherwise), quotient)
 
@@ -44,6 +46,8 @@ def area_mean(values: Array, weights: Array) -> Array:
     """Return the area-weighted mean over the cells whose value is not NaN, shape (...); NaN if none is."""
     xp = array_namespace(values)
     known = ~xp.isnan(values)
+    if bool(xp.all(known)):
+        return ratio(xp.sum(values * weights, axis=-1), xp.sum(weights) + xp.zeros_like(values[..., 0]))
     zero = xp.zeros_like(values)
     total = xp.sum(xp.where(known, values, zero) * weights, axis=-1)
     return ratio(total, xp.sum(xp.where(known, zero + weights, zero), axis=-1))

@@ -14,6 +14,7 @@ from pipeline.prediction.members import crps_ensemble
 class Crps(Metric):
     """Continuous ranked probability score of the exact distribution; a point forecast's is its MAE."""
 
+    adds_cells = True
     label = "CRPS"
 
     def terms(self, case: Case) -> tuple[Array, ...]:
@@ -33,6 +34,7 @@ class CrpsFair(Metric):
     members are missing it is of those that are there; not known where a single one is.
     """
 
+    adds_cells = True
     probabilistic = True
     least_members = 2
     label = "fair CRPS"
@@ -54,6 +56,7 @@ class CrpsFair(Metric):
 class Crpss(Metric):
     """Skill: 1 - CRPS / CRPS of the train split's climatology."""
 
+    adds_cells = True
     perfect = 1.0
     better = "higher"
     units = "1"
@@ -62,7 +65,7 @@ class Crpss(Metric):
 
     def terms(self, case: Case) -> tuple[Array, ...]:
         """Return both scores."""
-        return case.crps, case.climatology.crps(case.truth)
+        return case.crps, case.of_truth(("climatology", "crps"), lambda: case.climatology.crps(case.truth))
 
     def value(self, count: Array, sums: tuple[Array, ...], weights: Array | None) -> Array:
         """Return the skill; NaN where the climatology has no error."""
@@ -74,6 +77,7 @@ class Crpss(Metric):
 class Nll(Metric):
     """Mean negative log density at the truth [nat]; not for families that have no density everywhere."""
 
+    adds_cells = True
     perfect = None
     units = "1"
     probabilistic = True
@@ -100,6 +104,7 @@ class SpreadSkill(Metric):
     mean of a few members errs too (Fortin et al. 2014, doi:10.1175/JHM-D-14-0008.1).
     """
 
+    adds_cells = True
     perfect = 1.0
     better = "closer"
     units = "1"
@@ -129,6 +134,10 @@ def corrected_variance(case: Case) -> Array:
     divisor of M into M - 1 and adds the error of the members' mean. One member has no such part; where an ensemble
     lacks members, M is how many are there, and NaN where a single one is.
     """
+    return case.once(("corrected variance",), lambda: _corrected_variance(case))
+
+
+def _corrected_variance(case: Case) -> Array:
     aleatoric, epistemic = case.prediction.variances()
     size = case.prediction.member_count
     total = None

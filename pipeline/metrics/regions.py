@@ -11,8 +11,9 @@ import numpy as np
 from pipeline.backend import array_namespace
 from pipeline.metrics import METRICS
 from pipeline.metrics.groups import Group, group_name
+from pipeline.metrics.resampled import score_sums
 from pipeline.metrics.rows import Part
-from pipeline.metrics.sums import BlockSums, Resampled, centred, score_sums
+from pipeline.metrics.sums import BlockSums, Resampled, centred
 
 REGIONAL = ("rmse", "bias", "crps", "coverage_90", "interval_score_90", "width_90", "spread_skill")
 """Scores that regions have: those of all for every region in every season would be many."""
@@ -114,18 +115,15 @@ def score_regions(
     parts : sequence of RegionTimes
         See :func:`regions_with_truth`.
     groups, weights, resamples, task, leads
-        As :func:`~pipeline.metrics.sums.score_sums` takes them.
+        As :func:`~pipeline.metrics.resampled.score_sums` takes them.
     """
     found: list[dict[str, Resampled]] = []
     for part in parts:
         whole = sums[part.at]
         names = [name for name in REGIONAL if name in wanted and name in whole.terms]
-        own, scores = _cells_of(whole, part.cells, names), {}
-        for name in names:
-            area = weights[part.cells]
-            score = score_sums(name, own, groups[part.at], area, resamples, task=task, leads=leads)
-            scores[name] = centred(score) if METRICS.get(name).upward else score
-        found.append(scores)
+        own, area = _cells_of(whole, part.cells, names), weights[part.cells]
+        scores = score_sums(names, own, groups[part.at], area, resamples, task=task, leads=leads)
+        found.append({name: centred(one) if METRICS.get(name).upward else one for name, one in scores.items()})
     return found
 
 

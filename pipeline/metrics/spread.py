@@ -29,6 +29,7 @@ class Sharpness(Metric):
     doi:10.1111/j.1467-9868.2007.00587.x). Divided by the RMSE it is the spread-skill ratio.
     """
 
+    adds_cells = True
     probabilistic = True
     perfect = None
     label = "predicted standard deviation"
@@ -51,6 +52,7 @@ class CvSpread(Metric):
     where there is no spread at all.
     """
 
+    adds_cells = True
     probabilistic = True
     perfect = None
     better = "higher"

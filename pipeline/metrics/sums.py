@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import array_api_compat
@@ -11,13 +12,12 @@ import numpy as np
 
 from pipeline.backend import array_namespace
 from pipeline.backend.special import to_host
-from pipeline.metrics import METRICS, Array, Case, Metric, MetricBase, PairMetric, SeriesMetric
+from pipeline.metrics import METRICS, Array, Case, Metric, MetricBase, SeriesMetric
 from pipeline.metrics._losses import LossSum
 from pipeline.metrics.groups import Group
 from pipeline.metrics.pooling import area_mean, series_median
 
 _MEMORY = 2**28  # bytes of float64 that a chunk of cells may take
-_VALUES = 2**22  # resamples times cells in one call of a metric
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,16 +91,27 @@ def block_sums(
         part = case.select(cells, -1)
         xp = array_namespace(part.truth)
         count = xp.astype(part.valid, xp.float64)
-        terms = {
-            name: tuple(clean(term, part.valid) for term in metric.terms(part)) for name, metric in metrics.items()
-        }
+        cleaned = _once_each(partial(clean, valid=part.valid))
+        terms = {name: tuple(map(cleaned, metric.terms(part))) for name, metric in metrics.items()}
         if losses is not None:
             losses.add(cells, count, terms)
         for found, group in zip(collected, groups, strict=True):
-            add = adder(group, part.truth)
-            sums = {name: tuple(add(term) for term in parts) for name, parts in terms.items()}
+            add = _once_each(adder(group, part.truth))
+            sums = {name: tuple(map(add, parts)) for name, parts in terms.items()}
             found.append((add(count), sums))
     return [joined(found, metrics) for found in collected]
+
+
+def _once_each(function: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    """Return the function with one answer for each array, however many scores ask for it."""
+    known: dict[int, tuple[Array, Array]] = {}
+
+    def once(array: Array) -> Array:
+        if id(array) not in known:
+            known[id(array)] = array, function(array)  # the array is kept, so that its id names it alone
+        return known[id(array)][1]
+
+    return once
 
 
 def clean(term: Array, valid: Array) -> Array:
@@ -113,67 +124,43 @@ def clean(term: Array, valid: Array) -> Array:
 def adder(group: Group, like: Array) -> Callable[[Array], Array]:
     """Return a function from (time, cell) to sums over the blocks of a group, (block, cell)."""
     xp, device = array_namespace(like), array_api_compat.device(like)
-    rows = [xp.asarray(group.index[start:stop], device=device) for start, stop in group.blocks.edges]
+    rows = [_rows(group.index[start:stop], partial(xp.asarray, device=device)) for start, stop in group.blocks.edges]
 
     def add(term: Array) -> Array:
-        return xp.stack([xp.sum(xp.take(term, row, axis=0), axis=0) for row in rows])
+        parts = (term[row, :] if isinstance(row, slice) else xp.take(term, row, axis=0) for row in rows)
+        return xp.stack([xp.sum(part, axis=0) for part in parts])
 
     return add
 
 
+def _rows(index: np.ndarray, place: Callable[[np.ndarray], Array]) -> slice | Array:
+    """Return positions as a slice where they follow one another, so that nothing is copied, else as an array."""
+    if len(index) and np.array_equal(index, np.arange(index[0], index[0] + len(index))):
+        return slice(int(index[0]), int(index[0]) + len(index))
+    return place(index)
+
+
 def joined(found: list[tuple[Array, dict[str, tuple[Array, ...]]]], names: Mapping[str, Any]) -> BlockSums:
-    """Return the sums of all cells from count and terms of parts of them."""
+    """Return the sums of all cells from count and terms of parts of them; arrays that are one stay one."""
     xp = array_namespace(found[0][0])
+    known: dict[tuple[int, ...], Array] = {}
+
+    def whole(parts: list[Array]) -> Array:
+        key = tuple(map(id, parts))
+        if key not in known:
+            known[key] = xp.concat(parts, axis=1)
+        return known[key]
+
     terms = {
-        name: tuple(
-            xp.concat([sums[name][number] for _, sums in found], axis=1) for number in range(len(found[0][1][name]))
-        )
+        name: tuple(whole([sums[name][number] for _, sums in found]) for number in range(len(found[0][1][name])))
         for name in names
     }
     return BlockSums(xp.concat([count for count, _ in found], axis=1), terms)
 
 
-def _takes_median(metric: MetricBase, task: str) -> bool:
+def takes_median(metric: MetricBase, task: str) -> bool:
+    """Return whether the overall score is a median over series in this task."""
     return task == "series" and metric.over_series == "median"
-
-
-def score_sums(
-    name: str,
-    sums: BlockSums,
-    group: Group,
-    weights: np.ndarray | None,
-    resamples: int,
-    *,
-    task: str = "downscaling",
-    leads: int = 1,
-) -> Resampled:
-    """Return the score ``name`` of a group and its first ``resamples`` bootstrap values.
-
-    Parameters
-    ----------
-    weights : ndarray of shape (cell,), or None
-        Area weights for one score; None: a map, with a trailing axis of cells.
-    task : str
-        Of the experiment; over the cells of ``series`` some scores are a median, see ``over_series``.
-    leads : int
-        How many leads the cells are of, one behind the other: such a median is of each, and the score their mean.
-    """
-    metric = METRICS.get(name)()
-    assert isinstance(metric, Metric | PairMetric)  # those that are made of sums of cells
-    xp, device = array_namespace(sums.count), array_api_compat.device(sums.count)
-    area = None if weights is None else xp.asarray(weights, dtype=xp.float64, device=device)
-    median = area is not None and _takes_median(metric, task)
-
-    def value(counts: np.ndarray) -> np.ndarray:
-        drawn = xp.asarray(counts, dtype=xp.float64, device=device)
-        added = tuple(drawn @ term for term in sums.terms[name])
-        found = metric.value(drawn @ sums.count, added, None if median else area)
-        return to_host(series_median(found, leads) if median else found)
-
-    step = max(1, _VALUES // sums.count.shape[1])
-    counts = group.counts[: min(resamples, metric.resamples)]
-    draws = [value(counts[start : start + step]) for start in range(0, len(counts), step)]
-    return Resampled(value(np.ones((1, len(group.blocks))))[0], np.concatenate(draws, axis=0))
 
 
 def score_series(
@@ -202,6 +189,8 @@ def score_series(
     found: dict[str, list[Array]] = {name: [] for name in metrics}
     for cells in chunks(case):
         part = case.select(cells, -1).select(rows, -2)  # one case for all: what they share is worked out once
+        if part.shared is not None:  # groups of the same times have other resamples
+            part = replace(part, shared=part.shared.part(group.names))
         for name, metric in metrics.items():
             values = metric.cells(part, counts[metric.resamples])
             found[name].append(xp.abs(values) if metric.absolute else values)
@@ -209,7 +198,7 @@ def score_series(
     pooled = {}
     for name, parts in found.items():
         values = xp.concat(parts, axis=1)
-        median = _takes_median(metrics[name], task)
+        median = takes_median(metrics[name], task)
         pooled[name] = to_host(series_median(values, leads) if median else area_mean(values, area))
     return {name: Resampled(values[0], values[1:]) for name, values in pooled.items()}
 

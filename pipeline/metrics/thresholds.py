@@ -12,6 +12,8 @@ from pipeline.units import converted
 class _TailCrps(Metric):
     """Mean of ``integral over z > t of (F(z) - 1{y <= z})^2``, see ``Prediction.tail_crps``."""
 
+    adds_cells = True
+
     @abstractmethod
     def threshold(self, case: Case) -> Array | float:
         """Return the threshold, for all times and cells or one for each, in the case's units."""
@@ -42,7 +44,7 @@ class TwcrpsQ90(_TailCrps):
 
     def threshold(self, case: Case) -> Array | float:
         """Return the quantile of the climatology."""
-        return case.once(("climatology", 0.9), lambda: case.climatology.quantile(0.9))
+        return case.of_truth(("climatology", 0.9), lambda: case.climatology.quantile(0.9))
 
 
 @METRICS.register("twcrps_r10")

@@ -53,6 +53,7 @@ class AbsBiasR01(Size, BiasR01):
 
 
 class _Brier(Metric):
+    adds_cells = True
     millimetres: ClassVar[float]
     units, quantity, daily = "1", "precipitation", True
 

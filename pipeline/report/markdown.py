@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.files import write_atomic
 from pipeline.report.figures import Picture
-from pipeline.report.sections import Block, Code, Figure, Heading, Words, contents, verdict
+from pipeline.report.sections import Block, Code, Figure, Folded, Heading, Signal, Words, contents, verdict
 from pipeline.report.study import Study
 from pipeline.report.tables import Table
 
@@ -55,8 +55,13 @@ def _block(run: Path, block: Block) -> list[str]:
         # A fence longer than any in the text cannot be closed by it.
         fence = "`" * max(3, max((len(ticks) + 1 for ticks in re.findall("`+", block.text)), default=0))
         return [f"{escaped(block.title)}:", "", fence, block.text.rstrip(), fence, ""]
+    if isinstance(block, Signal):
+        return [f"**{escaped(block.flag.words)}** {escaped(block.text)}".rstrip(), ""]
+    if isinstance(block, Folded):
+        return [f"**{escaped(block.summary)}**", "", *(line for part in block.blocks for line in _block(run, part))]
     if isinstance(block, Figure):
-        return [*_pictures(run, block.name, block.pictures), escaped(block.caption), ""]
+        flag = f"**{escaped(block.flag.words)}** " if block.flag else ""
+        return [*_pictures(run, block.name, block.pictures), flag + escaped(block.caption), ""]
     return _table(block)
 
 

@@ -78,24 +78,6 @@ def where(
     return f"{label(model)} beats {label(reference or 'the baseline')} {share}; {worse}."
 
 
-def drivers(model: str, names: tuple[str, ...], importance: np.ndarray, measure: tuple[str, str], trusted: bool) -> str:
-    """Say which channel matters most by the first method that ranks them."""
-    order = np.argsort(-np.nan_to_num(importance, nan=-np.inf))
-    first = label(names[order[0]])
-    doubt = "" if trusted else " Its checks failed, so this is not to be relied on."
-    if len(names) == 1:
-        return f"{label(model)} has one input, {first}."
-    if not np.nan_to_num(importance).any():
-        return f"{label(model)} uses no channel: its importance is zero for all {len(names)}."
-    total = float(np.nansum(np.clip(importance, 0, None)))
-    share = f", {percent(float(importance[order[0]]) / total)} of the sum over all" if total > 0 else ""
-    amount = with_units(number(float(importance[order[0]])), measure[1])
-    return (
-        f"{label(model)} leans most on {first} ({measure[0]}: {amount}{share}), then on "
-        f"{label(names[order[1]])}.{doubt}"
-    )
-
-
 def value_of(row: pd.Series, unit: str) -> str:
     """Return a row of ``scores.csv`` in words: ``1.47 K (1.46 to 1.48)``, or ``1.47 K`` without an interval."""
     text = with_units(number(float(row["value"])), unit)

@@ -69,8 +69,8 @@ class Cell:
         What the column is sorted by.
     note : str
         Small print below, such as the interval.
-    mark : {"", "best", "tie"}
-        Whether it is the best of its column, or cannot be told from it.
+    mark : {"", "best", "tie", "green", "amber", "red", "grey"}
+        Whether it is the best of its column, or cannot be told from it; or the shape and colour of a traffic light.
     """
 
     text: str
@@ -81,12 +81,13 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A column's head: title, printed units, small print below; numbers stand right."""
+    """A column's head: title, printed units, small print below; numbers stand right, sentences get a wide column."""
 
     title: str
     unit: str = ""
     numeric: bool = True
     note: str = ""
+    wide: bool = False
 
 
 @dataclass(frozen=True)

@@ -44,14 +44,15 @@ def seeded(seed: int, device: str = "cpu") -> Iterator[None]:
     True
     """
     kind = torch.device(device).type
-    kept = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    kept = torch.get_deterministic_debug_mode()
     # Without `devices`, fork_rng would read the state of every GPU of the machine.
     accelerator = {} if kind == "cpu" else {"device_type": kind}
     with torch.random.fork_rng(devices=[] if kind == "cpu" else [torch.device(device)], **accelerator):
         torch.manual_seed(seed)
-        # Warn only: some CUDA kernels have no deterministic twin, and a result is worth more than none.
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        # Warn only: some CUDA kernels have no deterministic twin, and a result is worth more than none. Not by
+        # use_deterministic_algorithms, which for that imports torch's compiler: seconds, and nothing here is compiled.
+        torch.set_deterministic_debug_mode("warn")
         try:
             yield
         finally:
-            torch.use_deterministic_algorithms(kept[0], warn_only=kept[1])
+            torch.set_deterministic_debug_mode(kept)

@@ -19,6 +19,8 @@ def known_traits() -> set[str]:
         "previous",
         "trainable",
         "stackable",
+        "linear",
+        "trees",
     }
 
 

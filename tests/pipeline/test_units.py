@@ -104,3 +104,15 @@ def test_flow_is_compared_by_the_error_of_its_mean_and_rain_by_the_crps():
     there = {"rmse", "crps"}
     assert headline_metric("mm d-1", there, "runoff_flux") == "rmse"
     assert headline_metric("mm d-1", there, "rainfall_rate") == headline_metric("mm d-1", there) == "crps"
+
+
+@pytest.mark.parametrize("units", ["K", "degC", "Celsius", "degF"])
+def test_a_temperature_is_known_without_the_library_of_units(units, monkeypatch):
+    def loads_it(source, target):
+        raise AssertionError(
+            f"{source} was converted to {target}: that loads the library of units, which takes a second."
+        )
+
+    monkeypatch.setattr("pipeline.units._converts", loads_it)
+    quantity.cache_clear()
+    assert quantity(units) == "temperature"

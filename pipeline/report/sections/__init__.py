@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pipeline.attribution import Light
 from pipeline.report.figures import Picture
 from pipeline.report.tables import Table
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A traffic light: its shape and colour, and the words beside it, which name it too."""
+
+    light: Light
+    words: str
 
 
 @dataclass(frozen=True)
@@ -16,11 +25,22 @@ class Figure:
     ----------
     name : str
         Anchor and file name; letters, digits and dashes.
+    flag : Flag, optional
+        Whether to believe it, in front of the caption.
     """
 
     name: str
     pictures: tuple[Picture, ...]
     caption: str
+    flag: Flag | None = None
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A traffic light with a paragraph."""
+
+    flag: Flag
+    text: str
 
 
 @dataclass(frozen=True)
@@ -47,7 +67,15 @@ class Code:
     text: str
 
 
-Block = Figure | Table | Words | Heading | Code
+@dataclass(frozen=True)
+class Folded:
+    """Blocks that the page shows when asked for."""
+
+    summary: str
+    blocks: tuple[Figure | Table | Words | Heading | Code | Signal, ...]
+
+
+Block = Figure | Table | Words | Heading | Code | Signal | Folded
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,9 @@ Losses of a segmentation read one logit a class, have ``of_classes = True`` and 
 
 from pipeline.training.losses._contract import LOSSES, Cells, Loss, Place
 from pipeline.training.losses._labels import check_labels
-from pipeline.training.losses._spec import LossSpec, check_task, describe, make_loss
+from pipeline.training.losses._spec import LossSpec, check_task, default_loss, describe, make_loss
 
-__all__ = ["LOSSES", "Cells", "Loss", "LossSpec", "Place", "check_labels", "check_task", "describe", "make_loss"]
+__all__ = [
+    "LOSSES", "Cells", "Loss", "LossSpec", "Place",
+    "check_labels", "check_task", "default_loss", "describe", "make_loss",
+]  # fmt: skip

@@ -94,6 +94,17 @@ def make_loss(spec: Any, classes: Sequence[str] | int = ()) -> Loss:
     return loss
 
 
+def default_loss(*, classes: bool) -> Any:
+    """Return the loss of a deep model whose experiment names none, as :func:`make_loss` takes it.
+
+    Examples
+    --------
+    >>> default_loss(classes=False)
+    'normal_nll'
+    """
+    return {"kind": "cross_entropy", "weights": "inverse_sqrt"} if classes else "normal_nll"
+
+
 def check_task(loss: Loss, classes: Sequence[str] | int) -> None:
     """Refuse a loss of numbers for a segmentation, and one of classes for anything else.
 

@@ -3,7 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.attribution import Question
+from pipeline.attribution import Case
+from pipeline.attribution.baseline import make_baseline
+from pipeline.attribution.question import Question
 from pipeline.backend import get_backend
 from pipeline.grid import Grid
 from pipeline.model import Context, Model
@@ -26,7 +28,7 @@ class Formula(Model):
     def fit(self, train, validation, context):
         return self
 
-    def network(self, samples, context):
+    def network(self, samples, context, quantity=None):
         return self.module
 
     def predict(self, inputs, context):
@@ -91,6 +93,17 @@ def question(samples):
     weights = np.where(samples.schema.mask, samples.schema.target_grid.area, 0.0)
     scale = np.where(samples.schema.mask, np.linspace(0.5, 2.0, 12).reshape(SHAPE), np.nan)
     return Question((weights / weights.sum())[None], scale[None], "degC", "mean tas over 11 cells")
+
+
+@pytest.fixture
+def case(samples, question, context):
+    """Return a function from a model to the case of it; the baseline is made of the explained days themselves."""
+
+    def make(model, samples=samples, question=question, baseline="zero", **further):
+        start = make_baseline(baseline, samples, samples, 8, context)
+        return Case(model, samples, question, context, start, **further)
+
+    return make
 
 
 @pytest.fixture

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import array_api_strict
@@ -7,6 +8,7 @@ import pytest
 import torch
 from scipy import stats
 
+from pipeline.attribution import Case
 from pipeline.attribution.permutation import Permutation, PermutationConfig, shuffled, time_blocks
 from pipeline.errors import DataError
 from pipeline.prediction import Prediction
@@ -53,38 +55,38 @@ def expected(samples, question, channel, weight, block, repeats, seed):
 @pytest.mark.parametrize(("block", "repeats"), [(5, 10), (2, 3)])
 def test_against_a_loop_over_days_and_cells(formula, perfect, question, context, block, repeats):
     method = Permutation(PermutationConfig(block=block, repeats=repeats))
-    found = method.explain(formula(Sum(*WEIGHTS)), perfect, question, context)
+    found = method.explain(Case(formula(Sum(*WEIGHTS)), perfect, question, context, None))
     for channel, weight in enumerate(WEIGHTS):
         wanted = expected(perfect, question, channel, weight, block, repeats, context.seed_for("permutation"))
         assert found.importance[channel] == pytest.approx(wanted.mean(), rel=1e-5, abs=1e-9)
         interval = stats.ttest_1samp(wanted, 0.0).confidence_interval(0.95) if weight else (0.0, 0.0)
         assert (found.low[channel], found.high[channel]) == pytest.approx(tuple(interval), rel=1e-4)
-    assert found.checks["rmse"] == pytest.approx(0.0, abs=1e-6)
+    assert "(0 degC as it is)" in re.sub(r"\d\.?\d*e-\d\d", "0", found.note)
     assert found.trusted
 
 
 def test_the_limit_of_independent_days(formula, perfect, question, context):
     # Two independent draws differ by sqrt(2) standard deviations, and here the scale and weights are known.
     found = Permutation(PermutationConfig(block=1, repeats=40)).explain(
-        formula(Sum(*WEIGHTS)), perfect, question, context
+        Case(formula(Sum(*WEIGHTS)), perfect, question, context, None)
     )
     factor = np.sqrt(np.nansum(question.weights * question.scale**2))
     np.testing.assert_allclose(found.importance, np.sqrt(2) * factor * np.abs(WEIGHTS), rtol=0.1)
 
 
 def test_a_channel_that_is_not_used_has_exactly_none(formula, samples, question, context):
-    found = Permutation().explain(formula(Sum(*WEIGHTS)), samples, question, context)
+    found = Permutation().explain(Case(formula(Sum(*WEIGHTS)), samples, question, context, None))
     assert found.importance[1] == found.low[1] == found.high[1] == 0.0
-    assert found.maps is None
+    assert found.values is None
     assert found.measure == "increase of the RMSE when permuted [degC]"
 
 
 def test_the_note_is_of_the_steps_that_the_data_have(formula, perfect, question, context):
     model, block = formula(Sum(*WEIGHTS)), PermutationConfig(block=5)
-    assert " on 60 days of test " in Permutation(block).explain(model, perfect, question, context).note
+    assert " on 60 days of test " in Permutation(block).explain(Case(model, perfect, question, context, None)).note
     years = replace(perfect, schema=replace(perfect.schema, step=np.timedelta64(365, "D")))
     years = replace(years, time=perfect.time[0] + 365 * (perfect.time - perfect.time[0]))
-    note = Permutation(block).explain(model, years, question, context).note
+    note = Permutation(block).explain(Case(model, years, question, context, None)).note
     assert " on 60 years of test " in note
     assert " shuffled in 60 blocks of one year, " in note
     assert "day" not in note
@@ -97,7 +99,7 @@ def test_lags_may_be_shuffled_together(formula, samples, with_truth, question, c
     model = formula(Sum(1.0, -1.0, 1.0))
     equal = with_truth(inputs[:, 2:]).with_inputs(inputs)
     apart, together = (
-        Permutation(PermutationConfig(lags=lags)).explain(model, equal, question, context)
+        Permutation(PermutationConfig(lags=lags)).explain(Case(model, equal, question, context, None))
         for lags in ("apart", "together")
     )
     assert (apart.importance > 0.5).all()
@@ -113,41 +115,44 @@ def test_cells_and_days_without_truth_do_not_count(formula, perfect, question, c
     target[:, :, 2, 2] = np.nan
     target[:, :, 0, 0] = 1e6  # outside of the question
     holes = replace(perfect, target=target)
-    found = Permutation().explain(formula(Sum(*WEIGHTS)), holes, question, context)
+    found = Permutation().explain(Case(formula(Sum(*WEIGHTS)), holes, question, context, None))
     assert np.isfinite(found.importance).all()
-    assert found.checks["rmse"] == pytest.approx(0.0, abs=1e-6)
 
 
 def test_the_same_seed_gives_the_same_and_another_does_not(formula, samples, question, context):
     def importance(context):
-        return Permutation().explain(formula(Sum(*WEIGHTS)), samples, question, context).importance
+        return Permutation().explain(Case(formula(Sum(*WEIGHTS)), samples, question, context, None)).importance
 
     np.testing.assert_array_equal(importance(context), importance(context))
     assert (importance(context) != importance(replace(context, seed=4)))[[0, 2]].all()
 
 
 def test_what_gets_better_when_shuffled_is_not_trusted(formula, perfect, with_truth, question, context):
-    found = Permutation().explain(formula(Sum(*WEIGHTS)), with_truth(-perfect.target), question, context)
-    assert found.checks["all_channels_increase"] < 0
+    found = Permutation().explain(Case(formula(Sum(*WEIGHTS)), with_truth(-perfect.target), question, context, None))
+    assert {one.check: one.value for one in found.findings}["all_channels"] < 0
     assert not found.trusted
 
 
 def test_few_blocks_are_not_trusted(formula, perfect, question, context):
     model = formula(Sum(*WEIGHTS))
-    assert not Permutation(PermutationConfig(block=10)).explain(model, perfect, question, context).trusted
-    assert Permutation(PermutationConfig(block=6)).explain(model, perfect, question, context).trusted
+    assert not Permutation(PermutationConfig(block=10)).explain(Case(model, perfect, question, context, None)).trusted
+    assert Permutation(PermutationConfig(block=6)).explain(Case(model, perfect, question, context, None)).trusted
 
 
 def test_a_model_without_inputs_is_trusted_to_use_none(formula, samples, question, context):
-    found = Permutation().explain(formula(Sum(0.0, 0.0, 0.0)), samples, question, context)
+    found = Permutation().explain(Case(formula(Sum(0.0, 0.0, 0.0)), samples, question, context, None))
     assert not found.importance.any()
     assert found.trusted
 
 
 def test_cost_is_one_prediction_a_channel_and_repeat(formula, samples, question, context):
     model = formula(Sum(*WEIGHTS))
-    Permutation(PermutationConfig(repeats=4)).explain(model, samples, question, context)
+    Permutation(PermutationConfig(repeats=4)).explain(Case(model, samples, question, context, None))
     assert model.asked == 1 + 4 * (3 + 1)
+    model.asked = 0
+    together = Permutation(PermutationConfig(repeats=4, lags="together"))
+    together.explain(Case(model, samples, question, context, None))
+    assert model.asked == 1 + 4 * (2 + 1)  # a and a@-1 are one
 
 
 @pytest.mark.parametrize("target", [None, np.full((60, 1, 3, 4), np.nan, np.float32)])
@@ -157,7 +162,7 @@ def test_needs_truth(formula, with_truth, question, context, target):
         r" Explain a test set that has truth\.$"
     )
     with pytest.raises(DataError, match=wanted):
-        Permutation().explain(formula(Sum(*WEIGHTS)), with_truth(target), question, context)
+        Permutation().explain(Case(formula(Sum(*WEIGHTS)), with_truth(target), question, context, None))
 
 
 def test_needs_two_blocks(formula, samples, question, context):
@@ -166,7 +171,9 @@ def test_needs_two_blocks(formula, samples, question, context):
         r" Explain more days or take a smaller block\.$"
     )
     with pytest.raises(DataError, match=wanted):
-        Permutation(PermutationConfig(block=100)).explain(formula(Sum(*WEIGHTS)), samples, question, context)
+        Permutation(PermutationConfig(block=100)).explain(
+            Case(formula(Sum(*WEIGHTS)), samples, question, context, None)
+        )
 
 
 def test_blocks_follow_the_calendar_and_not_the_count():
@@ -187,8 +194,10 @@ def test_follows_the_arrays_of_the_backend(formula, perfect, question, context, 
     there = replace(
         perfect, inputs=strict_backend.asarray(perfect.inputs), target=strict_backend.asarray(perfect.target)
     )
-    found = Permutation().explain(Strict(Sum(*WEIGHTS)), there, question, replace(context, backend=strict_backend))
-    wanted = Permutation().explain(formula(Sum(*WEIGHTS)), perfect, question, context)
+    found = Permutation().explain(
+        Case(Strict(Sum(*WEIGHTS)), there, question, replace(context, backend=strict_backend), None)
+    )
+    wanted = Permutation().explain(Case(formula(Sum(*WEIGHTS)), perfect, question, context, None))
     np.testing.assert_allclose(found.importance, wanted.importance, rtol=1e-12)
 
 

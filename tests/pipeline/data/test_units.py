@@ -1,8 +1,13 @@
 """Climate spellings of units, and conversions against values from tables."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
+import pint
 import pytest
 
+from pipeline.data import units as units_module
 from pipeline.data.units import conversion, has_offset, is_unit, spell
 from pipeline.errors import DataError
 
@@ -96,3 +101,30 @@ def test_an_amount_where_a_rate_is_wanted_says_over_what():
     assert conversion("m h-1", "mm d-1").factor == pytest.approx(24000.0)
     with pytest.raises(DataError, match=r"measure different things\.$"):
         conversion("K", "mm d-1")
+
+
+@pytest.fixture
+def nothing_known():
+    """No unit is known before, nor after, so that none is of another registry."""
+    caches = (conversion, units_module._unit, units_module._registry)
+    for cache in caches:
+        cache.cache_clear()
+    yield
+    for cache in caches:
+        cache.cache_clear()
+
+
+def test_threads_that_ask_at_once_get_units_of_one_registry(nothing_known, monkeypatch):
+    made, usual = [], pint.UnitRegistry
+
+    def slowly():
+        made.append(1)
+        time.sleep(0.05)  # long enough for the others to ask for it, too
+        return usual()
+
+    monkeypatch.setattr(pint, "UnitRegistry", slowly)
+    pairs = [("degC", "K"), ("mm d-1", "kg m-2 s-1"), ("Pa", "hPa"), ("m s-1", "km h-1")]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda pair: conversion(*pair).factor, pairs))
+    assert len(made) == 1
+    assert found == pytest.approx([1.0, 1.0 / 86400.0, 0.01, 3.6])

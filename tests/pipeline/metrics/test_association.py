@@ -42,8 +42,7 @@ def test_anomaly_correlation_is_pooled_over_times_and_cells(make_case, score):
 
 @pytest.mark.parametrize("offset", [0.0, 101325.0])
 def test_digits_survive_far_from_zero(offset, make_case, score):
-    case = make_case("point", missing=0.0)
-    plain = score("pearson_r", case, WEIGHTS)
+    plain, case = score("pearson_r", make_case("point", missing=0.0), WEIGHTS), make_case("point", missing=0.0)
     case.mean[:] += offset
     case.truth[:] += offset
     assert score("pearson_r", case, WEIGHTS) == pytest.approx(plain, rel=1e-9)
@@ -69,8 +68,7 @@ def test_a_prediction_that_hardly_varies_has_a_correlation_all_the_same(make_cas
 
 def test_a_cell_without_variation_counts_as_none_beside_others(make_case, score):
     """Left out, it would reward a model that leaves out where it knows least."""
-    case = make_case("point")
-    expected = score("pearson_r", case)
+    expected, case = score("pearson_r", make_case("point")), make_case("point")
     case.mean[:, 2] = 4.0
     found = score("pearson_r", case)
     assert np.isnan(found).tolist() == [False, False, True, False, False, False]

@@ -187,7 +187,7 @@ def test_chunks_of_cells_give_the_same(make_case, winters, monkeypatch):
     cases = _models(make_case, len(winters))
     whole = _evaluate(cases, winters, reference="point")
     monkeypatch.setattr("pipeline.metrics.sums._MEMORY", 1)
-    monkeypatch.setattr("pipeline.metrics.sums._VALUES", 10)
+    monkeypatch.setattr("pipeline.metrics.resampled._VALUES", 10)
     monkeypatch.setattr("pipeline.metrics.sums.chunks.__defaults__", (1,))
     parts = _evaluate(cases, winters, reference="point")
     for one, other in zip(whole.scores, parts.scores, strict=True):

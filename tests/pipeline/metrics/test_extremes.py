@@ -42,6 +42,13 @@ def test_chunks_of_cells_give_the_same(drawn, monkeypatch):
     np.testing.assert_array_equal(resampled_quantile(*drawn, 0.02), whole)
 
 
+def test_counts_beyond_16_bits_give_the_same(drawn):
+    values, counts = drawn
+    many = counts * 2000  # a resample of 120 000 times, of which a cell lacks a fifth
+    found = resampled_quantile(values, many, 0.3)
+    np.testing.assert_allclose(found, _brute(values, many, 0.3), atol=1e-12)
+
+
 @pytest.mark.parametrize(("name", "level"), [("bias_q02", 0.02), ("bias_q98", 0.98)])
 def test_quantile_bias_looks_at_times_with_truth_only(name, level, make_case):
     case = make_case("point")

@@ -48,7 +48,6 @@ class Fake:
     experiment: dict = field(default_factory=dict)
     effective: float = 64.0
     mask: bool = True
-    trusted: bool = True
     name: str = "iberia-tas-20260102T030405Z-a1b2c3"
     seed: int = 3
 
@@ -204,19 +203,20 @@ def _write_diagnostics(run, fake, model, mean, dataset, reference):
 def _write_attributions(run, fake, model):
     rng, count = _rng(fake, "attributions", model), len(fake.channels)
     importance = np.sort(rng.gamma(1.0, 0.35, count))[::-1]
-    lat, lon = np.linspace(35, 45, 7), np.linspace(-10, 5, 9)
-    methods = {m: said for m, said in PARTS["attributions"].items() if not said["checks"] or model.startswith("unet")}
-    data = {}
+    places = {"lat": np.linspace(35, 45, 7), "lon": np.linspace(-10, 5, 9)}
+    methods = {m: said for m, said in PARTS["attributions"].items() if said["kind"] == "score" or "unet" in model}
+    data, coords = {}, {"channel": np.array(fake.channels, object), **places}
     for method, said in methods.items():
-        attrs = {**said, "checks": json.dumps(said["checks"]), "trusted": json.dumps(fake.trusted)}
+        attrs = {**said, "findings": json.dumps(said["findings"])}
         data[f"{method}_importance"] = ("channel", importance, attrs)
-        data[f"{method}_low"] = ("channel", importance * 0.85 - 0.02)
-        data[f"{method}_high"] = ("channel", importance * 1.15 + 0.02)
-        if said["checks"]:
+        data |= {f"{method}_{end}": ("channel", importance * by) for end, by in (("low", 0.8), ("high", 1.2))}
+        if said["kind"] == "departure":
             field = _smooth(rng.normal(size=(count, 7, 9)), 3) * importance[:, None, None] * 0.02
             data[f"{method}_map"] = (("channel", "lat", "lon"), field)
-    dataset = xr.Dataset(data, {"channel": np.array(fake.channels, object), "lat": lat, "lon": lon})
-    (run / "attributions").mkdir(exist_ok=True)
+            data[f"{method}_share"] = ((group := f"{method}_group"), "v"), [importance / importance.sum()]
+            coords |= {group: ["all"], f"{group}_kind": (group, ["all"]), f"{group}_days": (group, [64])}
+            coords[f"{method}_variable"] = ("v", np.array(fake.channels, object))
+    dataset = xr.Dataset(data, coords, {"explanations": json.dumps(list(methods))})
     dataset.to_netcdf(run / "attributions" / f"{model}.nc")
 
 
@@ -224,9 +224,8 @@ def _write_models(run, fake):
     for model in fake.models:
         base, _, method = model.partition("+")
         if method:
-            _json(
-                run / "models" / model / "summary.json", {"seconds": 0.2, "members": fake.members, "calibration": 1.04}
-            )
+            said = {"seconds": 0.2, "members": fake.members, "calibration": 1.04}
+            _json(run / "models" / model / "summary.json", said)
             continue
         deep = base.startswith("unet")
         for number in range(fake.members if deep else 1):
@@ -315,6 +314,7 @@ def build(parent, fake):
     pd.DataFrame(rows, columns=COMPARISONS).to_csv(run / "comparisons.csv", index=False)
     for path in () if fake.predictions else (run / "predictions").iterdir():
         path.unlink()
+    (run / "attributions").mkdir()
     for model in sorted({"unet", "random_forest", "ridge"} & set(fake.models)) if fake.attributions else ():
         _write_attributions(run, fake, model)
     _write_models(run, fake)

@@ -2,7 +2,6 @@
 
 import json
 
-import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
@@ -10,69 +9,9 @@ import xarray as xr
 from pipeline.report.load import load_run
 from pipeline.report.prepare_facts import prepare_facts
 from pipeline.report.render import render
-from pipeline.report.sections import Figure, Words, cell, drivers, learned, origin
+from pipeline.report.sections import cell, drivers, learned, origin
 from pipeline.report.study import study
 from pipeline.run_folder import STAGES
-
-
-def _explain(run, model, importance, note):
-    attrs = {"measure": "increase of the RMSE [K]", "note": note, "checks": '{"blocks": 64.0}', "trusted": "true"}
-    data = {"permutation_importance": ("channel", importance, attrs)}
-    data |= {f"permutation_{end}": ("channel", np.asarray(importance) * x) for end, x in (("low", 0.9), ("high", 1.1))}
-    (run / "attributions").mkdir(exist_ok=True)
-    coords = {"channel": np.array(["tas", "pr"], object)}
-    xr.Dataset(data, coords).to_netcdf(run / "attributions" / f"{model}.nc")
-
-
-@pytest.fixture
-def explained(make_run):
-    """Return a function: importance and note of each model, to the section on drivers."""
-
-    def make(models, headline="unet"):
-        run = make_run(
-            models=("climatology", "ridge", "random_forest", "unet"), noise={"unet": 1.0}, years=1, attributions=False
-        )
-        for model, (importance, note) in models.items():
-            _explain(run, model, importance, note)
-        return drivers.build(study(load_run(run)))
-
-    return make
-
-
-def _caption(section):
-    return next(
-        block.caption for block in section.blocks if getattr(block, "name", "") == "importance-others-permutation"
-    )
-
-
-def test_shared_caption_holds_no_number_of_a_single_model(explained):
-    note = "RMSE over 9 cells ({} K as it is). The interval is that of the shuffling. All together: +{} K."
-    models = {
-        "unet": ([2.0, 1.0], note.format(1.11, 5)), "climatology": ([0.0, 0.0], note.format(3.88, 0)),
-        "ridge": ([1.0, 0.5], note.format(1.5, 8)), "random_forest": ([1.0, 0.2], note.format(2.4, 7)),
-    }  # fmt: skip
-    caption = _caption(explained(models))
-    assert caption.endswith("Climatology uses no channel. The interval is that of the shuffling.")
-    for number in ("3.88", "1.5", "2.4", "+0", "+8", "1.11"):
-        assert number not in caption
-
-
-def test_caption_of_a_single_panel_speaks_of_no_other(explained):
-    caption = _caption(explained({"unet": ([2.0, 1.0], "a."), "ridge": ([1.0, 0.5], "1.5 K as it is.")}))
-    assert caption.endswith("hollow where it includes zero. 1.5 K as it is.")
-
-
-def test_models_that_hear_nothing_have_no_panel_and_no_caption_of_one(explained):
-    models = {"unet": ([2.0, 1.0], "a."), "climatology": ([0.0, 0.0], "b.")}
-    blocks = explained(models).blocks
-    assert not [block for block in blocks if isinstance(block, Figure) and "others" in block.name]
-    assert Words(("Permutation on test: climatology uses no channel.",)) in blocks
-
-
-def test_a_model_that_hears_nothing_leans_on_nothing(explained):
-    section = explained({"unet": ([0.0, 0.0], "a.")})
-    assert section.lead == "unet uses no channel: its importance is zero for all 2."
-
 
 MADE = {"dataset": "made", "path": "", "sha256": "", "how": "synthetic", "bytes": 0}
 FILE = {"dataset": "real", "path": "a.nc", "sha256": "ab" * 32, "how": "cache", "bytes": 9}

@@ -239,19 +239,6 @@ def test_the_best_day_of_rain_has_rain(make):
     assert any("among those on which a tenth of the cells or more is wet" in caption for caption in captions)
 
 
-def test_checks_have_names():
-    said = [
-        drivers._check(*check, "K", "year")
-        for check in (("all_channels_increase", 2.44), ("blocks", 64.0), ("completeness_gap", 0.004),
-                      ("completeness_gap_worst_day", 0.02), ("own_share", 0.5))
-    ]  # fmt: skip
-    assert [text.replace("\u00a0", " ") for text in said] == [
-        "shuffling all channels together raises it by 2.44 K", "64 blocks were shuffled (ten are enough)",
-        "attributions add up to the change of the prediction within 0.4 %", "on the worst year within 2 %",
-        "own share 50 %",
-    ]  # fmt: skip
-
-
 def _ticks(picture):
     import re
 

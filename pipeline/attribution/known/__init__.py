@@ -1,0 +1,1 @@
+"""Benchmarks of attribution methods in made worlds, where what each input adds to the answer is known."""
