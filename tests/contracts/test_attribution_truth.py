@@ -133,6 +133,8 @@ def test_the_lag_and_the_station_that_made_the_flow_are_found(name, lag_world, l
     else:
         assert names[found.importance.argmax()] == "rain@-3"
         assert found.importance.max() > 0.5 * found.importance.sum()
+    if name == "ablation":  # shares what a channel loses evenly over the cells
+        return
     by_station = np.abs(found.values).sum(axis=(0, 1, 2))
     # Rows of other stations never meet in the network.
     np.testing.assert_allclose(by_station / by_station.sum(), [0, 0, 1, 0], atol=1e-6)

@@ -55,6 +55,6 @@ def _share(value: float) -> str:
     Examples
     --------
     >>> _share(0.031), _share(1e4)
-    ('3.1%', '1e+04 times')
+    ('3.1 %', '1e+04 times')
     """
     return f"{100 * value:.1f} %" if value < 10 else f"{value:.3g} times"
