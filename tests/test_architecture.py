@@ -101,6 +101,20 @@ def test_every_module_imports_where_there_is_no_rapids(module, monkeypatch):
     assert importlib.import_module(module).__doc__
 
 
+def test_knowing_all_plugins_costs_no_library_that_few_of_them_call():
+    """Every command that plans, and every worker, would wait for it."""
+    few = {"captum", "distributed", "matplotlib", "prefect", "scipy", "shap", "sklearn", "statsmodels"}
+    code = (
+        "import sys\n"
+        "from flows.load import load_experiment\n"
+        "from flows.plan import make_plan\n"
+        "make_plan(load_experiment('tiny').experiment, where='tiny.yaml')\n"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert few.isdisjoint(done.stdout.split())
+
+
 @pytest.mark.slow
 def test_every_module_imports_first():
     """Each module is the first that a fresh process imports: no import order holds them together."""

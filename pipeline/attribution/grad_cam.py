@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
-from scipy.spatial import cKDTree
 
 from pipeline.attribution import ATTRIBUTIONS
 from pipeline.attribution.baseline import Baseline
@@ -142,6 +141,7 @@ def _convolutions(
 def _to_inputs(fine: Tensor, schema: Any) -> Tensor:
     """Return maps on the target grid as means over the target cells nearest to each input cell; 0 where none is."""
     import torch
+    from scipy.spatial import cKDTree
 
     rows, columns = schema.input_grid.shape
     found = cKDTree(cells_on_sphere(schema.input_grid)).query(cells_on_sphere(schema.target_grid))[1]

@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
-from scipy import stats
 
 from pipeline.attribution import ATTRIBUTIONS, Attribution, AttributionMethod, Case, Finding
 from pipeline.attribution.question import Question
@@ -206,7 +205,9 @@ def _groups(channels: tuple[str, ...], lags: str) -> Iterator[tuple[int, ...]]:
 
 
 def _half_width(increases: np.ndarray) -> np.ndarray:
+    from scipy.special import stdtrit
+
     repeats = increases.shape[1]
     error = increases.std(axis=1, ddof=1) / np.sqrt(repeats)
-    half: np.ndarray = stats.t.ppf(0.975, repeats - 1) * error
+    half: np.ndarray = stdtrit(repeats - 1, 0.975) * error
     return half

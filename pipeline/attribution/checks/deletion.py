@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from scipy import stats
 
 from pipeline.attribution import Finding
 from pipeline.attribution.checks import CHECKS, Check, Checked
@@ -47,6 +46,8 @@ class Deletion(Check):
 
     def run(self, checked: Checked) -> Finding:
         """Return the area between the curves of falling and of rising order."""
+        from scipy.special import stdtrit
+
         few = checked.few()
         signed = few.method.kind == "departure"
         cells = cells_checked(few)
@@ -63,7 +64,7 @@ class Deletion(Check):
         sign = 1.0 if signed else -1.0
         score = sign * _area(rising - falling)
         chance = np.array([_area(one - back) for one, back in zip(drawn[::2], drawn[1::2], strict=True)])
-        limit = float(stats.t.ppf(_LEVEL, _ORDERS) * np.sqrt((chance**2).mean()))
+        limit = float(stdtrit(_ORDERS, _LEVEL) * np.sqrt((chance**2).mean()))
 
         random = np.stack(drawn)
         low, high = np.quantile(random, ((1 - _LEVEL) / 2, (1 + _LEVEL) / 2), axis=0)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.stats import rankdata
 
 from pipeline.attribution.maps import bootstrap_interval
 
@@ -74,6 +73,8 @@ def agreement(estimate: np.ndarray, truth: np.ndarray, seed: int) -> Agreement:
     >>> found.pearson.round(6).tolist(), found.mean
     ([-1.0, -1.0], -1.0)
     """
+    from scipy.stats import rankdata
+
     pearson = correlations(estimate, truth)
     spearman = correlations(rankdata(estimate, axis=1), rankdata(truth, axis=1))
     low, high = bootstrap_interval(pearson[np.isfinite(pearson), None], seed)
