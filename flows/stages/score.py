@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from flows.stages._cases import Cases, cases_of, regions_of, weights_of
 from flows.stages._changes import changes
 from flows.stages._novelty import Watch
 from flows.workspace import Workspace
+from pipeline.backend.threads import side_by_side
 from pipeline.files import write_atomic
 from pipeline.metrics import Case
 from pipeline.metrics.classes import HEADLINE
@@ -181,7 +183,10 @@ def _write_diagnostics(
     time, seed = samples.time, space.plan.experiment.seed
     valid = [samples.valid_time(lead) for lead in schema.leads]
     when = (valid[0], None) if len(valid) == 1 else (time, np.stack(valid, axis=1))
-    for name, by_variable in cases.items():
+    files = Lock()  # HDF5 serves one thread at a time
+
+    def write(name: str) -> None:
+        by_variable = cases[name]
         found = {
             variable: diagnose(case, split=split, variable=variable, time=time, weights=weights, seed=seed)
             for variable, case in by_variable.items()
@@ -199,5 +204,7 @@ def _write_diagnostics(
             spectra={variable: spectra(case) for variable, case in by_variable.items()},
             series={variable: uncertainty_series(case, weights, *when) for variable, case in by_variable.items()},
         )
-        with write_atomic(space.run / f"diagnostics/{name}.nc") as temporary:
+        with files, write_atomic(space.run / f"diagnostics/{name}.nc") as temporary:
             dataset.to_netcdf(temporary, engine="netcdf4")
+
+    side_by_side(write, cases, _threads(space))
