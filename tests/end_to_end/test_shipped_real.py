@@ -175,7 +175,14 @@ def test_basins_that_were_left_out_have_an_answer(ran):
 
 def test_clouds_are_told_from_shadows_and_the_ground(ran):
     folder = ran(
-        "cloud-masks", "models.class_unet.epochs=1", "models.as_seen.epochs=1", "uncertainty=[]", "scores=[kappa, iou]"
+        "cloud-masks",
+        "models.class_unet.epochs=1",
+        "models.as_seen.epochs=1",
+        "models.forest_of_boxes.trees=20",
+        "uncertainty=[]",
+        "explain.0.days=2",
+        "explain.0.check_days=1",
+        "scores=[kappa, iou]",
     )
     table = pd.read_csv(folder / "scores.csv").query("metric == 'kappa' and group == 'all'")
     found = table.set_index(["split", "model"])["value"]
