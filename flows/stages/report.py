@@ -5,17 +5,27 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from flows.workspace import Workspace
+from pipeline.files import remove
 from pipeline.provenance import collect
 from pipeline.report.render import headline, render
 from pipeline.stage import StageOutput, StageRecord
+
+LARGE = 5_000_000  # bytes of a report that opens at once and that mail servers take
 
 
 def report(space: Workspace) -> StageOutput:
     """Write ``provenance.json`` and ``report.html``."""
     run = space.run
+    remove(run / "work/warnings/report.json")  # of a report that is made anew
     run.write_json("provenance.json", provenance(space))
     with space.progress("report"):
         path = render(run.path, "html")
+    if (size := path.stat().st_size) > LARGE:
+        space.warn(
+            "report",
+            f"report.html has {size / 1e6:.1f} MB, more than {LARGE / 1e6:g} MB, most of it maps: explain fewer "
+            "models, or ask for fewer groups of days.",
+        )
     return StageOutput((path, run / "provenance.json"), {"headline": headline(run.path)})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+
+from flows.stages.report import report
+from flows.workspace import Workspace
 
 SCORES = ["model", "split", "variable", "group", "metric", "value", "units", "low", "high", "n"]
 STAGES = ["ingest", "prepare", "fit", "predict", "score", "explain", "report"]
@@ -172,6 +176,14 @@ def test_the_report_is_written_anew_from_the_folder(tiny):
     done = call("report", "tiny", "--format", "md", "--out", str(tiny.parent), cwd=tiny.parent)
     assert done.returncode == 0, done.stderr
     assert "ridge" in Path(done.stdout.strip()).read_text()
+
+
+def test_a_large_report_is_told_of_until_it_is_a_small_one(tiny, tmp_path, monkeypatch):
+    space = Workspace.open(shutil.copytree(tiny, tmp_path / "tiny"))
+    for limit, told in ((1000, True), (5_000_000, False)):
+        monkeypatch.setattr("flows.stages.report.LARGE", limit)
+        report(space)
+        assert any("more than 0.001 MB" in warning for warning in space.said("warnings")) == told
 
 
 def test_a_dry_run_prints_the_plan_and_does_nothing(tmp_path):
