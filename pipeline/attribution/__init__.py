@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from pipeline.attribution.groups import DayGroup
     from pipeline.attribution.question import Question
 
+Light = Literal["green", "amber", "red", "grey"]
+_WORST_FIRST: tuple[Light, ...] = ("red", "amber", "green")
+
 
 @dataclass(frozen=True, eq=False)
 class Finding:
@@ -56,8 +59,12 @@ class Finding:
     words: str
     curves: Mapping[str, np.ndarray] = field(default_factory=dict)
 
-
-Light = Literal["green", "amber", "red", "grey"]
+    @property
+    def light(self) -> Light:
+        """What it alone makes of the light of a map."""
+        if self.passed is None:
+            return "grey"
+        return "green" if self.passed else "red" if self.essential else "amber"
 
 
 def light(findings: Sequence[Finding]) -> Light:
@@ -71,11 +78,8 @@ def light(findings: Sequence[Finding]) -> Light:
     >>> light([Finding("completeness", 0.3, 0.01, False, True, "The parts miss it by 30 %.")])
     'red'
     """
-    if any(one.essential and one.passed is False for one in findings):
-        return "red"
-    if any(one.passed is False for one in findings):
-        return "amber"
-    return "green" if any(one.passed for one in findings) else "grey"
+    said = {one.light for one in findings}
+    return next((worst for worst in _WORST_FIRST if worst in said), "grey")
 
 
 @dataclass(frozen=True, eq=False)

@@ -48,6 +48,22 @@ class Shares:
     least: np.ndarray
     most: np.ndarray
 
+    @property
+    def order(self) -> list[int]:
+        """Variables, that with the largest share of all days first."""
+        return ranked(self.share[0])
+
+
+def ranked(values: np.ndarray) -> list[int]:
+    """Return places, that of the largest value first, those of NaN last.
+
+    Examples
+    --------
+    >>> ranked(np.array([1.0, np.nan, 3.0]))
+    [2, 0, 1]
+    """
+    return [int(place) for place in np.argsort(-np.nan_to_num(values, nan=-np.inf), kind="stable")]
+
 
 @dataclass(frozen=True, eq=False)
 class Joined:

@@ -209,15 +209,16 @@ class Case:
                 return array[(..., index, slice(None)) if axis == -2 else (..., index)]
             return array_namespace(array).take(array, index, axis=axis)
 
+        host = _on_host(index)
         part: dict[str, Any] = {"drawn": None if self.drawn is None else pick(self.drawn)}
         if self.shared is not None:
-            at = (index.start, index.stop, index.step) if isinstance(index, slice) else (_on_host(index).tobytes(),)
+            at = (index.start, index.stop, index.step) if isinstance(index, slice) else (host.tobytes(),)
             part["shared"] = self.shared.part((axis, *at))
         if axis == -2 and self.time is not None:
-            part["time"] = self.time[_on_host(index)]
+            part["time"] = self.time[host]
         if axis == -1:
             part["place"] = None  # a part of the cells makes no field
-            part["weights"] = None if self.weights is None else self.weights[_on_host(index)]
+            part["weights"] = None if self.weights is None else self.weights[host]
         return replace(
             self,
             prediction=self.prediction.map(pick),

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.report.explained import Check, Explanation, ranked
+from pipeline.attribution import Finding
+from pipeline.attribution.joined import ranked
+from pipeline.report.explained import Explanation
 from pipeline.report.numbers import interval, label, listing, number, percent, plural, with_units
 
 WHAT = {"departure": "attribution", "sensitivity": "sensitivity", "strength": "strength"}
@@ -166,16 +168,16 @@ def mark(one: Explanation) -> str:
     }[one.light]
 
 
-def failed(checks: Sequence[Check]) -> str:
+def failed(checks: Sequence[Finding]) -> str:
     """Return which checks failed, the essential ones first.
 
     Examples
     --------
-    >>> further = Check("max_sensitivity", 2.0, 1.0, False, False, "The map changes by 200 %.")
-    >>> failed([further, Check("completeness", 0.3, 0.01, False, True, "The parts miss it by 30 %.")])
+    >>> further = Finding("max_sensitivity", 2.0, 1.0, False, False, "The map changes by 200 %.")
+    >>> failed([further, Finding("completeness", 0.3, 0.01, False, True, "The parts miss it by 30 %.")])
     'completeness and max sensitivity failed'
     """
-    names = [check.name for check in sorted(checks, key=lambda check: not check.essential) if check.passed is False]
+    names = [check.check for check in sorted(checks, key=lambda check: not check.essential) if check.passed is False]
     return f"{listing(label(name) for name in names)} failed" if names else "a check failed"
 
 

@@ -4,91 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from pipeline.attribution import Light
+from pipeline.attribution import Curve, Finding, Light
+from pipeline.attribution.joined import Shares, ranked
 from pipeline.grid import Grid
 from pipeline.report.places import placed
 from pipeline.report.study import Study
-
-
-@dataclass(frozen=True, eq=False)
-class Check:
-    """One check: see :class:`pipeline.attribution.Finding`.
-
-    Parameters
-    ----------
-    curves : mapping of str to ndarray, shape (point,)
-        What it has to draw; ``x`` is the axis that the others share.
-    """
-
-    name: str
-    value: float
-    limit: float
-    passed: bool | None
-    essential: bool
-    words: str
-    curves: Mapping[str, np.ndarray] = field(default_factory=dict)
-
-    @property
-    def light(self) -> Light:
-        """What it alone would make of the light."""
-        if self.passed is None:
-            return "grey"
-        return "green" if self.passed else "red" if self.essential else "amber"
-
-    @property
-    def result(self) -> str:
-        """Whether it passed, in words."""
-        return {None: "not decided", True: "passed", False: "failed"}[self.passed]
-
-
-@dataclass(frozen=True, eq=False)
-class Shares:
-    """How much of the absolute attribution each variable carries; see :class:`pipeline.attribution.joined.Shares`.
-
-    Parameters
-    ----------
-    groups, kinds : tuple of str
-        Names of groups of days, all first, and what each is one of.
-    days : tuple of int
-        How many each has.
-    variables : tuple of str
-        Along the second axis of the others.
-    share, low, high, least, most : ndarray, shape (group, variable)
-        NaN where it is not known.
-    """
-
-    groups: tuple[str, ...]
-    kinds: tuple[str, ...]
-    days: tuple[int, ...]
-    variables: tuple[str, ...]
-    share: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    least: np.ndarray
-    most: np.ndarray
-
-    @property
-    def order(self) -> list[int]:
-        """Variables, that with the largest share of all days first."""
-        return ranked(self.share[0])
-
-
-@dataclass(frozen=True, eq=False)
-class Effect:
-    """A curve of effects; see :class:`pipeline.attribution.Curve`."""
-
-    channel: str
-    units: str
-    at: np.ndarray
-    effect: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +50,7 @@ class Explanation:
     units: str
     note: str
     light: Light
-    checks: tuple[Check, ...]
+    checks: tuple[Finding, ...]
     channels: tuple[str, ...]
     importance: np.ndarray
     low: np.ndarray
@@ -139,7 +65,7 @@ class Explanation:
     time: np.ndarray | None
     daily: np.ndarray | None
     numbers: np.ndarray | None
-    effects: tuple[Effect, ...]
+    effects: tuple[Curve, ...]
 
     @property
     def order(self) -> list[int]:
@@ -163,17 +89,6 @@ class Explanation:
     def silent(self) -> bool:
         """Whether nothing is attributed to any channel."""
         return not np.nan_to_num(self.importance).any()
-
-
-def ranked(values: np.ndarray) -> list[int]:
-    """Return places, that of the largest value first, those of NaN last.
-
-    Examples
-    --------
-    >>> ranked(np.array([1.0, np.nan, 3.0]))
-    [2, 0, 1]
-    """
-    return [int(place) for place in np.argsort(-np.nan_to_num(values, nan=-np.inf), kind="stable")]
 
 
 def explanations(study: Study, model: str) -> list[Explanation]:
@@ -221,7 +136,7 @@ def _time(data: xr.Dataset, name: str) -> np.ndarray | None:
     return np.asarray(data[name].values) if name in data.variables else None
 
 
-def _check(data: xr.Dataset, name: str, found: Mapping[str, Any]) -> Check:
+def _check(data: xr.Dataset, name: str, found: Mapping[str, Any]) -> Finding:
     start = f"{name}_{found['check']}_"
     point = f"{start}point"
     curves = {
@@ -229,7 +144,7 @@ def _check(data: xr.Dataset, name: str, found: Mapping[str, Any]) -> Check:
         for key, values in data.data_vars.items()
         if values.dims == (point,)
     }
-    return Check(
+    return Finding(
         str(found["check"]), _number(found["value"]), _number(found["limit"]), found["passed"],
         bool(found["essential"]), str(found["words"]), curves,
     )  # fmt: skip
@@ -255,7 +170,7 @@ def _shares(data: xr.Dataset, name: str) -> Shares | None:
     )
 
 
-def _effects(data: xr.Dataset, name: str) -> tuple[Effect, ...]:
+def _effects(data: xr.Dataset, name: str) -> tuple[Curve, ...]:
     if f"{name}_effect" not in data:
         return ()
     at = np.asarray(data[f"{name}_effect_at"].values, float)
@@ -264,7 +179,7 @@ def _effects(data: xr.Dataset, name: str) -> tuple[Effect, ...]:
     found = []
     for k, there in enumerate(np.isfinite(at)):
         mean, low, high = (part[k][there] for part in parts)
-        found.append(Effect(str(channels[k]), str(units[k]), at[k][there], mean, low, high))
+        found.append(Curve(str(channels[k]), at[k][there], mean, low, high, str(units[k])))
     return tuple(found)
 
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from pipeline.attribution.joined import ranked
 from pipeline.grid import Grid
 from pipeline.report import driver_words, numbers, tables
 from pipeline.report.aggregated import Aggregated, Distances, aggregates
-from pipeline.report.explained import ranked
 from pipeline.report.figures import Picture, maps
 from pipeline.report.numbers import interval, label, number, percent, with_units
 from pipeline.report.sections import Block, Figure, Heading, Words, slug

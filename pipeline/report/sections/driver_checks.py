@@ -7,12 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from pipeline.attribution import Finding
 from pipeline.report import driver_words, numbers, tables
-from pipeline.report.explained import Check, Explanation
+from pipeline.report.explained import Explanation
 from pipeline.report.figures import Picture, lines
 from pipeline.report.palette import LIGHT, STRONG
 from pipeline.report.sections import Block, Figure, Flag, Signal, slug
 
+_RESULT = {None: "not decided", True: "passed", False: "failed"}
 _FIRST = ("check", "value", "limit", "result", "essential", "words", "light")
 _LIGHT = " The light is red where an essential check failed, amber where another did, grey where none decided."
 _CURVE = (330, 230)
@@ -43,17 +45,19 @@ def table(one: Explanation, *, explain: bool) -> tables.Table:
     )  # fmt: skip
     rows = tuple(
         (
-            tables.text(numbers.label(check.name)),
+            tables.text(numbers.label(check.check)),
             tables.Cell(numbers.number(check.value), check.value),
             tables.Cell(_limit(check.limit), check.limit),
-            tables.Cell(check.result, check.result, "essential" if check.essential else "", check.light),
+            tables.Cell(
+                _RESULT[check.passed], _RESULT[check.passed], "essential" if check.essential else "", check.light
+            ),
             tables.text(check.words),
         )
         for check in one.checks
     )
     frame = pd.DataFrame(
         [
-            (check.name, check.value, check.limit, check.result, check.essential, check.words, one.light)
+            (check.check, check.value, check.limit, _RESULT[check.passed], check.essential, check.words, one.light)
             for check in one.checks
         ],
         columns=_FIRST,
@@ -82,7 +86,7 @@ def lights(several: Sequence[Explanation]) -> tables.Table:
     )
     frame = pd.DataFrame(
         [
-            (one.model, one.name, one.label, one.light, check.name, check.value, check.limit, check.result)
+            (one.model, one.name, one.label, one.light, check.check, check.value, check.limit, _RESULT[check.passed])
             for one in several
             for check in one.checks
         ],
@@ -113,13 +117,13 @@ def curves(one: Explanation) -> Figure | None:
             )
         else:
             pictures.append(_any(check))
-            said.append(f"{numbers.label(check.name).capitalize()}: what the check drew.")
+            said.append(f"{numbers.label(check.check).capitalize()}: what the check drew.")
     if not pictures:
         return None
     return Figure(slug("check-curves", one.model, one.name), tuple(pictures), " ".join(said), flag(one))
 
 
-def _removals(one: Explanation, check: Check) -> list[Picture]:
+def _removals(one: Explanation, check: Finding) -> list[Picture]:
     x, unit = check.curves["x"], numbers.units(one.units)
     # Without a direction the check follows how far the number moves.
     number = "explained number" if one.kind == "departure" else "absolute change"
@@ -150,7 +154,7 @@ def _removals(one: Explanation, check: Check) -> list[Picture]:
     return found
 
 
-def _randomised(check: Check) -> Picture:
+def _randomised(check: Finding) -> Picture:
     x, rho = check.curves["x"], check.curves["rho"]
     low = min(-0.2, float(np.nanmin(rho)) - 0.05)
     axis = lines.Axis("share of layers shuffled", "rank correlation", level=0.0, span=(0.0, 1.0), limits=(low, 1.05))
@@ -159,7 +163,7 @@ def _randomised(check: Check) -> Picture:
     return lines.lines([line], axis, alt, "Randomisation", width=_CURVE[0], height=_CURVE[1])
 
 
-def _any(check: Check) -> Picture:
+def _any(check: Finding) -> Picture:
     x = check.curves["x"]
     tones = [tone for tone, _ in STRONG]
     drawn = [
@@ -167,5 +171,5 @@ def _any(check: Check) -> Picture:
         for k, (name, values) in enumerate((name, y) for name, y in check.curves.items() if name != "x")
     ]
     axis = lines.Axis("x", "", marks=False, span=(float(x.min()), float(x.max())))
-    title = numbers.label(check.name).capitalize()
+    title = numbers.label(check.check).capitalize()
     return lines.lines(drawn, axis, f"Curves of the check {title.lower()}.", title, width=_CURVE[0], height=_CURVE[1])

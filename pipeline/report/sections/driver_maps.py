@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pipeline.attribution.joined import ranked
 from pipeline.report import driver_words, lags, numbers
-from pipeline.report.explained import Explanation, ranked
+from pipeline.report.explained import Explanation
 from pipeline.report.figures import Picture, lagged, maps
 from pipeline.report.numbers import label
 from pipeline.report.sections import Figure, slug

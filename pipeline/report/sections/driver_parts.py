@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from pipeline.attribution.joined import Shares, ranked
 from pipeline.report import driver_words, numbers, tables
-from pipeline.report.explained import Explanation, Shares, ranked
+from pipeline.report.explained import Explanation
 from pipeline.report.figures import Picture, daily, lines, shares
 from pipeline.report.figures.shares import Bar
 from pipeline.report.numbers import label

@@ -6,8 +6,9 @@ import re
 
 import numpy as np
 
+from pipeline.attribution.joined import ranked
 from pipeline.report import driver_words, numbers
-from pipeline.report.explained import Explanation, explanations, ranked
+from pipeline.report.explained import Explanation, explanations
 from pipeline.report.figures import Picture, shares
 from pipeline.report.sections import (
     Block,
