@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pipeline.errors import TraitError
+
 _STEP = 1e-4  # of a shape: what a central difference misses, its square, and what rounding adds are both below 1e-7
 
 _OWN: dict[str, Callable[..., Tensor]] = {
@@ -24,7 +26,7 @@ def apply(name: str, *arrays: Any) -> Tensor:
 
     Raises
     ------
-    NotImplementedError
+    TraitError
         If a gradient is asked for and there is none.
     """
     like = next(array for array in arrays if isinstance(array, Tensor))
@@ -36,7 +38,7 @@ def apply(name: str, *arrays: Any) -> Tensor:
         chance: Tensor = _GammaInc.apply(*torch.broadcast_tensors(*tensors))  # type: ignore[no-untyped-call]
         return chance
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
-        raise NotImplementedError(
+        raise TraitError(
             f"expected a function with a gradient, got {name}, which has none here. Ask for something else, or take a "
             "method without gradients."
         )
