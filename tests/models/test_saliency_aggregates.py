@@ -106,7 +106,9 @@ def test_threads_do_days_of_their_own(network, layout, kind, three_threads):
     weights = dict(made.named_parameters())
     days = np.arange(30) % 3 == 0
     found = saliency_aggregates(made, inputs, layout, groups={"some": days}, rows=26)
-    assert seen == [(8, 1), (9, 1), (9, 1), (4, 3)]
+    # Which of the three threads comes first is not settled; that the last block waits for all of them is.
+    assert sorted(seen[:3]) == [(8, 1), (9, 1), (9, 1)]
+    assert seen[3:] == [(4, 3)]
     assert torch.get_num_threads() == 3
     assert all(one is weights[name] for name, one in made.named_parameters())
     maps = own(made, inputs, layout.mask)
