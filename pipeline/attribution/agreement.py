@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.attribution import Finding
-from pipeline.attribution.checks._cells import correlations
+from pipeline.attribution.likeness import correlations
 
 LIMIT = 0.5
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from pipeline.backend import array_namespace
 from pipeline.backend.special import to_host
@@ -179,12 +180,10 @@ def _block_sums(values: np.ndarray, group: Group) -> np.ndarray:
 def _rank(novelty: np.ndarray, error: np.ndarray, known: np.ndarray, group: Group) -> Value:
     if known.sum() < 3:
         return NOTHING
-    from scipy.stats import rankdata
-
     ranks = []
     for values in (novelty, error):
         of = np.zeros(values.shape)
-        found = rankdata(values[known])
+        found = np.asarray(pd.Series(values[known]).rank())
         of[known] = (found - found.mean()) / max(len(found), 1)
         ranks.append(of)
     x, y = ranks

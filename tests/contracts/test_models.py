@@ -55,10 +55,10 @@ def world(make) -> World:
     return World(make(200, seed=0), make(100, seed=1, name="validation"), make(100, seed=2, name="test"))
 
 
-def new(kind: str):
+def new(kind: str, **options):
     model = MODELS.get(kind)
     known = model.Config.model_fields
-    return model(model.Config.model_validate({key: value for key, value in QUICK.items() if key in known}))
+    return model(model.Config.model_validate({k: v for k, v in {**QUICK, **options}.items() if k in known}))
 
 
 def a_context(seed: int = 5, **further) -> Context:
@@ -66,9 +66,25 @@ def a_context(seed: int = 5, **further) -> Context:
 
 
 @pytest.fixture(scope="module")
-def fitted(kind, world, tmp_path_factory):
+def before(world) -> World:
+    """What the world was before any model saw it."""
+    return copy.deepcopy(world)
+
+
+@pytest.fixture(scope="module")
+def fitted(kind, world, before, tmp_path_factory):
     context = a_context(folder=tmp_path_factory.mktemp(kind))
     return new(kind).fit(world.train, world.validation, context)
+
+
+def fit_briefly(kind: str, world: World, seed: int):
+    """Fit as long as it takes to tell two seeds apart."""
+    return new(kind, epochs=2).fit(world.train, world.validation, a_context(seed))
+
+
+@pytest.fixture(scope="module")
+def brief(kind, world):
+    return fit_briefly(kind, world, seed=5)
 
 
 def mean_of(model, samples) -> np.ndarray:
@@ -142,20 +158,19 @@ def test_a_saved_model_predicts_the_same(kind, fitted, world, tmp_path, safe_fil
         np.testing.assert_array_equal(np.asarray(array), np.asarray(after.parameters[name]))
 
 
-def test_the_same_seed_gives_the_same_model(kind, fitted, world):
-    again = new(kind).fit(world.train, world.validation, a_context())
-    np.testing.assert_array_equal(mean_of(fitted, world.test), mean_of(again, world.test))
+def test_the_same_seed_gives_the_same_model(kind, brief, world):
+    again = fit_briefly(kind, world, seed=5)
+    np.testing.assert_array_equal(mean_of(brief, world.test), mean_of(again, world.test))
 
 
-def test_another_seed_gives_another_model_if_it_is_seeded(kind, fitted, world):
-    other = new(kind).fit(world.train, world.validation, a_context(seed=6))
-    same = np.array_equal(mean_of(fitted, world.test), mean_of(other, world.test), equal_nan=True)
-    assert same == ("seeded" not in fitted.traits)
+def test_another_seed_gives_another_model_if_it_is_seeded(kind, brief, world):
+    other = fit_briefly(kind, world, seed=6)
+    same = np.array_equal(mean_of(brief, world.test), mean_of(other, world.test), equal_nan=True)
+    assert same == ("seeded" not in brief.traits)
 
 
-def test_what_goes_in_is_left_as_it_was(kind, world):
-    before = copy.deepcopy(world)
-    new(kind).fit(world.train, world.validation, a_context()).predict(world.test, a_context())
+def test_what_goes_in_is_left_as_it_was(fitted, world, before):
+    fitted.predict(world.test, a_context())
     for split in ("train", "validation", "test"):
         for part in ("inputs", "target", "previous", "day"):
             mine, theirs = (np.asarray(getattr(getattr(w, split), part)) for w in (world, before))

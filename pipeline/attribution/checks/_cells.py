@@ -236,23 +236,3 @@ def cells_read(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.nd
     one, other = (np.asarray(each, np.float64).reshape(len(each), -1) for each in (first, second))
     kept = (one != 0).any(axis=0) | (other != 0).any(axis=0)
     return one[:, kept], other[:, kept]
-
-
-def correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return Pearson's correlation of every row, float64, (row,).
-
-    Zero where one of the two is constant, as it then says nothing of the other; NaN where both are.
-
-    Examples
-    --------
-    >>> correlations(np.array([[1, 2, 3], [1, 1, 1.0]]), np.array([[3, 2, 1], [1, 2, 4.0]])).round(12).tolist()
-    [-1.0, 0.0]
-    """
-    one, other = (each - each.mean(axis=1, keepdims=True) for each in (first, second))
-    size = [np.linalg.norm(each, axis=1) for each in (one, other)]
-    # Rounding of the mean leaves something of a constant row.
-    flat = [norm <= 1e-12 * np.linalg.norm(each, axis=1) for norm, each in zip(size, (first, second), strict=True)]
-    told = ~flat[0] & ~flat[1]
-    found = np.where(flat[0] & flat[1], np.nan, 0.0)
-    found[told] = (one * other).sum(axis=1)[told] / (size[0] * size[1])[told]
-    return found

@@ -10,7 +10,8 @@ import numpy as np
 
 from pipeline.attribution import Finding
 from pipeline.attribution.checks import CHECKS, Check, Checked
-from pipeline.attribution.checks._cells import cells_read, correlations, generator
+from pipeline.attribution.checks._cells import cells_read, generator
+from pipeline.attribution.likeness import correlations, ranks
 
 if TYPE_CHECKING:
     from torch import nn
@@ -138,14 +139,12 @@ def shuffle(parameters: Sequence[nn.Parameter], random: np.random.Generator) -> 
 
 def _likeness(first: np.ndarray, second: np.ndarray) -> tuple[float, int]:
     """Return the mean over days of Spearman's correlation of two maps (time, ...), and of how many cells."""
-    from scipy.stats import rankdata
-
     finite = np.isfinite(second).all(axis=tuple(range(1, second.ndim)))
     if not finite.any():
         return float("nan"), 0
     one, other = cells_read(first[finite], second[finite])
     if not one.size:
         return float("nan"), 0
-    daily = correlations(rankdata(one, axis=1), rankdata(other, axis=1))
+    daily = correlations(ranks(one), ranks(other))
     daily = daily[np.isfinite(daily)]
     return float(daily.mean()) if len(daily) else float("nan"), one.shape[1]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.attribution.known.result import Row
-from pipeline.attribution.known.score import correlations
+from pipeline.attribution.likeness import correlations
 
 if TYPE_CHECKING:
     from pipeline.attribution.known.run import Finished
@@ -103,7 +103,7 @@ def panels(finished: Finished, shape: tuple[int, int], mask: np.ndarray | None =
     answers = sorted(finished.answers, key=lambda each: each.variant.method != "integrated_gradients")
     shared = [place for place in answers[0].samples if all(place in each.samples for each in answers)]
     chosen = answers[0].values[np.isin(answers[0].samples, shared)]
-    agreed = correlations(chosen, finished.truth[shared])
+    agreed = correlations(chosen, finished.truth[shared], constant=np.nan)
     sample = shared[int(np.argsort(agreed)[(len(agreed) - 1) // 2])]
     inside = np.ones(shape, bool) if mask is None else mask
 
@@ -118,7 +118,7 @@ def panels(finished: Finished, shape: tuple[int, int], mask: np.ndarray | None =
     order = {row.method: number for number, row in enumerate(finished.result.rows)}
     for answer in sorted(finished.answers, key=lambda each: order[each.variant.name]):
         values = answer.values[np.flatnonzero(answer.samples == sample)[0]]
-        r = float(correlations(values[None], truth[None])[0])
+        r = float(correlations(values[None], truth[None], constant=np.nan)[0])
         said = f"r {written(r, 2)}" if np.isfinite(r) else "constant"
         detail = f"; {answer.variant.detail}" if answer.variant.detail else ""
         made.append(Panel(answer.variant.method, on_map(values), said + detail))

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from pipeline.attribution.likeness import correlations, ranks
 from pipeline.attribution.maps import bootstrap_interval
 
 Against = Literal["truth", "its positive part", "its magnitude"]
@@ -70,31 +71,14 @@ def agreement(estimate: np.ndarray, truth: np.ndarray, seed: int) -> Agreement:
     --------
     >>> truth = np.array([[1.0, 2.0, 4.0], [3.0, 1.0, 0.0]])
     >>> found = agreement(-2.0 * truth, truth, seed=0)
-    >>> found.pearson.round(6).tolist(), found.mean
+    >>> found.pearson.round(6).tolist(), round(found.mean, 6)
     ([-1.0, -1.0], -1.0)
     """
-    from scipy.stats import rankdata
-
-    pearson = correlations(estimate, truth)
-    spearman = correlations(rankdata(estimate, axis=1), rankdata(truth, axis=1))
+    pearson = correlations(estimate, truth, constant=np.nan)
+    spearman = correlations(ranks(estimate), ranks(truth), constant=np.nan)
     low, high = bootstrap_interval(pearson[np.isfinite(pearson), None], seed)
     bounds = (float("nan"), float("nan")) if low is None or high is None else (float(low[0]), float(high[0]))
     return Agreement(pearson, spearman, *bounds)
-
-
-def correlations(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Return Pearson's correlation of each row, float64, shape (row,); NaN where a row is constant.
-
-    Examples
-    --------
-    >>> correlations(np.array([[0.0, 1.0], [2.0, 2.0]]), np.array([[1.0, 3.0], [1.0, 3.0]])).tolist()
-    [1.0, nan]
-    """
-    first, second = (_centred(np.asarray(values, np.float64)) for values in (one, other))
-    scale = np.sqrt((first**2).sum(axis=1) * (second**2).sum(axis=1))
-    together = (first * second).sum(axis=1)
-    found: np.ndarray = np.clip(np.divide(together, scale, out=np.full(len(first), np.nan), where=scale > 0), -1.0, 1.0)
-    return found
 
 
 def wanted(truth: np.ndarray, against: Against) -> np.ndarray:
@@ -109,10 +93,3 @@ def wanted(truth: np.ndarray, against: Against) -> np.ndarray:
         against
     ]
     return held
-
-
-def _centred(values: np.ndarray) -> np.ndarray:
-    # A constant row, whose mean is off by rounding, has no correlation with anything.
-    flat = (values == values[:, :1]).all(axis=1)
-    centred: np.ndarray = np.where(flat[:, None], 0.0, values - values.mean(axis=1, keepdims=True))
-    return centred

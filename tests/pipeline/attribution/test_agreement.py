@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.attribution.agreement import LIMIT, agreement
-from pipeline.attribution.checks._cells import correlations
+from pipeline.attribution.likeness import correlations
 
 
 @pytest.fixture

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scipy.stats import pearsonr, spearmanr
 
-from pipeline.attribution.known.score import agreement, correlations, wanted
+from pipeline.attribution.known.score import agreement, wanted
+from pipeline.attribution.likeness import correlations
 
 
 @pytest.fixture
