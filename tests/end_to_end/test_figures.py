@@ -1,4 +1,7 @@
-"""The figures that the shipped experiments have to reach, by the command that a user types."""
+"""The figures that the shipped experiments have to reach, by the command that a user types.
+
+Those of iberia-tas take minutes: ``make test-slow`` holds them, ``test_shipped_real.py`` a run with fewer epochs.
+"""
 
 from __future__ import annotations
 
@@ -65,6 +68,7 @@ def test_no_model_of_the_quickstart_knows_more_than_there_is_to_know(quickstart)
 
 
 @pytest.mark.real
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "metric", "low", "high"),
     [
@@ -83,6 +87,7 @@ def test_iberia_reaches_its_figures(iberia, model, metric, low, high):
 
 
 @pytest.mark.real
+@pytest.mark.slow
 def test_the_error_bars_of_iberia_hold_in_every_winter_month(iberia):
     lines = by_month(iberia, CALIBRATED, 0.84, 0.96)[2:]
     assert [line.split(" | ")[0] for line in lines] == ["| 01", "| 02", "| 12"]
@@ -90,12 +95,14 @@ def test_the_error_bars_of_iberia_hold_in_every_winter_month(iberia):
 
 
 @pytest.mark.real
+@pytest.mark.slow
 def test_the_error_bars_of_iberia_are_of_use(iberia):
     table = pd.read_csv(iberia / "scores.csv").query("split == 'test' and group == 'all' and metric == 'crpss'")
     assert (table.set_index("model").low[[CALIBRATED, "deepesd", "unet+deep_ensemble", "ridge"]] > 0.3).all()
 
 
 @pytest.mark.real
+@pytest.mark.slow
 def test_the_report_of_iberia_stands_alone(iberia):
     html = (iberia / "report.html").read_bytes()
     assert len(html) < 5e6

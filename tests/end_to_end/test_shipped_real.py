@@ -54,6 +54,33 @@ def test_constrained_fields_keep_the_coarse_field(ran):
     assert "report.html" in {path.name for path in folder.iterdir()}
 
 
+def test_temperature_of_the_winters_of_iberia_has_error_bars_that_hold(ran):
+    """What the full run reaches is in ``test_figures.py``; ridge has no epochs and is the same here."""
+    folder = ran(
+        "iberia-tas",
+        "models.unet.epochs=6",
+        "models.deepesd.epochs=8",
+        "uncertainty.0.members=2",
+        "uncertainty.1.members=2",
+        "uncertainty.1.calibration.folds=3",
+        "explain=[]",
+        "scores=[rmse, crps, coverage_90, spread_skill]",
+    )
+    found = scores(folder)
+    calibrated = "deepesd+deep_ensemble+variance_scaling"
+    assert found["ridge", "rmse"] <= 1.54
+    assert found["unet+deep_ensemble", "rmse"] < found["ridge", "rmse"]
+    for model in ("unet+deep_ensemble", calibrated):
+        assert found[model, "crps"] < 0.82, model
+        assert 0.82 <= found[model, "coverage_90"] <= 0.96, model
+        assert 0.8 <= found[model, "spread_skill"] <= 1.25, model
+    html = (folder / "report.html").read_bytes()
+    assert len(html) < 5e6
+    assert b"http-equiv" in html
+    for word in (b"<link", b'src="http', b'href="//'):
+        assert word not in html
+
+
 def test_precipitation_is_scored_as_precipitation(ran):
     biases = ("bias_r01", "relative_bias_p98_wet", "bias_rx1day", "bias_cdd", "bias_cwd", "fss_r01", "brier_r01")
     wanted = ("crps", *biases, "bias_txx", "log_spectral_distance")

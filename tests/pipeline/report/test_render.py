@@ -150,7 +150,7 @@ def test_skill_table_marks_best_and_ties(source):
     assert 'class="num tie"' in source
 
 
-def test_same_run_gives_the_same_bytes(whole_run, source):
+def test_same_run_gives_the_same_bytes(whole_run, source, painted):
     assert render(whole_run).read_text(encoding="utf-8") == source
 
 

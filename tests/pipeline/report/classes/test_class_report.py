@@ -132,12 +132,12 @@ def test_what_is_shown_of_days(make_class_run):
     assert re.search(r"of the (4|5|6)\d days that hold all 3 classes", page.text["where"])
 
 
-def test_the_same_run_gives_the_same_bytes(make_class_run):
+def test_the_same_run_gives_the_same_bytes(make_class_run, painted):
     run = make_class_run(tiles=False)
     assert render(run).read_bytes() == render(run).read_bytes()
 
 
-def test_markdown_has_the_same_pictures(make_class_run):
+def test_markdown_has_the_same_pictures(make_class_run, painted):
     run = make_class_run()
     text = render(run, "md").read_text(encoding="utf-8")
     files = re.findall(r"\]\((figures/[^)]+)\)", text)

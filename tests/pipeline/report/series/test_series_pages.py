@@ -173,7 +173,7 @@ def test_first_screen_has_the_skill_by_lead_or_the_hydrograph(series_run):
     assert alone.pictures[1].title == "RMSE by lead, lower is better"
 
 
-def test_markdown_holds_the_same_figures(series_run, tmp_path):
+def test_markdown_holds_the_same_figures(series_run, tmp_path, painted):
     run = shutil.copytree(series_run(), tmp_path / "run")
     text = render(run, "md").read_text(encoding="utf-8")
     assert "Where and when" in text

@@ -1,0 +1,29 @@
+"""Pages of the report without the time that painting their maps takes."""
+
+import pytest
+
+
+@pytest.fixture(scope="module", autouse=True)
+def blank(request):
+    """Maps are laid out and not painted: a third of a page's time, and tests of words cannot tell."""
+    if "report" not in request.path.parts or request.path.stem.endswith("figures"):
+        yield
+        return
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
+
+    def dot(canvas, into, **options):
+        Image.new("RGBA", (1, 1)).save(into, format="webp", lossless=True)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FigureCanvasAgg, "painted", FigureCanvasAgg.print_webp, raising=False)
+        patch.setattr(FigureCanvasAgg, "print_webp", dot)
+        yield
+
+
+@pytest.fixture
+def painted(blank, monkeypatch):
+    """Maps are painted, whatever the module does."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    monkeypatch.setattr(FigureCanvasAgg, "print_webp", FigureCanvasAgg.painted)
