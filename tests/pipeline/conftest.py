@@ -5,8 +5,11 @@ import pytest
 
 @pytest.fixture(scope="module", autouse=True)
 def blank(request):
-    """Maps are laid out and not painted: a third of a page's time, and tests of words cannot tell."""
-    if "report" not in request.path.parts or request.path.stem.endswith("figures"):
+    """Maps are laid out and not painted: a third of a page's time, and tests of words cannot tell.
+
+    A module of tests that look at maps says ``PAINTED = True``.
+    """
+    if "report" not in request.path.parts or getattr(request.module, "PAINTED", False):
         yield
         return
     from matplotlib.backends.backend_agg import FigureCanvasAgg

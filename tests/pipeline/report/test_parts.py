@@ -13,6 +13,8 @@ from pipeline.report.metric_words import metric_words
 from pipeline.report.sections import limits
 from pipeline.report.study import study
 
+PAINTED = True  # tests look at maps
+
 
 @pytest.mark.parametrize("theme", [palette.LIGHT, palette.DARK], ids=["light", "dark"])
 def test_text_has_contrast_aa(theme):

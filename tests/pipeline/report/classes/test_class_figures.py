@@ -11,6 +11,8 @@ from pipeline.report import palette
 from pipeline.report.figures import class_curves, class_map
 from pipeline.report.figures.class_map import FALSE_ALARM, HIT, MISS, OTHER, RIGHT, UNKNOWN
 
+PAINTED = True  # tests look at maps
+
 IMAGE = Grid(np.arange(20.0), np.arange(20.0), ("y", "x"), image=True)
 STRIP = Grid(np.arange(90.0), np.arange(20.0), ("y", "x"), image=True)
 GLOBE = Grid(np.linspace(-85, 85, 18), np.arange(36) * 10.0)

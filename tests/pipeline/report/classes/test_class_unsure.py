@@ -11,6 +11,8 @@ from pipeline.report.load import load_run
 from pipeline.report.sections import Figure, Words, class_trust
 from pipeline.report.study import study
 
+PAINTED = True  # tests look at maps
+
 ENSEMBLE = "class_unet+deep_ensemble"
 MODELS = ("class_frequencies", ENSEMBLE)
 

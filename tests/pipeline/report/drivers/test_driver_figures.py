@@ -15,6 +15,8 @@ from pipeline.report.render import render
 from pipeline.report.sections import Folded, Words, driver_parts, drivers
 from pipeline.report.tables import Table
 
+PAINTED = True  # tests look at maps
+
 STATION = Grid(np.array([[44.0]]), np.array([[-115.0]]), ("row", "station"), ("salmon",))
 STATIONS = Grid(np.array([[44.0, 42.0, 39.0]]), np.array([[-5.0, 0.0, -7.0]]), ("row", "station"), ("a", "b", "c"))
 MANY = tuple(f"v{k}" for k in range(15))

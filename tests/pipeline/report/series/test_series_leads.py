@@ -12,6 +12,8 @@ from pipeline.report.sections import lead_heat
 from pipeline.report.sections import leads as section
 from pipeline.report.study import study
 
+PAINTED = True  # tests look at maps
+
 
 @pytest.fixture(scope="module")
 def found(series_run):
