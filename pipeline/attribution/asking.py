@@ -243,7 +243,7 @@ def _cells(entry: ExplainConfig, schema: Schema) -> tuple[np.ndarray, str]:
     if entry.region is None:
         return mask.copy(), _over(mask)
     bounds = entry.region.bounds()
-    inside = mask.copy()
+    inside = np.ones(grid.shape, bool)
     for axis, (low, high) in bounds.items():
         values = getattr(grid, axis)
         if values.ndim == 1:
@@ -252,7 +252,13 @@ def _cells(entry: ExplainConfig, schema: Schema) -> tuple[np.ndarray, str]:
             values = low + (values - low) % 360.0  # whichever way both count longitudes
         inside &= (values >= low) & (values <= high)
     shown = ", ".join(f"{axis} {low:g} to {high:g}" for axis, (low, high) in bounds.items())
-    return _kept(inside, mask, f"region {shown}"), f"{_over(inside)} in {shown}"
+    if not inside.any():
+        raise ConfigError(
+            f"explain: expected cells of the target in the region {shown}, got none with its centre there. "
+            f"{_span(grid)} Take a wider region, or point for the nearest cell."
+        )
+    kept = _kept(inside, mask, f"region {shown}")
+    return kept, f"{_over(kept)} in {shown}"
 
 
 def _over(inside: np.ndarray) -> str:
@@ -264,10 +270,15 @@ def _kept(inside: np.ndarray, mask: np.ndarray, what: str) -> np.ndarray:
     kept: np.ndarray = inside & mask
     if not kept.any():
         raise ConfigError(
-            f"explain: expected cells of the target in the {what}, got none"
-            + (": those there are not predicted." if inside.any() else ": it lies outside of the grid.")
+            f"explain: expected cells of the target in the {what}, got none: those there are not predicted, as they "
+            "have too little truth in the train split."
         )
     return kept
+
+
+def _span(grid: Grid) -> str:
+    lat, lon = (f"{np.nanmin(axis):g} to {np.nanmax(axis):g}" for axis in (grid.lat, grid.lon))
+    return f"The cells lie within lat {lat}, lon {lon}."
 
 
 def _nearest(point: Point, grid: Grid) -> np.ndarray:
@@ -282,9 +293,7 @@ def _nearest(point: Point, grid: Grid) -> np.ndarray:
     if away[place] > _NEAR * width:
         raise ConfigError(
             f"explain: point: expected a place on the grid of the target, got lat {point.lat:g}, lon {point.lon:g}, "
-            f"{np.rad2deg(away[place]):.3g} degrees from the nearest cell. The cells lie within lat "
-            f"{np.nanmin(grid.lat):g} to {np.nanmax(grid.lat):g}, lon {np.nanmin(grid.lon):g} to "
-            f"{np.nanmax(grid.lon):g}."
+            f"{np.rad2deg(away[place]):.3g} degrees from the nearest cell. {_span(grid)}"
         )
     inside.flat[place] = True
     return inside

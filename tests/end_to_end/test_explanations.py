@@ -113,7 +113,7 @@ def test_the_same_run_explains_the_same(folder):
     [
         ({"method": "integrated_gradients", "models": ["ridge"]}, "needs a model with the trait differentiable"),
         ({"method": "occlusion", "baseline": "climatolgy"}, "Did you mean 'climatology'"),
-        ({"method": "occlusion", "region": {"lat": [-60, -50]}}, "it lies outside of the grid"),
+        ({"method": "occlusion", "region": {"lat": [-60, -50]}}, "The cells lie within lat"),
         ({"method": "occlusion", "point": {"lat": 10, "lon": 10}}, "expected a place on the grid of the target"),
         ({"method": "occlusion", "target": "tass"}, "no target 'tass'"),
     ],

@@ -174,7 +174,13 @@ def test_an_event_of_numbers_reaches_a_quantile(schema, samples):
     ("keys", "message"),
     [
         ({"target": "tass"}, r"^explain: no target 'tass'\. Did you mean 'tas'\? Known: tas, pr\.$"),
-        ({"region": {"lat": (0, 1)}}, r"cells of the target in the region lat 0 to 1, got none: it lies outside"),
+        (
+            {"region": {"lat": (0, 1)}},
+            r"cells of the target in the region lat 0 to 1, got none with its centre there\. "
+            r"The cells lie within lat 20 to 60, lon 0 to 3\. Take a wider region, or point for the nearest cell\.$",
+        ),
+        ({"region": {"lat": (30, 31), "lon": (1.2, 1.8)}}, r"lon 1\.2 to 1\.8, got none with its centre there"),
+        ({"region": {"lat": (59, 61), "lon": (0, 0.5)}}, r"lon 0 to 0\.5, got none: those there are not predicted"),
         ({"point": {"lat": 0.0, "lon": 1.0}}, r"point: expected a place on the grid.*lat 20 to 60, lon 0 to 3"),
         ({"point": {"lat": 60.0, "lon": 0.0}}, r"point 60 N 0 E, got none: those there are not predicted"),
         ({"station": "x"}, r"no station 'x'\..*The target is on a grid: give point or region"),
