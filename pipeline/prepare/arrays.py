@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import array_api_compat
 import numpy as np
 
 from pipeline.backend import array_namespace
+from pipeline.rows import Rows
 
 Array = Any
 
@@ -35,7 +36,9 @@ def blocks(values: Array, width: int = 0) -> Iterator[slice]:
 
 
 def rows(values: Array, index: np.ndarray) -> Array:
-    """Return ``values`` at the positions ``index`` of its first axis."""
+    """Return ``values`` at the positions ``index`` of its first axis; rows are chosen and not read."""
+    if isinstance(values, Rows):
+        return values.take(index)
     return array_namespace(values).take(values, beside(index, values), axis=0)
 
 
@@ -45,3 +48,19 @@ def split_missing(values: Array) -> tuple[Array, Array]:
     finite = xp.isfinite(values)
     wide = xp.astype(values, xp.float64)
     return xp.where(finite, wide, xp.zeros_like(wide)), xp.astype(finite, xp.float64)
+
+
+def flat(values: Array) -> Array:
+    """Return ``values`` with all axes but the first as one."""
+    if isinstance(values, Rows):
+        return values.map(lambda block, _: flat(block), (math.prod(values.shape[1:]),))
+    return array_namespace(values).reshape(values, (values.shape[0], -1))
+
+
+def ever(values: Array, test: Callable[[Array], Array]) -> Array:
+    """Return where ``test`` held on any row, bool, the shape of a row; it is asked block by block."""
+    xp = array_namespace(values)
+    found = xp.zeros(values.shape[1:], dtype=xp.bool)
+    for part in blocks(values):
+        found = found | xp.any(test(values[part, ...]), axis=0)
+    return found

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.backend import array_namespace
 from pipeline.prediction import Prediction
-from pipeline.prepare.arrays import beside, blocks, split_missing
+from pipeline.prepare.arrays import beside, blocks, flat, split_missing
 from pipeline.prepare.splits import TrainSplit
 
 Array = Any
@@ -103,7 +103,7 @@ class Climatology:
         TrainSplit.require(train, "Climatology")
         xp = array_namespace(values)
         seen = train.take(values)
-        cells = xp.reshape(seen, (seen.shape[0], -1))
+        cells = flat(seen)
         used = usable_harmonics(train.phase, harmonics)
         design = beside(harmonics_of(train.phase, used), values)
         gram, right = _sums(cells, design)

@@ -14,7 +14,7 @@ from pipeline.backend import Backend, array_namespace
 from pipeline.errors import ConfigError, DataError
 from pipeline.grid import Grid
 from pipeline.prepare.align import Axis, Predictors
-from pipeline.prepare.arrays import beside, blocks
+from pipeline.prepare.arrays import beside, blocks, ever
 from pipeline.prepare.climatology import Climatology
 from pipeline.prepare.config import PrepareConfig, RegridConfig
 from pipeline.prepare.coverage import Carrier, carriers_of, covered_by, require_mostly_inside
@@ -25,6 +25,7 @@ from pipeline.prepare.regrid import Method
 from pipeline.prepare.scaling import Standardiser
 from pipeline.prepare.splits import TrainSplit
 from pipeline.registry import suggest
+from pipeline.rows import Room, Rows, as_rows
 
 Array = Any
 
@@ -95,32 +96,47 @@ class InputTransform:
         transforms = _transforms(config.inputs.transform, names)
         raw = _transformed(raw, transforms)
         seen, anomaly = train.take(raw), None
+        unseen = ~ever(seen, array_namespace(raw).isfinite)
         if config.inputs.anomaly == "day_of_year":
             anomaly = Climatology.fit(raw, train, harmonics=config.harmonics)
             seen = _less(seen, anomaly, train.phase)
         scaler = Standardiser.fit(seen, train.alone(), per=config.inputs.scale, names=names)
-        xp = array_namespace(raw)
-        unseen = ~xp.any(xp.isfinite(train.take(raw)), axis=0)
         lags, method, missing = config.inputs.steps_back, config.regrid.method, config.inputs.missing
         return cls(
             tuple(names), tuple(units), lags, grid, method, transforms, anomaly, scaler, unseen, covered, missing
         )
 
-    def forward(self, raw: Array, phase: np.ndarray) -> tuple[Array, Array]:
+    def forward(self, raw: Array, phase: np.ndarray, room: Room) -> tuple[Array, np.ndarray]:
         """Return standardised channels, and which channel misses a value at which step.
 
         Parameters
         ----------
-        raw : array of float32, shape (time, channel, lat, lon)
+        raw : array of float32 or Rows, shape (time, channel, lat, lon)
             In units, on ``grid``.
         phase : ndarray, shape (time,)
             Phase of the year of every step.
+        room : Room
+            Where the channels are kept.
+
+        Returns
+        -------
+        array of float32 or Rows, shape (time, channel, lat, lon)
+        ndarray of bool, shape (time, channel)
         """
         xp = array_namespace(raw)
-        raw = _transformed(raw, self.transforms)
-        values = self.scaler.transform(raw if self.anomaly is None else _less(raw, self.anomaly, phase))
-        values = xp.where(self.unseen, xp.zeros_like(values), values)
-        return values, xp.any(~xp.isfinite(values), axis=(2, 3))
+        missing = np.zeros(raw.shape[:2], bool)
+
+        def made(block: Array, places: np.ndarray) -> Array:
+            block = _transformed(block, self.transforms)
+            if self.anomaly is not None:
+                block = block - self.anomaly.mean_at(phase[places])
+            values = self.scaler.transform(block)
+            return xp.where(self.unseen, xp.zeros_like(values), values)
+
+        def look(block: Array, part: slice) -> None:
+            missing[part] = room.backend.to_host(xp.any(~xp.isfinite(block), axis=(2, 3)))
+
+        return room.keep(as_rows(raw, room.backend).map(made), "channels", look), missing
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,10 +173,10 @@ def build_inputs(
     axis: Axis,
     config: PrepareConfig,
     train: TrainSplit,
-    backend: Backend,
+    room: Room,
     cells: np.ndarray | None = None,
 ) -> Inputs:
-    """Return the predictors as channels on the device of ``backend``.
+    """Return the predictors as channels, kept in ``room`` on the device of its backend.
 
     A step with a missing value in a cell that has some on other train days is marked incomplete,
     and makes no sample. ``cells``, bool (lat, lon), are those of the target that may be fitted on, where they are
@@ -178,17 +194,18 @@ def build_inputs(
     names, units = channel_names(predictors), channel_units(predictors)
     carriers = carriers_of(predictors, grid, config.regrid.method)
     require_mostly_inside(carriers)
-    raw = carry(predictors, axis.predictors, carriers, backend)
+    backend = room.backend
+    raw = room.keep(carry(predictors, axis.predictors, carriers, backend), "predictors")
     cells = cells if grid.stations == target.stations else None
     transform = InputTransform.fit(
         only(raw, cells), train, config, grid, names, units, covered_by(predictors, carriers)
     )
     if cells is not None or grid.image:
         transform = replace(transform, unseen=_nowhere(transform.unseen, cells))
-    values, missing = transform.forward(raw, axis.phase)
-    missed, how = backend.to_host(missing), config.inputs.missing
+    values, missed = transform.forward(raw, axis.phase, room)
+    how = config.inputs.missing
     run = runs_of_splits(axis.positions, axis.count, axis.step)
-    filled = deal_with(values, missed, how, run, table=is_table(grid, target), backend=backend)
+    filled = deal_with(values, missed, how, run, table=is_table(grid, target), room=room)
     refuse_many(missed, filled.lost, names, axis.positions, config.inputs.max_missing)
     told = tuple(carrier.told() for carrier in carriers)
     return Inputs(filled.values, filled.complete, filled.usable, filled.filled, transform, told)
@@ -198,6 +215,8 @@ def only(values: Array, cells: np.ndarray | None) -> Array:
     """Return ``values`` of shape (..., lat, lon) with NaN outside of ``cells``; None: as they are."""
     if cells is None:
         return values
+    if isinstance(values, Rows):
+        return values.map(lambda block, places: only(block, cells if cells.ndim < 3 else cells[places]))
     xp = array_namespace(values)
     return xp.where(beside(cells, values), values, xp.full_like(values, float("nan")))
 
@@ -214,14 +233,47 @@ def is_table(grid: Grid, target: Grid) -> bool:
     return len(grid.stations) > 1 and grid.stations == target.stations
 
 
-def carry(predictors: Predictors, steps: Sequence[np.ndarray], carriers: Sequence[Carrier], backend: Backend) -> Array:
-    """Return all predictors at ``steps`` of each dataset on the common grid, (time, channel, lat, lon)."""
-    parts = []
-    for (_, data), chosen, carrier in zip(predictors, steps, carriers, strict=True):
-        source = carrier.regrid.source
-        stacked = np.stack([field(data, name, source, "time")[chosen] for name in _variables(data)], axis=1)
-        parts.append(carrier.regrid(backend.asarray(stacked.astype(np.float32, copy=False))))
-    return parts[0] if len(parts) == 1 else backend.xp.concat(parts, axis=1)
+def carry(predictors: Predictors, steps: Sequence[np.ndarray], carriers: Sequence[Carrier], backend: Backend) -> Rows:
+    """Return all predictors at ``steps`` of each dataset on the common grid, (time, channel, lat, lon).
+
+    They are read and carried over when they are asked for, so that files that are opened and not loaded stay on the
+    disk.
+    """
+    return Carried(backend, predictors, tuple(steps), tuple(carriers))
+
+
+@dataclass(frozen=True, eq=False)
+class Carried(Rows):
+    """Predictors on the common grid, worked out of their datasets each time; see :func:`carry`."""
+
+    backend: Backend
+    predictors: Predictors
+    steps: tuple[np.ndarray, ...]
+    carriers: tuple[Carrier, ...]
+    dtype: Any = np.float32
+
+    @property
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
+        """Of (time, channel, lat, lon)."""
+        channels = sum(len(data.data_vars) for _, data in self.predictors)
+        return (len(self.steps[0]), channels, *self.carriers[0].regrid.target.shape)
+
+    def read(self, positions: np.ndarray) -> Array:
+        """Return some steps."""
+        parts = []
+        for (_, data), steps, carrier in zip(self.predictors, self.steps, self.carriers, strict=True):
+            source, chosen = carrier.regrid.source, _run(steps[positions])
+            fields = [field(data[[name]].isel(time=chosen), name, source, "time") for name in _variables(data)]
+            stacked = np.stack(fields, axis=1).astype(np.float32, copy=False)
+            parts.append(carrier.regrid(self.backend.asarray(stacked)))
+        return parts[0] if len(parts) == 1 else self.backend.xp.concat(parts, axis=1)
+
+
+def _run(steps: np.ndarray) -> np.ndarray | slice:
+    """Return steps that follow each other as a slice, which is a view of what lies in memory."""
+    if len(steps) and (np.diff(steps) == 1).all():
+        return slice(int(steps[0]), int(steps[-1]) + 1)
+    return steps
 
 
 def common_grid(predictors: Predictors, target: Grid, config: RegridConfig) -> Grid:
@@ -313,10 +365,14 @@ def _transformed(raw: Array, transforms: Sequence[str]) -> Array:
     """Return the root or logarithm of the channels that ask for it; NaN stays."""
     if set(transforms) == {"none"}:
         return raw
+    if isinstance(raw, Rows):
+        return raw.map(lambda block, _: _transformed(block, transforms))
     parts = [forward(raw[:, number : number + 1, ...], kind) for number, kind in enumerate(transforms)]
     return array_namespace(raw).concat(parts, axis=1)
 
 
 def _less(raw: Array, anomaly: Climatology, phase: np.ndarray) -> Array:
+    if isinstance(raw, Rows):
+        return raw.map(lambda block, places: block - anomaly.mean_at(phase[places]))
     xp = array_namespace(raw)
     return xp.concat([raw[part, ...] - anomaly.mean_at(phase[part]) for part in blocks(raw)], axis=0)

@@ -33,6 +33,7 @@ from pipeline.prepare.targets import Truth, build_truth
 from pipeline.prepare.tiles import Tiles
 from pipeline.prepare.transform import TargetTransform
 from pipeline.prepare.windows import Windows, require_every_lead, windows, with_truth
+from pipeline.rows import Room
 from pipeline.samples import Schema, lead_name
 from pipeline.units import quantity
 
@@ -140,8 +141,10 @@ def prepare_on(
     classes: bool = False,
     notes: Sequence[str] = (),
     regions: Asked = "auto",
+    room: Room | None = None,
 ) -> Prepared:
     """Return the samples of ``sources`` on an axis that is known; see :func:`prepare`."""
+    room = Room(backend) if room is None else room
     split, train = axis.split, axis.split.train_split(axis.time)
     every = Grid.of(sources.target).stations
     by_cell = split.cells(every) if isinstance(split, BasinSplit) else None
@@ -158,7 +161,7 @@ def prepare_on(
     xp = backend.xp
     cells = split.cells(truth.grid.stations) if isinstance(split, BasinSplit) else None
     fitted_on = None if cells is None else cells["train"]
-    inputs = build_inputs(predictors, truth.grid, axis, config, train, backend, fitted_on)
+    inputs = build_inputs(predictors, truth.grid, axis, config, train, room, fitted_on)
     statics = build_statics(static, truth.grid, config.regrid.method, fitted_on)
     parts = find_regions(regions, truth.grid, truth.mask, statics.height)
     seen = only(truth.values, fitted_on)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from pipeline.backend import Backend
+from pipeline.backend import Backend, array_namespace
 from pipeline.errors import DataError
+from pipeline.prepare.arrays import blocks
 from pipeline.prepare.windows import segments
+from pipeline.rows import Room, Rows
 
 Array = Any
 Missing = Literal["leave_out", "mean", "last"]
@@ -41,9 +44,7 @@ class Filled:
     filled: float
 
 
-def deal_with(
-    values: Array, missing: np.ndarray, how: Missing, run: np.ndarray, *, table: bool, backend: Backend
-) -> Filled:
+def deal_with(values: Array, missing: np.ndarray, how: Missing, run: np.ndarray, *, table: bool, room: Room) -> Filled:
     """Return channels with their missing values left out or filled.
 
     Parameters
@@ -58,36 +59,61 @@ def deal_with(
         Number of the run of consecutive steps, which no filling crosses.
     table : bool
         Whether cells are stations that are samples of their own: one that misses a value leaves the others be.
-    backend : Backend
-        Whose arrays ``values`` are. Filling from the step before is done on the host: it costs a copy there and back.
+    room : Room
+        Where ``values`` are kept. Filling from the step before is done on the host: it costs a copy there and back.
+
+    Raises
+    ------
+    DataError
+        If ``last`` is asked for and the values are larger than there is room for.
 
     Examples
     --------
     >>> from pipeline.backend import get_backend
+    >>> from pipeline.rows import Room
     >>> values = np.array([1.0, np.nan, np.nan, 4.0], "f4").reshape(4, 1, 1, 1)
     >>> run, lost = np.array([0, 0, 1, 1]), np.isnan(values)[:, :, 0, 0]
-    >>> deal_with(values, lost, "last", run, table=False, backend=get_backend("cpu")).values.ravel().tolist()
+    >>> deal_with(values, lost, "last", run, table=False, room=Room(get_backend("cpu"))).values.ravel().tolist()
     [1.0, 1.0, 0.0, 4.0]
     """
-    xp = backend.xp
     everywhere = np.ones(len(missing), bool)
     if not missing.any():
         return Filled(values, everywhere, None, np.zeros(len(missing)), 0.0)
     any_lost = missing.any(axis=1)
     if how == "leave_out" and not table:
         return Filled(values, np.logical_not(any_lost), None, any_lost.astype(float), 0.0)
-    finite = xp.isfinite(values)
-    stations = np.asarray(backend.to_host(xp.all(finite, axis=1))).reshape(len(missing), -1)
-    lost = 1.0 - stations.mean(axis=1) if table else any_lost.astype(float)
+    stations, known = _known(values, room.backend)
+    lost = 1.0 - stations.reshape(len(missing), -1).mean(axis=1) if table else any_lost.astype(float)
     if how == "leave_out":
-        usable = np.asarray(backend.to_host(xp.all(finite, axis=1)))
-        some: np.ndarray = usable.reshape(len(usable), -1).max(axis=1)
-        return Filled(xp.where(finite, values, xp.zeros_like(values)), some, usable, lost, 0.0)
-    share = 1.0 - float(xp.mean(xp.astype(finite, xp.float64)))
+        some: np.ndarray = stations.reshape(len(stations), -1).max(axis=1)
+        return Filled(_zeros(values), some, stations, lost, 0.0)
     if how == "last":
-        values = backend.asarray(_last_known(np.asarray(backend.to_host(values)), run))
-        finite = xp.isfinite(values)
-    return Filled(xp.where(finite, values, xp.zeros_like(values)), everywhere, None, lost, share)
+        if isinstance(values, Rows):
+            raise DataError(
+                f"prepare.inputs.missing: 'last' looks back over all {values.nbytes / 2**20:.0f} MiB of the "
+                "predictors, which compute.memory has no room for; take 'mean' or 'leave_out', or give it more."
+            )
+        values = room.backend.asarray(_last_known(np.asarray(room.backend.to_host(values)), run))
+    return Filled(_zeros(values), everywhere, None, lost, 1.0 - known / math.prod(values.shape))
+
+
+def _known(values: Array, backend: Backend) -> tuple[np.ndarray, int]:
+    """Return which cells have every channel, bool (time, lat, lon), and how many values are finite."""
+    xp, count = backend.xp, 0
+    stations = np.empty((values.shape[0], *values.shape[2:]), bool)
+    for part in blocks(values):
+        finite = xp.isfinite(values[part, ...])
+        stations[part] = backend.to_host(xp.all(finite, axis=1))
+        count += int(xp.sum(xp.astype(finite, xp.int64)))
+    return stations, count
+
+
+def _zeros(values: Array) -> Array:
+    """Return ``values`` with zeros for what is not finite."""
+    if isinstance(values, Rows):
+        return values.map(lambda block, _: _zeros(block))
+    xp = array_namespace(values)
+    return xp.where(xp.isfinite(values), values, xp.zeros_like(values))
 
 
 def _last_known(values: np.ndarray, run: np.ndarray) -> np.ndarray:

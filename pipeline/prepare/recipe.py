@@ -28,6 +28,7 @@ from pipeline.prepare.places import of_same_stations, placed_predictors
 from pipeline.prepare.scalars import ScalarTransform, forcing_values
 from pipeline.prepare.transform import TargetTransform
 from pipeline.prepare.windows import Windows, require_step, segments, windows
+from pipeline.rows import Room
 from pipeline.samples import Lagged, Past, Samples, Schema
 
 Array = Any
@@ -164,9 +165,13 @@ class Recipe:
         return self._samples(name, chosen, steps)
 
     def encode_steps(
-        self, predictors: Predictors, forcings: Sequence[xr.Dataset] = (), step: int | None = None
+        self,
+        predictors: Predictors,
+        forcings: Sequence[xr.Dataset] = (),
+        step: int | None = None,
+        room: Room | None = None,
     ) -> Steps:
-        """Return every date that all predictors have, encoded; for the errors see :meth:`encode`."""
+        """Return every date that all predictors have, encoded and kept in ``room``; for errors see :meth:`encode`."""
         predictors = of_same_stations(placed_predictors(predictors), self.encoder.grid.stations, "the models")
         names = channel_names(predictors)
         units = dict(zip(names, channel_units(predictors), strict=True))
@@ -181,18 +186,20 @@ class Recipe:
                 require_step(elapsed(as_times(data["time"].values)), self.schema.step_us, dataset)
         carriers = carriers_of(predictors, self.encoder.grid, self.encoder.method)
         require_covered(carriers, predictors, dict(zip(self.encoder.names, self.encoder.covered, strict=True)), names)
-        raw = carry(predictors, index, carriers, self.backend)
-        order = np.array([names.index(channel) for channel in self.encoder.names])
-        raw = self.backend.xp.take(raw, self.backend.asarray(order), axis=1)
+        room = Room(self.backend) if room is None else room
+        order = self.backend.asarray(np.array([names.index(channel) for channel in self.encoder.names]))
+        raw = carry(predictors, index, carriers, self.backend).map(
+            lambda block, _: self.backend.xp.take(block, order, axis=1), (len(self.encoder.names), *self.encoder.grid.shape)
+        )
         phase = phase_of_year(time)
-        values, missing = self.encoder.forward(raw, phase)
+        values, missing = self.encoder.forward(raw, phase, room)
         filled = deal_with(
             values,
-            self.backend.to_host(missing),
+            missing,
             self.encoder.missing,
             segments(elapsed(time), self.schema.step_us),
             table=is_table(self.encoder.grid, self.schema.target_grid),
-            backend=self.backend,
+            room=room,
         )
         scalars = self.scalars.forward(forcing_values(self._forcings(forcings), time), phase)
         return Steps(time, phase, filled.values, scalars, filled.complete, filled.usable)

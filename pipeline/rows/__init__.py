@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.rows.lazy import Made, Rows, whole
+from pipeline.rows.lazy import Held, Made, Rows, as_rows, whole
+from pipeline.rows.room import Room
 from pipeline.rows.stored import Stored, store
 
-__all__ = ["Made", "Rows", "Stored", "store", "whole"]
+__all__ = ["Held", "Made", "Room", "Rows", "Stored", "as_rows", "store", "whole"]

@@ -138,3 +138,32 @@ def whole(values: Array) -> Array:
     [0, 1, 2]
     """
     return values[:] if isinstance(values, Rows) else values
+
+
+@dataclass(frozen=True, eq=False)
+class Held(Rows):
+    """An array as rows: what is made of it block by block needs no second array of its size."""
+
+    values: Array
+    backend: Backend
+
+    @property
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
+        """Of the array."""
+        return tuple(self.values.shape)
+
+    @property
+    def dtype(self) -> Any:
+        """Of the array, as NumPy calls it."""
+        return np.dtype(str(self.values.dtype).rpartition(".")[2])
+
+    def read(self, positions: np.ndarray) -> Array:
+        """Return some rows; those that follow each other as a view."""
+        if len(positions) and (np.diff(positions) == 1).all():
+            return self.values[int(positions[0]) : int(positions[-1]) + 1, ...]
+        return self.backend.xp.take(self.values, self.backend.asarray(positions), axis=0)
+
+
+def as_rows(values: Array, backend: Backend) -> Rows:
+    """Return an array as rows; rows are returned as they are."""
+    return values if isinstance(values, Rows) else Held(values, backend)

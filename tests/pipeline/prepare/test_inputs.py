@@ -11,6 +11,7 @@ from pipeline.prepare.inputs import build_inputs, channel_names, common_grid
 from pipeline.prepare.making import prepare
 from pipeline.prepare.powers import backward
 from pipeline.prepare.splits import TimeSplit
+from pipeline.rows import Room
 
 PLAIN = PrepareConfig(inputs=InputsConfig(anomaly="none"))
 
@@ -18,7 +19,7 @@ PLAIN = PrepareConfig(inputs=InputsConfig(anomaly="none"))
 def build(predictors, target, split, backend, config=None):
     axis = align(predictors, target, split, None)
     train = axis.split.train_split(axis.time)
-    return axis, build_inputs(predictors, Grid.of(target), axis, config or PLAIN, train, backend)
+    return axis, build_inputs(predictors, Grid.of(target), axis, config or PLAIN, train, Room(backend))
 
 
 def test_channels_are_standardised_by_the_train_split(field, split, backend):

@@ -9,6 +9,7 @@ from pipeline.prepare.config import InputsConfig, PrepareConfig, TargetConfig
 from pipeline.prepare.making import prepare
 from pipeline.prepare.missing import deal_with, runs_of_splits
 from pipeline.prepare.prepared import Prepared
+from pipeline.rows import Room
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def test_no_filling_crosses_a_gap_or_a_split(cpu):
     count = np.array([0, 1, 2, 9, 10, 11])
     run = runs_of_splits({"test": np.arange(3, 6), "train": np.arange(3)}, count, 1)
     assert run.tolist() == [0, 0, 0, 1, 1, 1]
-    filled = deal_with(values, np.isnan(values)[:, :, 0, 0], "last", run, table=False, backend=cpu)
+    filled = deal_with(values, np.isnan(values)[:, :, 0, 0], "last", run, table=False, room=Room(cpu))
     assert filled.values.ravel().tolist() == [1.0, 1.0, 1.0, 0.0, 5.0, 5.0]
     assert filled.filled == pytest.approx(4 / 6)
     assert filled.complete.all()
@@ -78,7 +79,7 @@ def test_a_field_that_misses_a_value_makes_no_sample(cpu):
     values = np.ones((3, 2, 1, 2), np.float32)
     values[1, 0, 0, 1] = np.nan
     lost = np.isnan(values).any(axis=(2, 3))
-    filled = deal_with(values, lost, "leave_out", np.zeros(3, int), table=False, backend=cpu)
+    filled = deal_with(values, lost, "leave_out", np.zeros(3, int), table=False, room=Room(cpu))
     assert filled.complete.tolist() == [True, False, True]
     assert filled.usable is None
 
