@@ -9,7 +9,7 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
-from pipeline.backend import array_namespace
+from pipeline.backend import Backend, array_namespace
 from pipeline.rows import Rows
 
 Array = Any
@@ -63,4 +63,13 @@ def ever(values: Array, test: Callable[[Array], Array]) -> Array:
     found = xp.zeros(values.shape[1:], dtype=xp.bool)
     for part in blocks(values):
         found = found | xp.any(test(values[part, ...]), axis=0)
+    return found
+
+
+def anywhere(values: Array, test: Callable[[Array], Array], backend: Backend) -> np.ndarray:
+    """Return on which rows ``test`` held at any place, bool on the host; it is asked block by block."""
+    found = np.zeros(values.shape[0], bool)
+    for part in blocks(values):
+        held = test(values[part, ...])
+        found[part] = backend.to_host(array_namespace(held).any(held, axis=tuple(range(1, held.ndim))))
     return found

@@ -10,10 +10,11 @@ from pandas.util import hash_array
 
 from pipeline.backend import array_namespace
 from pipeline.prediction import Prediction
-from pipeline.prepare.arrays import beside, rows
+from pipeline.prepare.arrays import beside, flat, rows
 from pipeline.prepare.dates import microseconds
-from pipeline.prepare.quantiles import YearWindows, column_quantiles, midpoints
+from pipeline.prepare.quantiles import YearWindows, column_blocks, column_quantiles, midpoints
 from pipeline.prepare.splits import TrainSplit
+from pipeline.rows import Rows
 
 Array = Any
 
@@ -65,9 +66,7 @@ class EmpiricalClimatology:
         TrainSplit.require(train, "EmpiricalClimatology")
         xp = array_namespace(values)
         seen = train.take(values)
-        found, parts = seasonal_quantiles(
-            xp.reshape(seen, (seen.shape[0], -1)), train.phase, members=members, windows=windows
-        )
+        found, parts = seasonal_quantiles(flat(seen), train.phase, members=members, windows=windows)
         return cls(xp.reshape(found, (*found.shape[:2], *values.shape[1:])), parts)
 
     def forecast(self, phase: np.ndarray) -> Prediction:
@@ -103,6 +102,10 @@ def seasonal_quantiles(
         Quantiles, and parts of the year.
     """
     xp = array_namespace(columns)
+    if isinstance(columns, Rows):
+        options = {"members": members, "windows": windows}
+        each = [seasonal_quantiles(block, phase, **options) for block in column_blocks(columns)]
+        return xp.concat([found for found, _ in each], axis=2), each[0][1]
     parts = YearWindows.of(phase, windows, shared=1 if windows > 2 else 0)
     levels = midpoints(members)
     always = column_quantiles(columns, levels)

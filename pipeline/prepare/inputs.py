@@ -250,7 +250,6 @@ class Carried(Rows):
     predictors: Predictors
     steps: tuple[np.ndarray, ...]
     carriers: tuple[Carrier, ...]
-    dtype: Any = np.float32
 
     @property
     def shape(self) -> tuple[int, ...]:  # type: ignore[override]
@@ -262,15 +261,15 @@ class Carried(Rows):
         """Return some steps."""
         parts = []
         for (_, data), steps, carrier in zip(self.predictors, self.steps, self.carriers, strict=True):
-            source, chosen = carrier.regrid.source, _run(steps[positions])
+            source, chosen = carrier.regrid.source, as_slice(steps[positions])
             fields = [field(data[[name]].isel(time=chosen), name, source, "time") for name in _variables(data)]
             stacked = np.stack(fields, axis=1).astype(np.float32, copy=False)
             parts.append(carrier.regrid(self.backend.asarray(stacked)))
         return parts[0] if len(parts) == 1 else self.backend.xp.concat(parts, axis=1)
 
 
-def _run(steps: np.ndarray) -> np.ndarray | slice:
-    """Return steps that follow each other as a slice, which is a view of what lies in memory."""
+def as_slice(steps: np.ndarray) -> np.ndarray | slice:
+    """Return steps that follow each other as a slice: a view of what lies in memory, one read of what does not."""
     if len(steps) and (np.diff(steps) == 1).all():
         return slice(int(steps[0]), int(steps[-1]) + 1)
     return steps

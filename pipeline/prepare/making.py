@@ -13,6 +13,7 @@ from pipeline.backend import Backend
 from pipeline.grid import Grid
 from pipeline.prepare.affine import channel_affine, target_affine
 from pipeline.prepare.align import Axis, Predictors, Split, align, crop
+from pipeline.prepare.arrays import anywhere
 from pipeline.prepare.basin_split import BasinSplit
 from pipeline.prepare.climatology import Climatology
 from pipeline.prepare.config import PrepareConfig
@@ -33,7 +34,7 @@ from pipeline.prepare.targets import Truth, build_truth
 from pipeline.prepare.tiles import Tiles
 from pipeline.prepare.transform import TargetTransform
 from pipeline.prepare.windows import Windows, require_every_lead, windows, with_truth
-from pipeline.rows import Room
+from pipeline.rows import Room, whole
 from pipeline.samples import Schema, lead_name
 from pipeline.units import quantity
 
@@ -148,9 +149,10 @@ def prepare_on(
     split, train = axis.split, axis.split.train_split(axis.time)
     every = Grid.of(sources.target).stations
     by_cell = split.cells(every) if isinstance(split, BasinSplit) else None
-    truth = build_truth(sources.target, axis, config.target, train, backend, by_cell).of_stations_in_mask()
+    truth = build_truth(sources.target, axis, config.target, train, room, by_cell).of_stations_in_mask()
     label = None
     if classes:
+        truth = replace(truth, values=whole(truth.values))  # labels look over whole series, and classes are small
         truth, label = as_classes(truth, sources.target, axis, config.target, train, backend)
         config = config.model_copy(
             update={"target": config.target.model_copy(update={"anomaly": "none", "scale": "none", "variables": {}})}
@@ -199,7 +201,9 @@ def prepare_on(
     )
     chosen = _windows_of(axis, config, inputs.complete, _known_by_split(truth, axis, cells, backend))
     if inputs.usable is not None:
-        finite = np.asarray(backend.to_host(xp.any(xp.isfinite(truth.values), axis=1)))
+        finite = np.asarray(
+            backend.to_host(xp.any(xp.isfinite(whole(truth.values)), axis=1))
+        )  # of a table, which is small
         chosen = {name: with_truth(part, finite, inputs.usable, name) for name, part in chosen.items()}
     require_every_lead(chosen, truth.known, leads)
     fitted: dict[str, Any] = {
@@ -264,7 +268,7 @@ def _known_by_split(
     if cells is not None:
         xp = backend.xp
         for name, inside in cells.items():
-            finite = backend.to_host(xp.any(xp.isfinite(only(truth.values, inside)), axis=(1, 2, 3)))
+            finite = anywhere(only(truth.values, inside), xp.isfinite, backend)
             # A basin without gauge is a test set like one without truth: predicted, never scored.
             unscored = name not in ("train", "validation") and not finite.any()
             known[name] = None if unscored else finite

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from pipeline.backend import array_namespace
-from pipeline.prepare.arrays import BLOCK_BYTES, beside
+from pipeline.prepare.arrays import BLOCK_BYTES, beside, blocks
+from pipeline.rows import Rows
 
 Array = Any
 
@@ -55,6 +56,17 @@ def column_quantiles(values: Array, levels: np.ndarray) -> Array:
     starts = range(0, values.shape[1], width)
     parts = [_quantiles(values[:, start : min(start + width, values.shape[1])], levels) for start in starts]
     return xp.concat(parts, axis=1) if parts else xp.zeros((len(levels), 0), dtype=xp.float64)
+
+
+def column_blocks(values: Rows) -> Iterator[Array]:
+    """Yield all rows of some columns after the other; each block costs a pass over the file."""
+    width = max(1, 8 * BLOCK_BYTES // (8 * max(1, values.shape[0])))
+    for start in range(0, values.shape[1], width):
+        stop = min(start + width, values.shape[1])
+        block = values.backend.xp.empty((values.shape[0], stop - start), dtype=values.backend.xp.float32)
+        for part in blocks(values):
+            block[part, ...] = values[part, start:stop]
+        yield block
 
 
 def _quantiles(values: Array, levels: np.ndarray) -> Array:

@@ -189,7 +189,8 @@ class Recipe:
         room = Room(self.backend) if room is None else room
         order = self.backend.asarray(np.array([names.index(channel) for channel in self.encoder.names]))
         raw = carry(predictors, index, carriers, self.backend).map(
-            lambda block, _: self.backend.xp.take(block, order, axis=1), (len(self.encoder.names), *self.encoder.grid.shape)
+            lambda block, _: self.backend.xp.take(block, order, axis=1),
+            (len(self.encoder.names), *self.encoder.grid.shape),
         )
         phase = phase_of_year(time)
         values, missing = self.encoder.forward(raw, phase, room)

@@ -14,10 +14,11 @@ from pipeline.backend import Backend, array_namespace
 from pipeline.errors import DataError, SplitError
 from pipeline.grid import Grid
 from pipeline.prepare.align import Axis
-from pipeline.prepare.arrays import beside
+from pipeline.prepare.arrays import anywhere, beside, blocks
 from pipeline.prepare.config import TargetConfig
-from pipeline.prepare.inputs import field, only
+from pipeline.prepare.inputs import as_slice, field, only
 from pipeline.prepare.splits import TrainSplit
+from pipeline.rows import Room, Rows
 
 Array = Any
 
@@ -64,11 +65,54 @@ class Truth:
         inside = np.flatnonzero(self.mask[0]) if self.grid.stations else np.zeros(0, int)
         if not self.grid.stations or len(inside) == self.mask.size:
             return self
-        xp = array_namespace(self.values)
         ids = tuple(self.grid.stations[place] for place in inside)
         grid = replace(self.grid, lat=self.grid.lat[:, inside], lon=self.grid.lon[:, inside], stations=ids)
-        values = xp.take(self.values, beside(inside, self.values), axis=-1)
-        return replace(self, values=values, grid=grid, mask=self.mask[:, inside])
+        return replace(self, values=_at_places(self.values, inside), grid=grid, mask=self.mask[:, inside])
+
+
+def _at_places(values: Array, places: np.ndarray) -> Array:
+    if isinstance(values, Rows):
+        return values.map(lambda block, _: _at_places(block, places), (*values.shape[1:-1], len(places)))
+    return array_namespace(values).take(values, beside(places, values), axis=-1)
+
+
+@dataclass(frozen=True, eq=False)
+class Observed(Rows):
+    """The target at the steps of an axis, read when it is asked for; NaN where it has none or is not finite.
+
+    Parameters
+    ----------
+    backend : Backend
+        Whose arrays are made.
+    data : Dataset
+        Variables of dims (time, ...) on one grid.
+    grid : Grid
+        That grid.
+    steps : ndarray of int64, shape (time,)
+        Which step of ``data`` each row is; negative where there is none.
+    """
+
+    backend: Backend
+    data: xr.Dataset
+    grid: Grid
+    steps: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
+        """Of (time, target, lat, lon)."""
+        return (len(self.steps), len(self.data.data_vars), *self.grid.shape)
+
+    def read(self, positions: np.ndarray) -> Array:
+        """Return some steps."""
+        steps = self.steps[positions]
+        there = steps >= 0
+        host = np.full((len(positions), *self.shape[1:]), np.nan, np.float32)
+        if there.any():
+            chosen = self.data.isel(time=as_slice(steps[there]))
+            for place, name in enumerate(self.data.data_vars):
+                host[there, place] = field(chosen, str(name), self.grid, "time")
+        host[~np.isfinite(host)] = np.nan
+        return self.backend.asarray(host)
 
 
 def build_truth(
@@ -76,10 +120,10 @@ def build_truth(
     axis: Axis,
     config: TargetConfig,
     train: TrainSplit,
-    backend: Backend,
+    room: Room,
     cells: Mapping[str, np.ndarray] | None = None,
 ) -> Truth:
-    """Return the target at every step of ``axis`` on the device of ``backend``.
+    """Return the target at every step of ``axis``, kept in ``room`` on the device of its backend.
 
     ``cells``, bool (lat, lon) by split, where splits differ by cells: those of train have to have enough truth, the
     others are asked about whether they have any or not.
@@ -95,25 +139,22 @@ def build_truth(
     names = tuple(str(name) for name in target.data_vars)
     if not names:
         raise DataError("the target: expected a variable, got a dataset without any.")
-    there = axis.target >= 0
-    host = np.full((len(axis.time), len(names), *grid.shape), np.nan, np.float32)
-    for position, name in enumerate(names):
-        host[there, position] = field(target, name, grid, "time")[axis.target[there]]
-    values = backend.asarray(host)
+    backend = room.backend
+    values = room.keep(Observed(backend, target, grid, axis.target), "truth")
     xp = backend.xp
-    values = xp.where(xp.isfinite(values), values, xp.full_like(values, float("nan")))
-    days = backend.to_host(xp.any(xp.isfinite(values), axis=(1, 2, 3)))
+    days = anywhere(values, xp.isfinite, backend)
     without = frozenset(name for name, index in axis.positions.items() if not days[index].any())
     for name in sorted(without & {"train", "validation"}):
         span = " to ".join(axis.split.spans[name])
         raise SplitError(f"split {name!r} ({span}) has predictors and no truth; only a test set may go without.")
     # A pixel of a tile is no place: that train tiles lack truth there says nothing of others.
     mask = xp.asarray(np.ones(grid.shape, bool)) if grid.image else fit_mask(values, train, config, cells)
-    values = xp.where(mask, values, xp.full_like(values, float("nan")))
-    known = backend.to_host(xp.any(xp.isfinite(values), axis=(1, 2, 3)))
+    inside = backend.to_host(mask)
+    values = values if inside.all() else only(values, inside)
+    known = anywhere(values, xp.isfinite, backend)
     units = tuple(str(target[name].attrs.get("units", "")) for name in names)
     standard = tuple(str(target[name].attrs.get("standard_name", "")) for name in names)
-    return Truth(values, names, units, grid, backend.to_host(mask), known, without, standard_names=standard)
+    return Truth(values, names, units, grid, inside, known, without, standard_names=standard)
 
 
 def fit_mask(
@@ -146,9 +187,13 @@ def fit_mask(
         own = fit_mask(only(values, cells["train"]), train, config.model_copy(update={"mask": "finite"}))
         asked = np.any([inside for name, inside in cells.items() if name != "train"], axis=0)
         return own | beside(asked, values)
-    finite = xp.isfinite(train.take(values))
-    days = int(xp.sum(xp.astype(xp.any(finite, axis=(1, 2, 3)), xp.int64)))
-    count = xp.min(xp.sum(xp.astype(finite, xp.int64), axis=0), axis=0)
+    seen, days = train.take(values), 0
+    count = xp.zeros(seen.shape[1:], dtype=xp.int64)
+    for part in blocks(seen):
+        finite = xp.isfinite(seen[part, ...])
+        days += int(xp.sum(xp.astype(xp.any(finite, axis=(1, 2, 3)), xp.int64)))
+        count = count + xp.sum(xp.astype(finite, xp.int64), axis=0)
+    count = xp.min(count, axis=0)
     if config.mask == "all":
         empty = int(xp.sum(xp.astype(count == 0, xp.int64)))
         if empty:

@@ -15,6 +15,7 @@ from pipeline.prepare.climatology import Climatology
 from pipeline.prepare.config import TargetConfig
 from pipeline.prepare.scaling import Standardiser
 from pipeline.prepare.splits import TrainSplit
+from pipeline.rows import Rows
 
 Array = Any
 
@@ -98,6 +99,8 @@ class TargetTransform:
         phase : ndarray, shape (time,)
             Phase of the year in [0, 1) of every step.
         """
+        if isinstance(truth, Rows):
+            return truth.map(lambda block, places: (block - self.shift.mean_at(phase[places])) / self.scale)
         xp = array_namespace(truth)
         parts = [(truth[part, ...] - self.shift.mean_at(phase[part])) / self.scale for part in blocks(truth)]
         return xp.concat(parts, axis=0) if parts else truth

@@ -7,11 +7,12 @@ from pipeline.errors import DataError, SplitError
 from pipeline.prepare.align import align
 from pipeline.prepare.config import TargetConfig
 from pipeline.prepare.targets import build_truth, fit_mask
+from pipeline.rows import Room
 
 
 def build(target, predictor, split, backend, **options):
     axis = align([("era", predictor)], target, split, None)
-    return axis, build_truth(target, axis, TargetConfig(**options), axis.split.train_split(axis.time), backend)
+    return axis, build_truth(target, axis, TargetConfig(**options), axis.split.train_split(axis.time), Room(backend))
 
 
 def test_cells_need_truth_on_enough_train_days(field, split, backend):
