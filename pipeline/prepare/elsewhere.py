@@ -12,9 +12,9 @@ import xarray as xr
 from pipeline.errors import DataError, SplitError
 from pipeline.grid import Grid
 from pipeline.prepare.align import Predictors, crop, steps_at
+from pipeline.prepare.carried import field
 from pipeline.prepare.dates import calendar_of, components, iso, microseconds, parse
 from pipeline.prepare.frequencies import class_names, require_numbers
-from pipeline.prepare.inputs import field
 from pipeline.prepare.places import of_same_stations, placed
 from pipeline.prepare.recipe import Recipe, Steps
 from pipeline.prepare.spans import beyond

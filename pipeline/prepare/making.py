@@ -15,12 +15,13 @@ from pipeline.prepare.affine import channel_affine, target_affine
 from pipeline.prepare.align import Axis, Predictors, Split, align, crop
 from pipeline.prepare.arrays import anywhere
 from pipeline.prepare.basin_split import BasinSplit
+from pipeline.prepare.carried import lag_names
 from pipeline.prepare.climatology import Climatology
 from pipeline.prepare.config import PrepareConfig
 from pipeline.prepare.elsewhere import TestSource, prepare_elsewhere
 from pipeline.prepare.empirical import EmpiricalClimatology
 from pipeline.prepare.frequencies import ClassFrequencies, class_shares
-from pipeline.prepare.inputs import build_inputs, lag_names, only
+from pipeline.prepare.inputs import build_inputs, only
 from pipeline.prepare.labels.truth import as_classes
 from pipeline.prepare.places import channels_without_place, of_same_stations, placed, placed_predictors
 from pipeline.prepare.prepared import Prepared

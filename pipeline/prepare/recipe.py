@@ -16,12 +16,13 @@ from pipeline.errors import DataError
 from pipeline.prediction import Prediction
 from pipeline.prepare.align import Predictors, shared_dates
 from pipeline.prepare.arrays import rows
+from pipeline.prepare.carried import carry, channel_names, channel_units
 from pipeline.prepare.climatology import Climatology
 from pipeline.prepare.coverage import carriers_of, require_covered
 from pipeline.prepare.dates import ahead, as_times, elapsed, phase_of_year
 from pipeline.prepare.empirical import EmpiricalClimatology
 from pipeline.prepare.frequencies import ClassFrequencies
-from pipeline.prepare.inputs import InputTransform, carry, channel_names, channel_units, is_table, only
+from pipeline.prepare.inputs import InputTransform, is_table, only
 from pipeline.prepare.labels import EventLabel
 from pipeline.prepare.missing import deal_with
 from pipeline.prepare.places import of_same_stations, placed_predictors

@@ -11,7 +11,7 @@ import xarray as xr
 
 from pipeline.errors import DataError
 from pipeline.grid import Grid
-from pipeline.prepare.inputs import field
+from pipeline.prepare.carried import field
 from pipeline.prepare.regrid import Method, Regridder
 from pipeline.prepare.scaling import CONSTANT
 

@@ -15,8 +15,9 @@ from pipeline.errors import DataError, SplitError
 from pipeline.grid import Grid
 from pipeline.prepare.align import Axis
 from pipeline.prepare.arrays import anywhere, beside, blocks
+from pipeline.prepare.carried import as_slice, field
 from pipeline.prepare.config import TargetConfig
-from pipeline.prepare.inputs import as_slice, field, only
+from pipeline.prepare.inputs import only
 from pipeline.prepare.splits import TrainSplit
 from pipeline.rows import Room, Rows
 
@@ -92,6 +93,7 @@ class Observed(Rows):
         Which step of ``data`` each row is; negative where there is none.
     """
 
+    dtype = np.dtype(np.float32)
     backend: Backend
     data: xr.Dataset
     grid: Grid

@@ -27,7 +27,7 @@ class Rows(ABC):
 
     backend: Backend
     shape: tuple[int, ...]
-    dtype: Any = np.dtype(np.float32)
+    dtype: Any
 
     @abstractmethod
     def read(self, positions: np.ndarray) -> Array:

@@ -6,8 +6,9 @@ import pytest
 from pipeline.errors import ConfigError, DataError
 from pipeline.grid import Grid
 from pipeline.prepare.align import align
+from pipeline.prepare.carried import channel_names, common_grid
 from pipeline.prepare.config import InputsConfig, PrepareConfig, RegridConfig
-from pipeline.prepare.inputs import build_inputs, channel_names, common_grid
+from pipeline.prepare.inputs import build_inputs
 from pipeline.prepare.making import prepare
 from pipeline.prepare.powers import backward
 from pipeline.prepare.splits import TimeSplit
