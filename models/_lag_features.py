@@ -14,8 +14,9 @@ from models._layout import Layout
 from models._normal import NormalConfig
 from models._spread import at_cells
 from pipeline.errors import ConfigError, DataError
+from pipeline.lagged import Lagged
 from pipeline.prepare.arrays import rows
-from pipeline.samples import Lagged, Samples, variable_of
+from pipeline.samples import Samples, variable_of
 
 Array = Any
 

@@ -18,8 +18,9 @@ from models._spread import at_cells, named
 from pipeline.errors import ConfigError, DataError
 from pipeline.model import Context, ModelConfig
 from pipeline.prediction import Prediction
-from pipeline.prepare.arrays import BLOCK_BYTES, beside
+from pipeline.prepare.arrays import beside
 from pipeline.prepare.frequencies import SEEN_BEFORE
+from pipeline.rows.blocks import BLOCK_BYTES
 from pipeline.samples import Samples
 from pipeline.sphere import goes_round
 from pipeline.training.losses import check_labels

@@ -12,7 +12,8 @@ from models.class_frequencies import FrequencyModel
 from pipeline.errors import DataError
 from pipeline.model import Context
 from pipeline.prediction import Prediction
-from pipeline.prepare.arrays import beside, blocks
+from pipeline.prepare.arrays import beside
+from pipeline.rows.blocks import blocks
 from pipeline.samples import Samples
 
 Array = Any

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from pipeline.backend import array_namespace
 from pipeline.grid import Grid
+from pipeline.lagged import Lagged
 from pipeline.prepare.arrays import rows
 from pipeline.prepare.dates import ahead, phase_of_year
+from pipeline.rows import Rows, whole
 from pipeline.units import Quantity, quantity, step_word
 
 Array = Any  # NumPy or CuPy; functions follow the namespace of what they get.
@@ -151,44 +153,6 @@ def variable_of(name: str) -> str:
     return name.partition("@")[0]
 
 
-@dataclass(frozen=True, eq=False)
-class Lagged:
-    """Inputs of several steps in time, not laid out: a window of a year on daily data is 365 times the data.
-
-    Parameters
-    ----------
-    values : array of float32, shape (step, channel, lat, lon)
-        Every step once, channels without lags.
-    scalars : array of float32, shape (step, scalar)
-        Channels without a place.
-    index : ndarray of int64, shape (time, lag)
-        On the host: the steps that make each sample, in the order of the lags.
-    now : ndarray of int64, shape (time,)
-        On the host: the step of the sample itself, whose scalars it takes.
-    """
-
-    values: Array
-    scalars: Array
-    index: np.ndarray
-    now: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.now)
-
-    def take(self, chosen: np.ndarray) -> Lagged:
-        """Return the samples at the positions ``chosen``."""
-        return replace(self, index=self.index[chosen], now=self.now[chosen])
-
-    def array(self) -> Array:
-        """Return the inputs laid out, shape (time, channel, lat, lon): lag by lag, then scalars."""
-        xp = array_namespace(self.values)
-        parts = [rows(self.values, index) for index in self.index.T]
-        if self.scalars.shape[1]:
-            numbers = rows(self.scalars, self.now)[:, :, None, None]
-            parts.append(xp.broadcast_to(numbers, (*numbers.shape[:2], *self.values.shape[2:])))
-        return parts[0] if len(parts) == 1 else xp.concat(parts, axis=1)
-
-
 class _LaidOut:
     """The field ``inputs``: an array, or :class:`Lagged` inputs that are laid out when they are first looked at."""
 
@@ -234,7 +198,8 @@ class Samples:
     name : str
         ``train``, ``validation`` or the name of a test set.
     inputs : array of float32, shape (time, channel, lat, lon)
-        Standardised predictors on ``schema.input_grid``; finite. May be given as :class:`Lagged`.
+        Standardised predictors on ``schema.input_grid``; finite. May be given as :class:`Lagged`. They, ``target`` and
+        ``previous`` are :class:`~pipeline.rows.Rows` where the data are larger than memory has room for.
     target : array of float32, shape (time, target, lat, lon), or None
         Transformed target (an anomaly, scaled); NaN where the truth is missing and outside the mask.
         None where a test set has no truth. Of a segmentation the number of the class.
@@ -288,6 +253,37 @@ class Samples:
             past=None if self.past is None else self.past.take(chosen),
             valid=None if self.valid is None else self.valid[chosen],
             usable=None if self.usable is None else self.usable[chosen],
+        )
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether all of it lies in memory, none of it in a file."""
+        kept = vars(self)["_inputs"]
+        first = kept.values if isinstance(kept, Lagged) else kept
+        return not any(isinstance(part, Rows) for part in (first, self.target, self.previous))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that inputs, target and step before take in memory, windows not laid out."""
+        kept = vars(self)["_inputs"]
+        shapes = [part.shape for part in (self.target, self.previous) if part is not None]
+        if isinstance(kept, Lagged):
+            steps = len(np.unique(kept.index))
+            shapes.append((steps, *kept.values.shape[1:]))
+        else:
+            shapes.append(kept.shape)
+        return 4 * sum(map(math.prod, shapes))
+
+    def held(self) -> Samples:
+        """Return the same samples with all of them in memory."""
+        if self.in_memory:
+            return self
+        lagged = self.lagged
+        return replace(
+            self,
+            inputs=whole(self.inputs) if lagged is None else lagged.held(),
+            target=whole(self.target),
+            previous=whole(self.previous),
         )
 
     def valid_time(self, lead: int) -> np.ndarray:

@@ -15,11 +15,12 @@ import numpy as np
 
 from pipeline.backend import array_namespace
 from pipeline.backend.special import to_host
+from pipeline.lagged import Lagged
 from pipeline.novelty.tiles import STATISTICS, tile_statistics
 from pipeline.prepare.arrays import beside, rows
 from pipeline.prepare.inputs import is_table
 from pipeline.prepare.scalars import CALENDAR
-from pipeline.samples import Lagged, Samples, Schema, variable_of
+from pipeline.samples import Samples, Schema, variable_of
 
 Array = Any
 _Take = Callable[[np.ndarray], Array]  # positions of samples to their fields, float64 (time, group, cell)

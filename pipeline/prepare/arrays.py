@@ -3,36 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import array_api_compat
 import numpy as np
 
 from pipeline.backend import Backend, array_namespace
-from pipeline.rows import Rows
+from pipeline.rows import Rows, blocks
 
 Array = Any
-
-# Of float64 scratch a block: fits a CPU's cache, which is several times as fast as going through memory.
-BLOCK_BYTES = 8 * 2**20
 
 
 def beside(host: Any, values: Array, dtype: Any = None) -> Array:
     """Return ``host`` as an array of the namespace and on the device of ``values``."""
     xp = array_namespace(values)
     return xp.asarray(np.asarray(host), dtype=dtype, device=array_api_compat.device(values))
-
-
-def blocks(values: Array, width: int = 0) -> Iterator[slice]:
-    """Yield slices of the first axis, each of at most ``BLOCK_BYTES`` as float64.
-
-    ``width`` says how many numbers are made of one row, if more than it has.
-    """
-    row = max(1, width, math.prod(values.shape[1:])) * 8
-    size = max(1, BLOCK_BYTES // row)
-    for start in range(0, values.shape[0], size):
-        yield slice(start, min(start + size, values.shape[0]))
 
 
 def rows(values: Array, index: np.ndarray) -> Array:

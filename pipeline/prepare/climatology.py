@@ -9,8 +9,9 @@ import numpy as np
 
 from pipeline.backend import array_namespace
 from pipeline.prediction import Prediction
-from pipeline.prepare.arrays import beside, blocks, flat, split_missing
+from pipeline.prepare.arrays import beside, flat, split_missing
 from pipeline.prepare.splits import TrainSplit
+from pipeline.rows.blocks import blocks
 
 Array = Any
 

@@ -12,13 +12,16 @@ import xarray as xr
 from pipeline.errors import DataError, SplitError
 from pipeline.grid import Grid
 from pipeline.prepare.align import Predictors, crop, steps_at
-from pipeline.prepare.carried import field
+from pipeline.prepare.arrays import anywhere
 from pipeline.prepare.dates import calendar_of, components, iso, microseconds, parse
 from pipeline.prepare.frequencies import class_names, require_numbers
+from pipeline.prepare.inputs import only
 from pipeline.prepare.places import of_same_stations, placed
 from pipeline.prepare.recipe import Recipe, Steps
 from pipeline.prepare.spans import beyond
+from pipeline.prepare.targets import Observed
 from pipeline.prepare.windows import Windows
+from pipeline.rows import Room, Rows, whole
 
 Array = Any
 
@@ -73,6 +76,7 @@ def prepare_elsewhere(
     source: TestSource,
     months: Sequence[int] | None,
     region: Mapping[str, tuple[float, float]] | None,
+    room: Room | None = None,
 ) -> Elsewhere:
     """Return the test set called ``name``; nothing is fitted on it.
 
@@ -86,15 +90,14 @@ def prepare_elsewhere(
         If no date is left, or there is no truth where one was given.
     """
     try:
-        there = recipe.encode_steps(source.predictors, source.forcings)
+        there = recipe.encode_steps(source.predictors, source.forcings, room=room)
         steps = _within(there, source.span, months)
-        target = None if source.target is None else truth_on(recipe, crop(source.target, region), steps.time)
+        target = None if source.target is None else truth_on(recipe, crop(source.target, region), steps.time, room)
     except (DataError, SplitError) as error:
         raise type(error)(f"test set {name!r}: {error}") from error
     known = None
     if target is not None:
-        xp = recipe.backend.xp
-        known = recipe.backend.to_host(xp.any(xp.isfinite(target), axis=(1, 2, 3)))
+        known = anywhere(target, recipe.backend.xp.isfinite, recipe.backend)
     asked = {} if source.span is None else {f"data.tests.{name}.span": source.span}
     return Elsewhere(steps, target, recipe.windows_of(steps, name, known), beyond(asked, there.time, months))
 
@@ -120,8 +123,8 @@ def _within(steps: Steps, span: tuple[str, str] | None, months: Sequence[int] | 
     return steps.take(index)
 
 
-def truth_on(recipe: Recipe, target: xr.Dataset, time: np.ndarray) -> Array:
-    """Return the target on the dates of ``time``, float32, shape (time, target, lat, lon), in units.
+def truth_on(recipe: Recipe, target: xr.Dataset, time: np.ndarray, room: Room | None = None) -> Array:
+    """Return the target on the dates of ``time``, float32, shape (time, target, lat, lon), in units, kept in ``room``.
 
     NaN outside the mask and where it has none.
 
@@ -150,27 +153,27 @@ def truth_on(recipe: Recipe, target: xr.Dataset, time: np.ndarray) -> Array:
     if missing:
         raise DataError(f"expected the targets {', '.join(names)}, got {', '.join(map(str, target.data_vars))}.")
     where = steps_at(time, target, "the target", schema.step_us)
-    there = where >= 0
-    host = np.full((len(time), len(names), *grid.shape), np.nan, np.float32)
-    for position, (name, units) in enumerate(zip(names, units_of[: len(names)], strict=True)):
+    for name, units in zip(names, units_of[: len(names)], strict=True):
         got = str(target[name].attrs.get("units", ""))
         if schema.classes and label is None:
             _require_classes(target, name, schema.classes)
         elif got != units:
             raise DataError(f"target {name!r}: expected units {units!r}, got {got!r}; convert it in the catalog.")
-        host[there, position] = field(target, name, grid, "time")[where[there]]
-    host[~np.isfinite(host)] = np.nan
-    if schema.classes and label is None:
-        require_numbers(host, schema.classes)
-    if label is not None:
-        found = label.label(backend.asarray(host[:, 0]), time, grid)
-        host = np.array(backend.to_host(found))[:, None]
-    host[..., ~schema.mask] = np.nan
-    if not np.isfinite(host).any():
+    room = Room(backend) if room is None else room
+    values: Rows | Array = Observed(backend, target[list(names)], grid, where)
+    if schema.classes:  # classes are small, and labels look over whole series
+        host = np.array(backend.to_host(whole(values)))
+        if label is None:
+            require_numbers(host, schema.classes)
+        else:
+            host = np.array(backend.to_host(label.label(backend.asarray(host[:, 0]), time, grid)))[:, None]
+        values = backend.asarray(host)
+    kept = room.keep(only(values, schema.mask), "truth")
+    if not anywhere(kept, backend.xp.isfinite, backend).any():
         raise SplitError(
             "expected truth on some date of the predictors, got none; leave `target` out, and it is not scored."
         )
-    return backend.asarray(host)
+    return kept
 
 
 def _require_classes(target: xr.Dataset, name: str, classes: tuple[str, ...]) -> None:

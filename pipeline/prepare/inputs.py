@@ -12,7 +12,7 @@ from pipeline.backend import array_namespace
 from pipeline.errors import ConfigError
 from pipeline.grid import Grid
 from pipeline.prepare.align import Axis, Predictors
-from pipeline.prepare.arrays import beside, blocks, ever
+from pipeline.prepare.arrays import beside, ever
 from pipeline.prepare.carried import carry, channel_names, channel_units, common_grid
 from pipeline.prepare.climatology import Climatology
 from pipeline.prepare.config import PrepareConfig
@@ -24,6 +24,7 @@ from pipeline.prepare.scaling import Standardiser
 from pipeline.prepare.splits import TrainSplit
 from pipeline.registry import suggest
 from pipeline.rows import Room, Rows, as_rows
+from pipeline.rows.blocks import blocks
 
 Array = Any
 

@@ -57,6 +57,7 @@ def prepare(
     backend: Backend,
     classes: bool = False,
     notes: Sequence[str] = (),
+    room: Room | None = None,
 ) -> Prepared:
     """Turn regular datasets into samples; everything fitted is fitted on the train split alone.
 
@@ -88,6 +89,9 @@ def prepare(
         Whether the target is of classes: numbers of them, or values that ``config.target.label`` makes classes of.
     notes : sequence of str
         What was done to the data before, for the report.
+    room : Room, optional
+        Where large arrays are kept; datasets that are opened and not loaded are then read block by block. In memory by
+        default.
 
     Raises
     ------
@@ -102,7 +106,8 @@ def prepare(
     predictors = placed_predictors(predictors)
     axis = align(predictors, target, split, months, config.calendars)
     sources = Sources(predictors, target, tuple(static), tuple(forcings), dict(tests or {}), months, region)
-    return prepare_on(axis, sources, config=config, backend=backend, classes=classes, notes=notes, regions=regions)
+    asked: dict[str, Any] = {"classes": classes, "notes": notes, "regions": regions, "room": room}
+    return prepare_on(axis, sources, config=config, backend=backend, **asked)
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,7 +222,7 @@ def prepare_on(
         "backend": backend,
     }
     recipe = Recipe(**fitted)
-    elsewhere = {name: prepare_elsewhere(recipe, name, source, months, region) for name, source in tests.items()}
+    elsewhere = {name: prepare_elsewhere(recipe, name, test, months, region, room) for name, test in tests.items()}
     steps = Steps(
         axis.time, axis.phase, inputs.values, scalars.forward(raw, axis.phase), inputs.complete, inputs.usable
     )

@@ -11,9 +11,9 @@ import numpy as np
 
 from pipeline.backend import Backend, array_namespace
 from pipeline.errors import DataError
-from pipeline.prepare.arrays import blocks
 from pipeline.prepare.windows import segments
 from pipeline.rows import Room, Rows
+from pipeline.rows.blocks import blocks
 
 Array = Any
 Missing = Literal["leave_out", "mean", "last"]

@@ -14,6 +14,7 @@ from pipeline.prepare.dates import calendar_of, from_microseconds, microseconds,
 from pipeline.prepare.recipe import Steps
 from pipeline.prepare.state import Arrays, read_state, write_state
 from pipeline.prepare.windows import Windows
+from pipeline.rows import Room, keep_rows
 
 Array = Any
 POSITIONS = ("index", "now", "previous", "ahead", "first")  # of a split's samples on the axis
@@ -30,9 +31,9 @@ class Part:
 
 def save_part(stem: Path, part: Part, backend: Backend) -> None:
     """Write ``part`` beside ``stem``: npy for the large arrays."""
-    np.save(f"{stem}-inputs.npy", backend.to_host(part.steps.inputs), allow_pickle=False)
+    keep_rows(Path(f"{stem}-inputs.npy"), part.steps.inputs, backend)
     if part.target is not None:
-        np.save(f"{stem}-target.npy", backend.to_host(part.target), allow_pickle=False)
+        keep_rows(Path(f"{stem}-target.npy"), part.target, backend)
     time = part.steps.time
     tiles = time.dtype.kind == "i"
     arrays: Arrays = {
@@ -55,8 +56,8 @@ def save_part(stem: Path, part: Part, backend: Backend) -> None:
     write_state(stem, arrays, facts, backend)
 
 
-def load_part(stem: Path, backend: Backend) -> Part:
-    """Return what :func:`save_part` wrote, on the device of ``backend``.
+def load_part(stem: Path, room: Room) -> Part:
+    """Return what :func:`save_part` wrote, on the device of the room's backend; what has no room there as rows.
 
     Raises
     ------
@@ -68,19 +69,14 @@ def load_part(stem: Path, backend: Backend) -> Part:
     time = (
         arrays["time"] if tiles else from_microseconds(arrays["time"], facts["calendar"], native=facts["native_time"])
     )
-    inputs = _array(f"{stem}-inputs.npy", backend)
+    inputs = room.opened(Path(f"{stem}-inputs.npy"))
     phase = np.zeros(len(time)) if tiles else phase_of_year(time)
     steps = Steps(time, phase, inputs, arrays["scalars"], arrays["complete"], arrays.get("usable"))
     target = None
     if facts["truth"]:
         read_state(stem, f"{stem.name}-target.npy")
-        target = _array(f"{stem}-target.npy", backend)
+        target = room.opened(Path(f"{stem}-target.npy"))
     return Part(steps, target, {name: _windows(name, kept, arrays) for name, kept in facts["windows"].items()})
-
-
-def _array(path: str, backend: Backend) -> Array:
-    # Mapped, on the host: what a stage does not ask for takes no memory, and processes side by side share the rest.
-    return backend.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
 
 
 def _windows(name: str, kept: dict[str, Any], arrays: Arrays) -> Windows:

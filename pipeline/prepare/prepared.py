@@ -17,6 +17,7 @@ from pipeline.prepare.inputs import only
 from pipeline.prepare.recipe import Recipe, Steps
 from pipeline.prepare.tiles import Tile
 from pipeline.prepare.windows import Windows
+from pipeline.rows import Asked, Room, Rows, whole
 from pipeline.samples import Past, Samples
 
 Array = Any
@@ -77,11 +78,19 @@ class Prepared(Recipe):
         xp, leads = self.backend.xp, self.schema.leads
         target = previous = past = None
         if chosen.truth and truth is not None:
-            target = self._at_leads(name, steps, lambda index: self._transformed(truth, steps, index))
+
+            def before(part: Windows) -> Array:
+                found = self._where(part.previous, lambda index: self._transformed(truth, steps, index))
+                found = only(found, self._cells(name))
+                return found if len(leads) == 1 else xp.concat([found] * len(leads), axis=1)
+
+            target = self._answers(
+                chosen,
+                truth,
+                lambda part: self._at_leads(name, part, lambda index: self._transformed(truth, steps, index)),
+            )
             if self.label is None or not self.label.is_late:
-                previous = self._where(chosen.previous, lambda index: self._transformed(truth, steps, index))
-                previous = only(previous, self._cells(name))
-                previous = previous if len(leads) == 1 else xp.concat([previous] * len(leads), axis=1)
+                previous = self._answers(chosen, truth, before)
             if self.own_past:
                 last = chosen.now if min(leads) else chosen.now - 1
                 known = self._transformed(truth, steps, np.arange(len(steps.time)))
@@ -109,8 +118,8 @@ class Prepared(Recipe):
         """
         return self._samples(name, self._windows(name), self._data(name)[0])
 
-    def truth(self, name: str) -> np.ndarray | None:
-        """Return the truth of a split in units, float32 on the host, (time, target, lat, lon).
+    def truth(self, name: str, part: slice = slice(None)) -> np.ndarray | None:
+        """Return the truth in units of a split, or of part of its times, float32 on the host, (time, target, lat, lon).
 
         NaN where it is missing, outside the mask and where a table's station misses predictors; None for a test
         set without truth.
@@ -120,10 +129,11 @@ class Prepared(Recipe):
         DataError
             If there is no such split.
         """
-        chosen, (steps, truth) = self._windows(name), self._data(name)
+        chosen, (_, truth) = self._windows(name), self._data(name)
         if not chosen.truth or truth is None:
             return None
-        return np.asarray(self.backend.to_host(self._at_leads(name, steps, lambda index: rows(truth, index))))
+        asked = chosen.take(np.arange(len(chosen.now))[part])
+        return np.asarray(self.backend.to_host(self._at_leads(name, asked, lambda index: whole(rows(truth, index)))))
 
     def summary(self) -> dict[str, Any]:
         """Return what a report says of the data, as JSON values; keys are those of ``summarise``."""
@@ -137,8 +147,8 @@ class Prepared(Recipe):
         save_data(self, folder)
 
     @classmethod
-    def load(cls, folder: Path, backend: Backend) -> Self:
-        """Return what :meth:`save` wrote, on the device of ``backend``.
+    def load(cls, folder: Path, backend: Backend, room: Room | None = None) -> Self:
+        """Return what :meth:`save` wrote, on the device of ``backend``; arrays that ``room`` has none for as rows.
 
         Raises
         ------
@@ -147,11 +157,19 @@ class Prepared(Recipe):
         """
         from pipeline.prepare.storage import data_parts, recipe_parts
 
-        return cls(**recipe_parts(folder, backend), **data_parts(folder, backend), backend=backend)
+        room = Room(backend) if room is None else room
+        return cls(**recipe_parts(folder, backend), **data_parts(folder, room), backend=backend)
 
-    def _at_leads(self, name: str, steps: Steps, take: Callable[[np.ndarray], Array]) -> Array:
+    def _answers(self, chosen: Windows, truth: Array, make: Callable[[Windows], Array]) -> Array:
+        """Return what ``make`` makes of samples, an array; where the truth lies in a file, rows that are made anew."""
+        if not isinstance(truth, Rows):
+            return make(chosen)
+        shape = (len(chosen.now), len(self.schema.targets), *truth.shape[2:])
+        return Asked(self.backend, shape, truth.dtype, lambda positions: make(chosen.take(positions)))
+
+    def _at_leads(self, name: str, chosen: Windows, take: Callable[[np.ndarray], Array]) -> Array:
         """Return what ``take`` gives at every lead, leads one behind the other, NaN where there is no such step."""
-        xp, chosen = self.backend.xp, self._windows(name)
+        xp, steps = self.backend.xp, self._data(name)[0]
         parts = [self._where(index, take) for index in chosen.ahead.T]
         values = parts[0] if len(parts) == 1 else xp.concat(parts, axis=1)
         values = only(values, self._cells(name))
@@ -175,7 +193,7 @@ class Prepared(Recipe):
         return bool(self.schema.target_grid.stations)
 
     def _transformed(self, truth: Array, steps: Steps, index: np.ndarray) -> Array:
-        return self.transform.forward(rows(truth, index), steps.phase[index])
+        return self.transform.forward(whole(rows(truth, index)), steps.phase[index])
 
     def _data(self, name: str) -> tuple[Steps, Array | None]:
         part = self.elsewhere.get(name)

@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pipeline.backend import array_namespace
-from pipeline.prepare.arrays import BLOCK_BYTES, beside, blocks
+from pipeline.prepare.arrays import beside
 from pipeline.rows import Rows
+from pipeline.rows.blocks import BLOCK_BYTES, blocks
 
 Array = Any
 

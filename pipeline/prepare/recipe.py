@@ -13,6 +13,7 @@ import xarray as xr
 
 from pipeline.backend import Backend
 from pipeline.errors import DataError
+from pipeline.lagged import Lagged
 from pipeline.prediction import Prediction
 from pipeline.prepare.align import Predictors, shared_dates
 from pipeline.prepare.arrays import rows
@@ -30,7 +31,7 @@ from pipeline.prepare.scalars import ScalarTransform, forcing_values
 from pipeline.prepare.transform import TargetTransform
 from pipeline.prepare.windows import Windows, require_step, segments, windows
 from pipeline.rows import Room
-from pipeline.samples import Lagged, Past, Samples, Schema
+from pipeline.samples import Past, Samples, Schema
 
 Array = Any
 

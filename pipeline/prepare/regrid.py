@@ -11,8 +11,9 @@ import numpy as np
 from pipeline.backend import array_namespace
 from pipeline.errors import ConfigError, DataError
 from pipeline.grid import Grid
-from pipeline.prepare.arrays import beside, blocks, split_missing
+from pipeline.prepare.arrays import beside, split_missing
 from pipeline.prepare.weights import Gather, bracket, corners, is_periodic, overlap, same_branch, triangles
+from pipeline.rows.blocks import blocks
 
 Array = Any
 Method = Literal["bilinear", "nearest", "conservative"]

@@ -10,8 +10,9 @@ import numpy as np
 
 from pipeline.backend import array_namespace
 from pipeline.errors import DataError
-from pipeline.prepare.arrays import blocks, split_missing
+from pipeline.prepare.arrays import split_missing
 from pipeline.prepare.splits import TrainSplit
+from pipeline.rows.blocks import blocks
 
 Array = Any
 Per = Literal["per_cell", "per_field"]

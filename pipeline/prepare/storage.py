@@ -22,6 +22,7 @@ from pipeline.prepare.scaling import Standardiser
 from pipeline.prepare.state import Arrays, Facts, read_state, write_state
 from pipeline.prepare.tiles import Tile
 from pipeline.prepare.transform import TargetTransform
+from pipeline.rows import Room
 from pipeline.samples import Affine, Schema
 
 if TYPE_CHECKING:
@@ -142,8 +143,8 @@ def recipe_parts(folder: Path, backend: Backend) -> dict[str, Any]:
     }
 
 
-def data_parts(folder: Path, backend: Backend) -> dict[str, Any]:
-    """Return the fields that :func:`save_data` wrote.
+def data_parts(folder: Path, room: Room) -> dict[str, Any]:
+    """Return the fields that :func:`save_data` wrote, on the device of the room's backend.
 
     Raises
     ------
@@ -151,10 +152,10 @@ def data_parts(folder: Path, backend: Backend) -> dict[str, Any]:
         If a file is missing or of another format.
     """
     arrays, facts = read_state(folder / "facts")
-    main = load_part(folder / "prepared", backend)
+    main = load_part(folder / "prepared", room)
     elsewhere = {}
     for number, name in enumerate(facts["elsewhere"]):
-        part = load_part(folder / f"elsewhere-{number:02d}", backend)
+        part = load_part(folder / f"elsewhere-{number:02d}", room)
         elsewhere[name] = Elsewhere(part.steps, part.target, part.windows[name])
     return {
         "splits": main.windows,

@@ -14,12 +14,13 @@ from pipeline.backend import Backend, array_namespace
 from pipeline.errors import DataError, SplitError
 from pipeline.grid import Grid
 from pipeline.prepare.align import Axis
-from pipeline.prepare.arrays import anywhere, beside, blocks
+from pipeline.prepare.arrays import anywhere, beside
 from pipeline.prepare.carried import as_slice, field
 from pipeline.prepare.config import TargetConfig
 from pipeline.prepare.inputs import only
 from pipeline.prepare.splits import TrainSplit
 from pipeline.rows import Room, Rows
+from pipeline.rows.blocks import blocks
 
 Array = Any
 

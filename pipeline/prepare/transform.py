@@ -10,12 +10,13 @@ import numpy as np
 
 from pipeline.backend import array_namespace
 from pipeline.prediction import Prediction
-from pipeline.prepare.arrays import beside, blocks
+from pipeline.prepare.arrays import beside
 from pipeline.prepare.climatology import Climatology
 from pipeline.prepare.config import TargetConfig
 from pipeline.prepare.scaling import Standardiser
 from pipeline.prepare.splits import TrainSplit
 from pipeline.rows import Rows
+from pipeline.rows.blocks import blocks
 
 Array = Any
 

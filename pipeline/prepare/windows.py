@@ -51,6 +51,11 @@ class Windows:
     dropped: Mapping[str, int]
     truth: bool
 
+    def take(self, chosen: np.ndarray) -> Windows:
+        """Return the samples at the positions ``chosen``, or where that mask is true."""
+        parts = {part: getattr(self, part)[chosen] for part in ("index", "now", "previous", "ahead", "first")}
+        return replace(self, **parts)
+
 
 def usual_step(count: np.ndarray, what: str = "time") -> int:
     """Return the median time between two steps [us].
@@ -252,9 +257,8 @@ def with_truth(chosen: Windows, truth: np.ndarray, usable: np.ndarray, name: str
         return chosen
     if not known.any():
         raise SplitError(f"split {name!r}: expected a station with both truth and predictors at some step, got none.")
-    parts = {part: getattr(chosen, part)[known] for part in ("index", "now", "previous", "ahead", "first")}
     lost = {**chosen.dropped, "no truth": chosen.dropped.get("no truth", 0) + int((~known).sum())}
-    return replace(chosen, **parts, dropped=lost)
+    return replace(chosen.take(known), dropped=lost)
 
 
 def require_every_lead(chosen: Mapping[str, Windows], known: np.ndarray, leads: Sequence[int]) -> None:

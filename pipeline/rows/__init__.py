@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pipeline.rows.lazy import Held, Made, Rows, as_rows, whole
+from pipeline.rows.blocks import blocks
+from pipeline.rows.lazy import Asked, Held, Made, Rows, as_rows, whole
 from pipeline.rows.room import Room
-from pipeline.rows.stored import Stored, store
+from pipeline.rows.stored import Stored, keep_rows, store
 
-__all__ = ["Held", "Made", "Room", "Rows", "Stored", "as_rows", "store", "whole"]
+__all__ = ["Asked", "Held", "Made", "Room", "Rows", "Stored", "as_rows", "blocks", "keep_rows", "store", "whole"]

@@ -128,6 +128,32 @@ class Made(Rows):
         return self.function(self.source.read(own), own)
 
 
+@dataclass(frozen=True, eq=False)
+class Asked(Rows):
+    """Rows that a function answers.
+
+    Parameters
+    ----------
+    backend : Backend
+        Whose arrays are read.
+    shape : tuple of int
+        Number of rows, then the shape of one.
+    dtype : dtype
+        Of the numbers.
+    function : callable
+        Of positions, int64 and none negative, to an array of those rows.
+    """
+
+    backend: Backend
+    shape: tuple[int, ...]
+    dtype: Any
+    function: Callable[[np.ndarray], Array]
+
+    def read(self, positions: np.ndarray) -> Array:
+        """Return what the function answers."""
+        return self.function(positions)
+
+
 def whole(values: Array) -> Array:
     """Return all rows as one array; an array is returned as it is.
 

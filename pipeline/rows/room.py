@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.backend import Backend
+from pipeline.rows.blocks import blocks
 from pipeline.rows.lazy import Rows
 from pipeline.rows.stored import Stored, store
 
@@ -46,6 +47,22 @@ class Room:
         """Return whether an array of that many bytes is kept in memory."""
         return self._left is None or size <= self._left // SHARE
 
+    def opened(self, path: Path) -> Array:
+        """Return the rows of an npy file, which stays as it is: as an array where there is room, else as they are.
+
+        Raises
+        ------
+        DataError
+            If it is no such file, or cut short.
+        """
+        stored = Stored.open(path, self.backend)
+        if not self.fits(stored.nbytes):
+            return stored
+        if self._left is not None:
+            self._left -= stored.nbytes
+        # Mapped, on the host: what a stage does not ask for takes no memory, and processes side by side share the rest.
+        return self.backend.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+
     def keep(
         self, values: Array, name: str = "rows", look: Callable[[Array, slice], None] = lambda block, part: None
     ) -> Array:
@@ -60,8 +77,6 @@ class Room:
         look : callable
             Shown every block and where it stands, on its way.
         """
-        from pipeline.prepare.arrays import blocks
-
         if not isinstance(values, Rows):
             for part in blocks(values):
                 look(values[part, ...], part)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import math
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ import numpy as np
 
 from pipeline.backend import Backend
 from pipeline.errors import DataError
+from pipeline.rows.blocks import blocks
 from pipeline.rows.lazy import Rows
 
 Array = Any
@@ -171,3 +173,18 @@ def _read_at(handle: int, target: memoryview, offset: int, path: Path) -> None:
 def _pool(process: int) -> ThreadPoolExecutor:
     """Return the readers of a process: a child of a fork has none of its parent's threads."""
     return ThreadPoolExecutor(READERS, thread_name_prefix="rows")
+
+
+def keep_rows(path: Path, values: Array, backend: Backend) -> None:
+    """Write an array or rows to an npy file; rows that are a file already get a second name, and cost nothing."""
+    if isinstance(values, Stored):
+        try:
+            os.link(values.path, path)
+        except OSError:  # another disk, or one without links
+            shutil.copyfile(values.path, path)
+    elif isinstance(values, Rows):
+        with store(path, values.shape, values.dtype) as add:
+            for part in blocks(values):
+                add(np.asarray(backend.to_host(values[part, ...])))
+    else:
+        np.save(path, backend.to_host(values), allow_pickle=False)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pipeline.backend import Backend
-from pipeline.samples import Lagged
+from pipeline.lagged import Lagged
 
 
 @dataclass(frozen=True, eq=False)

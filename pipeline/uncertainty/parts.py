@@ -11,10 +11,11 @@ import pandas as pd
 from pipeline.backend import array_namespace
 from pipeline.backend.special import to_host
 from pipeline.errors import ConfigError, DataError, TrainingError
+from pipeline.lagged import Lagged
 from pipeline.metrics.blocks import has_dates, make_blocks, months, year_of
 from pipeline.prepare.arrays import beside
 from pipeline.prepare.dates import microseconds
-from pipeline.samples import Lagged, Past, Samples
+from pipeline.samples import Past, Samples
 from pipeline.seeding import generator
 
 Array = Any

@@ -15,7 +15,7 @@ from models._layout import Layout
 from models.lag_forest import LagForest, LagForestConfig
 from models.lag_ridge import LagRidge, LagRidgeConfig
 from pipeline.errors import ConfigError, DataError
-from pipeline.samples import Lagged
+from pipeline.lagged import Lagged
 
 
 def laid_out(samples, context, lags=(0, 1, 2), rolling=(7,)):

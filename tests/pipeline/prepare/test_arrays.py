@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from pipeline.prepare.arrays import beside, blocks, rows, split_missing
+from pipeline.prepare.arrays import beside, rows, split_missing
+from pipeline.rows.blocks import blocks
 
 
 def test_blocks_cover_every_row_once_and_stay_small(monkeypatch):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.samples import Lagged
+from pipeline.lagged import Lagged
 from pipeline.training.lagged import LaggedInputs
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.samples import Lagged
+from pipeline.lagged import Lagged
 from pipeline.training.augment import Augmenter, Shares, make_augmenter
 from pipeline.training.config import TrainingConfig
 from pipeline.training.lagged import LaggedInputs

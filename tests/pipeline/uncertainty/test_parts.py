@@ -9,9 +9,9 @@ import pytest
 from models.arima import Arima
 from pipeline.backend import get_backend
 from pipeline.errors import ConfigError, DataError, TrainingError
+from pipeline.lagged import Lagged
 from pipeline.metrics.blocks import make_blocks, months, year_of
 from pipeline.model import Context
-from pipeline.samples import Lagged
 from pipeline.uncertainty.parts import WHOLE, Part, drawn_blocks, fold_of, join, lesson
 
 DAY = np.timedelta64(1, "D")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.samples import Lagged
+from pipeline.lagged import Lagged
 from pipeline.training.config import TrainingConfig
 from pipeline.training.lagged import LaggedInputs
 from pipeline.training.loop import Tensors
