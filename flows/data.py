@@ -12,7 +12,8 @@ import yaml
 from flows.sources import Sources
 from pipeline.backend import get_backend
 from pipeline.data.catalog import Catalog, FileSpec
-from pipeline.data.checks import Gap, VariableCheck, faults, inspect, overlap_remarks
+from pipeline.data.checks import faults, overlap_remarks
+from pipeline.data.contents import Gap, VariableCheck, inspect
 from pipeline.data.describe import draft_entry, name_of_run
 from pipeline.data.files import locate, resolve
 from pipeline.data.load import load

@@ -13,12 +13,14 @@ from typing import Any, Literal
 from flows.load import validate_tree
 from flows.plan import Plan, PlannedMethod, make_plan
 from pipeline.backend import Backend, get_backend
+from pipeline.backend.memory import budget
 from pipeline.errors import RunFolderError, require_format
 from pipeline.model import Context, Model
 from pipeline.prediction import Prediction
 from pipeline.prediction.serial import Variable
 from pipeline.prepare.prepared import Prepared
 from pipeline.progress import Progress, silent
+from pipeline.rows import Room
 from pipeline.run_folder import RunFolder
 from pipeline.samples import Samples, Schema
 from pipeline.uncertainty import WHOLE, Part, UncertaintyMethod
@@ -75,9 +77,16 @@ class Workspace:
         return cls(run, plan, get_backend(settings["backend"]), progress)
 
     @cached_property
+    def budget(self) -> int:
+        """Bytes that arrays of this process may take."""
+        compute = self.plan.experiment.compute
+        return budget(compute.memory, compute.workers)
+
+    @cached_property
     def prepared(self) -> Prepared:
-        """What the prepare stage left, on the backend's device."""
-        return Prepared.load(self.run / "work/prepare", self.backend)
+        """What the prepare stage left, on the backend's device; what there is no room for stays in its files."""
+        folder = self.run / "work/prepare"
+        return Prepared.load(folder, self.backend, Room(self.backend, self.budget, folder))
 
     @property
     def tests(self) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -233,17 +232,3 @@ def _assign(
             f"Add {' '.join(f'--input {name}=FILE' for name in left)}"
         )
     return {name: own.get(name, common) for name in datasets} | {name: own[name] for name in alone if name in own}
-
-
-def spans(count: int, size: int) -> Iterator[tuple[int, int]]:
-    """Yield the ends of blocks of at most ``size`` dates; no block is of a single date where there are more.
-
-    Examples
-    --------
-    >>> list(spans(7, 3))
-    [(0, 2), (2, 5), (5, 7)]
-    """
-    blocks = max(1, min(-(-count // max(2, size)), count // 2))
-    edges = np.linspace(0, count, blocks + 1).round().astype(int)
-    for first, last in pairwise(edges):
-        yield int(first), int(last)

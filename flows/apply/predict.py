@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from flows.apply.bundle import OWN_PAST, Bundle
-from flows.apply.inputs import Inputs, spans
+from flows.apply.inputs import Inputs
 from flows.apply.novelty import Strange, Watch
 from flows.apply.past import OwnPast, lacking_past, past_of
 from flows.apply.stations import require_separate, without_stations
@@ -22,6 +22,7 @@ from pipeline.prediction import Prediction
 from pipeline.prediction.serial import Forecast, write_forecasts
 from pipeline.prepare.dates import calendar_of, elapsed, iso, microseconds, parse
 from pipeline.prepare.windows import require_step
+from pipeline.rows.blocks import spans
 from pipeline.samples import Samples
 from pipeline.seeding import derive_seed
 

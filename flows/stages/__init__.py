@@ -31,7 +31,7 @@ class Stage:
 
 _OWNS: Mapping[str, tuple[str, ...]] = {
     "ingest": ("work/ingest",),
-    "prepare": ("work/prepare",),
+    "prepare": ("work/prepare", "work/rows"),
     "fit": (
         "models",
         "work/checkpoints",

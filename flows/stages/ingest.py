@@ -6,13 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import xarray as xr
-
 from flows.sources import open_sources, used_entries, used_variables
 from flows.workspace import Workspace
 from pipeline.data.catalog import Entry
-from pipeline.data.checks import inspect
-from pipeline.data.load import Loaded, load
+from pipeline.data.regular_file import Regular, write_regular
 from pipeline.files import write_atomic
 from pipeline.provenance import DataSource
 from pipeline.stage import StageOutput
@@ -30,46 +27,50 @@ def ingest(space: Workspace) -> StageOutput:
     with space.progress("ingest", len(entries)) as bar:
         for name, entry in entries.items():
             variables = used_variables(experiment, name)
-            loaded = load(entry, sources.catalog, sources.places, space.backend, variables, space.progress)
             with write_atomic(space.run / f"work/ingest/{name}.nc") as temporary:
-                _write(loaded.data, temporary)
-            datasets[name] = _described(entry, loaded)
-            read += _read(entry, loaded)
+                found = write_regular(
+                    temporary,
+                    entry,
+                    sources.catalog,
+                    sources.places,
+                    space.backend,
+                    variables,
+                    space.progress,
+                    budget=space.budget,
+                )
+            datasets[name] = _described(entry, found)
+            read += _read(entry, found)
             bar.advance(note=name)
     summary = {"datasets": datasets, "data": [asdict(source) for source in read]}
     space.run.write_json("work/ingest/summary.json", summary)
     return StageOutput((space.run / "work/ingest",), {"datasets": list(datasets)})
 
 
-def _write(data: xr.Dataset, path: Path) -> None:
-    data.to_netcdf(path, engine="netcdf4", encoding={name: {"zlib": True, "complevel": 1} for name in data.data_vars})
-
-
-def _described(entry: Entry, loaded: Loaded) -> dict[str, Any]:
+def _described(entry: Entry, found: Regular) -> dict[str, Any]:
     return {
         "format": entry.format,
         "description": entry.description,
         "licence": entry.licence,
         "citation": entry.citation,
-        "variables": [asdict(check) for check in inspect(loaded.data)],
-        "repairs": [asdict(repair) for repair in loaded.repairs],
+        "variables": [asdict(check) for check in found.checks],
+        "repairs": [asdict(repair) for repair in found.repairs],
     }
 
 
-def _read(entry: Entry, loaded: Loaded) -> list[DataSource]:
+def _read(entry: Entry, found: Regular) -> list[DataSource]:
     """Return what was read, for the provenance; made data have no file but have a licence."""
-    if not loaded.files:
+    if not found.files:
         return [DataSource(entry.name, "", None, "", 0, "synthetic", entry.licence, entry.citation)]
     return [
         DataSource(
             entry.name,
-            found.path.name,
-            found.url,
-            found.sha256,
-            found.bytes,
-            found.place,
+            file.path.name,
+            file.url,
+            file.sha256,
+            file.bytes,
+            file.place,
             entry.licence,
             entry.citation,
         )
-        for found in loaded.files
+        for file in found.files
     ]

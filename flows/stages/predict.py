@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 
@@ -9,8 +10,13 @@ from flows.workspace import Workspace, leads_of, target_variables
 from pipeline.files import write_atomic
 from pipeline.prediction import Prediction
 from pipeline.prediction.serial import Forecast, write_forecasts
+from pipeline.rows.blocks import spans
 from pipeline.samples import Samples
 from pipeline.stage import StageOutput
+
+_PART = 2**30  # bytes of a part; the same on every machine that has room for it, for sums in parts may round otherwise
+SHARE = 8  # a part takes at most this part of the memory: beside it lies what a model makes of it on the way
+ANSWERS = 16  # fields of a prediction: of members there are many, of the parameters of a distribution few
 
 
 def predict(space: Workspace) -> StageOutput:
@@ -22,21 +28,32 @@ def predict(space: Workspace) -> StageOutput:
             predictor = space.predictor(name)
             clock = time.perf_counter()
             for folder, splits in (("work/validation", ("validation",)), ("predictions", space.tests)):
-                _write(space, name, folder, (_forecast(space, predictor, split) for split in splits))
+                _write(space, name, folder, (part for split in splits for part in _forecasts(space, predictor, split)))
             seconds[name] = round(time.perf_counter() - clock, 3)
             bar.advance(note=name)
     return StageOutput((space.run / "predictions", space.run / "work/validation"), {"seconds": seconds})
 
 
-def _forecast(space: Workspace, predictor: Callable[[Samples], Prediction], split: str) -> Forecast:
-    """Return what a predictor says about one split, in units, on the device."""
+def _forecasts(space: Workspace, predictor: Callable[[Samples], Prediction], split: str) -> Iterator[Forecast]:
+    """Yield what a predictor says about one split, some times at a time if it is large, in units, on the device."""
     samples = space.prepared.samples(split)
-    prediction = space.prepared.to_units(predictor(samples), samples)
-    return Forecast(split, samples.time, prediction, space.prepared.truth(split), samples.valid)
+    for part in _parts(samples, min(_PART, space.budget // SHARE)):
+        asked = samples.take(part).held() if len(samples) > part.stop - part.start else samples.held()
+        prediction = space.prepared.to_units(predictor(asked), asked)
+        yield Forecast(split, asked.time, prediction, space.prepared.truth(split, part), asked.valid)
+
+
+def _parts(samples: Samples, most: int) -> Iterator[slice]:
+    """Yield slices of times whose inputs and answers take about ``most`` bytes."""
+    schema, count = samples.schema, len(samples)
+    inputs = len(schema.channels) * math.prod(schema.input_grid.shape)
+    answers = len(schema.targets) * max(1, len(schema.classes)) * math.prod(schema.target_grid.shape)
+    step = max(1, most // (4 * (inputs + ANSWERS * answers)))
+    yield from (slice(first, last) for first, last in spans(count, step))
 
 
 def _write(space: Workspace, name: str, folder: str, forecasts: Iterator[Forecast]) -> None:
-    """Write the splits one by one: none is made before the one before it is on the disk."""
+    """Write the parts one by one: none is made before the one before it is on the disk."""
     schema = space.prepared.schema
     with write_atomic(space.run / f"{folder}/{name}.nc") as temporary:
         write_forecasts(

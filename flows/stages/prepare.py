@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,24 +17,33 @@ from flows.planned import refuse_unsuited
 from flows.workspace import Workspace
 from pipeline.attribution.asking import find_place
 from pipeline.errors import DataError
-from pipeline.files import write_atomic
+from pipeline.files import remove, write_atomic
 from pipeline.novelty.fitted import Novelty
 from pipeline.novelty.storage import save_novelty
 from pipeline.prepare.making import prepare as make_samples
 from pipeline.prepare.making import prepare_tiles
 from pipeline.prepare.prepared import Prepared
 from pipeline.prepare.tiles import cut
+from pipeline.rows import Room
 from pipeline.split_config import BlockSplitConfig
 from pipeline.stage import StageOutput
 
 log = logging.getLogger(__name__)
 
+SHARE = 4  # a dataset is read as a whole if it takes at most this part of the memory
+
 
 def _opened(space: Workspace, name: str) -> xr.Dataset:
-    return xr.load_dataset(space.run / f"work/ingest/{name}.nc")
+    """Return an ingested dataset, in memory if there is room for it."""
+    path = space.run / f"work/ingest/{name}.nc"
+    data = xr.open_dataset(path, engine="netcdf4", cache=False)
+    if data.nbytes > space.budget // SHARE:
+        return data
+    with data:
+        return data.load()
 
 
-def _on_dates(space: Workspace) -> Prepared:
+def _on_dates(space: Workspace, room: Room) -> Prepared:
     experiment = space.plan.experiment
     data, parts = experiment.data, assemble(experiment, partial(_opened, space))
     return make_samples(
@@ -49,7 +60,19 @@ def _on_dates(space: Workspace) -> Prepared:
         backend=space.backend,
         classes=experiment.task == "segmentation",
         notes=parts.notes,
+        room=room,
     )
+
+
+@contextmanager
+def _scratch(space: Workspace) -> Iterator[Path]:
+    """Yield a folder for what there is no room for in memory, on the disk of the run, and remove it."""
+    folder = space.run / "work/rows"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield folder
+    finally:
+        remove(folder)
 
 
 def _tiles(space: Workspace) -> Prepared:
@@ -80,9 +103,10 @@ def prepare(space: Workspace) -> StageOutput:
     experiment = space.plan.experiment
     data = experiment.data
     with space.progress("prepare"):
-        prepared = _tiles(space) if data.images else _on_dates(space)
         folder = space.run / "work/prepare"
-        with write_atomic(folder) as temporary:
+        with _scratch(space) as scratch, write_atomic(folder) as temporary:
+            room = Room(space.backend, space.budget, scratch)
+            prepared = _tiles(space) if data.images else _on_dates(space, room)
             for planned in space.plan.explanations:  # what is not there is refused before any model is fitted
                 find_place(planned.entry, prepared.schema)
                 config = space.plan.models[planned.model].config

@@ -16,8 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from pipeline.backend.memory import parse_size
 from pipeline.errors import MissingExtraError, WorkerError
 
 GRACE = 60.0  # seconds without a single worker before waiting tasks are given up
@@ -38,8 +39,19 @@ class ComputeConfig(BaseModel):
         "OMP_NUM_THREADS in the environment of a cluster of workers wins.",
     )
     scheduler: str | None = Field(default=None, description="Address of a running Dask scheduler, tcp://host:8786.")
-    memory: str | None = Field(default=None, description="Memory limit of each worker process, such as 4GiB.")
+    memory: str | None = Field(
+        default=None,
+        description="What arrays of each process may take, beside its libraries, such as 4GiB; larger data stay in "
+        "files and are read as they are needed. By default half of what the machine, container or job has left.",
+    )
     strict: bool = Field(default=False, description="Make it an error when an estimator has to leave the GPU.")
+
+    @field_validator("memory")
+    @classmethod
+    def _a_size(cls, memory: str | None) -> str | None:
+        if memory is not None:
+            parse_size(memory)
+        return memory
 
 
 @dataclass(frozen=True)

@@ -97,9 +97,13 @@ class Blocks:
         DataError
             If a value is none that the entry allows, or a file is damaged inside.
         """
+        return self.mended(steps, empty=empty)[0]
+
+    def mended(self, steps: np.ndarray, *, empty: bool = False) -> tuple[xr.Dataset, tuple[Repair, ...]]:
+        """Return what :meth:`read` does, and what was mended on the way but for the times."""
         axis = find_time(self._data)
         try:
-            data, _ = regularise(self._data.isel({axis: steps}), self._entry, self._variables)
+            data, repairs = regularise(self._data.isel({axis: steps}), self._entry, self._variables)
             bare = [name for name, array in data.data_vars.items() if empty and not array.notnull().any()]
             check(data.drop_vars(bare), self.name, part=True)
         except (OSError, RuntimeError) as error:
@@ -108,7 +112,7 @@ class Blocks:
                 f"{self.name}: reading {len(steps)} steps from {first} failed ({type(error).__name__}: {error}). The "
                 "file is damaged or cut off: fetch it again."
             ) from error
-        return data
+        return data, repairs
 
     def bytes_per_step(self) -> int:
         """Return how much memory one step takes as float64, in which values are mended."""

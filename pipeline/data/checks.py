@@ -1,8 +1,7 @@
-"""What is in a dataset, and what a run would trip over."""
+"""What a run would trip over."""
 
 from __future__ import annotations
 
-import datetime
 import itertools
 import re
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ import xarray as xr
 
 from pipeline.data._sentinels import code_at_an_end, stand_ins
 from pipeline.data.calendars import date_text
+from pipeline.data.contents import Range
 from pipeline.data.units import conversion, has_offset, spell
 from pipeline.errors import DataError
 from pipeline.units import quantity
@@ -57,85 +57,12 @@ _ROUNDING = 0.01  # of the range of an amount: what rounding and interpolation m
 
 
 @dataclass(frozen=True)
-class Gap:
-    """A stretch of time without data: the last time before it, the first behind it, and the steps left out."""
-
-    before: str
-    after: str
-    steps: int
-
-
-@dataclass(frozen=True)
-class VariableCheck:
-    """What a variable holds.
-
-    Parameters
-    ----------
-    name, units : str
-        Name and units after loading.
-    dims : dict of str to int
-        Length of each dim.
-    start, end : str or None
-        First and last time; None without times.
-    step : str or None
-        Usual time between two values: ``"1 day"``, ``"6 hours"``, ``"1 month"``.
-    gaps : tuple of Gap
-        Where longer than one and a half steps pass; seasonal data have one a year, which is no fault.
-    missing : float
-        Share of values that are missing, 0 to 1.
-    minimum, maximum : float
-        Of the finite values, in ``units``; NaN if there are none.
-    constant : bool
-        Whether all finite values are the same.
-    """
-
-    name: str
-    units: str
-    dims: dict[str, int]
-    start: str | None
-    end: str | None
-    step: str | None
-    gaps: tuple[Gap, ...]
-    missing: float
-    minimum: float
-    maximum: float
-    constant: bool
-
-
-@dataclass(frozen=True)
 class Fault:
     """Something a run would trip over, in a variable or, with None, in the dataset."""
 
     kind: str
     variable: str | None
     text: str
-
-
-def inspect(data: xr.Dataset) -> tuple[VariableCheck, ...]:
-    """Return what each variable of a loaded dataset holds, in its order."""
-    times = data["time"].values if "time" in data.dims else None
-    step, gaps = _steps(times)
-    start, end = (None, None) if times is None or not len(times) else (date_text(times[0]), date_text(times[-1]))
-    checks = []
-    for name, array in data.data_vars.items():
-        has_time = "time" in array.dims
-        missing, low, high = _range(array.values)
-        checks.append(
-            VariableCheck(
-                name=str(name),
-                units=str(array.attrs.get("units", "")),
-                dims={str(dim): size for dim, size in array.sizes.items()},
-                start=start if has_time else None,
-                end=end if has_time else None,
-                step=step if has_time else None,
-                gaps=gaps if has_time else (),
-                missing=missing,
-                minimum=low,
-                maximum=high,
-                constant=bool(low == high),
-            )
-        )
-    return tuple(checks)
 
 
 def faults(data: xr.Dataset, *, part: bool = False) -> tuple[Fault, ...]:
@@ -184,6 +111,34 @@ def check(data: xr.Dataset, name: str, *, part: bool = False) -> None:
         raise DataError(f"{name}: not fit for a run: " + "; ".join(fault.text for fault in found) + ".")
 
 
+def check_ranges(data: xr.Dataset, ranges: Mapping[str, Range], name: str) -> None:
+    """Refuse a dataset whose times were checked part by part for what only all of them tell.
+
+    Parameters
+    ----------
+    data : Dataset
+        Its variables, of any times.
+    ranges : mapping of str to Range
+        Of every variable over all times.
+    name : str
+        Of the dataset, for messages.
+
+    Raises
+    ------
+    DataError
+        If a variable has no value at all, or an amount lies below none.
+    """
+    found = []
+    for key, array in data.data_vars.items():
+        seen, units = ranges[str(key)], str(array.attrs.get("units", "1"))
+        if seen.missing == seen.count:
+            found.append(_nothing(str(key)))
+        elif _is_amount(str(key), array.attrs, units) and seen.minimum < -_ROUNDING * (seen.maximum - seen.minimum):
+            found.append(_below_none(str(key), seen.minimum, units))
+    if found:
+        raise DataError(f"{name}: not fit for a run: " + "; ".join(fault.text for fault in found) + ".")
+
+
 def overlap_remarks(datasets: Sequence[tuple[str, xr.Dataset]]) -> tuple[str, ...]:
     """Return a line for every calendar of the named datasets, where they have several or no time in common.
 
@@ -220,11 +175,12 @@ def _places_known(coord: xr.DataArray) -> bool:
 def _value_faults(name: str, array: xr.DataArray, part: bool) -> list[Fault]:
     values = array.values
     if bool(np.isnan(values).all()):
-        return [Fault("all missing", name, f"{name} has no value at all")]
+        return [_nothing(name)]
     infinite = int(np.isinf(values).sum())
     if infinite:
         return [Fault("infinite", name, f"{name} has {infinite} infinite values")]
-    _, low, high = _range(values)
+    own = Range.of(values)
+    low, high = own.minimum, own.maximum
     units = str(array.attrs.get("units", "1"))
     limits = _limits(name, array.attrs, units)
     if limits is not None and (low < limits[0] or high > limits[1]):
@@ -245,13 +201,20 @@ def _value_faults(name: str, array: xr.DataArray, part: bool) -> list[Fault]:
         return [Fault("undeclared missing", name, text)]
     below = low < 0 and not part and _is_amount(name, array.attrs, units)
     if below and (low < -_ROUNDING * (high - low) or any(mark < 0 for mark in stand_ins(values))):
-        text = (
-            f"{name} has values down to {low:g} {units}, expected none below 0. Write what stands for none under "
-            f"missing in the catalog, such as missing: [{low:g}]; or, where water may flow back, a standard_name "
-            "of its own"
-        )
-        return [Fault("range", name, text)]
+        return [_below_none(name, low, units)]
     return []
+
+
+def _nothing(name: str) -> Fault:
+    return Fault("all missing", name, f"{name} has no value at all")
+
+
+def _below_none(name: str, low: float, units: str) -> Fault:
+    text = (
+        f"{name} has values down to {low:g} {units}, expected none below 0. Write what stands for none under missing "
+        f"in the catalog, such as missing: [{low:g}]; or, where water may flow back, a standard_name of its own"
+    )
+    return Fault("range", name, text)
 
 
 def _is_amount(name: str, attrs: Mapping[Any, Any], units: str) -> bool:
@@ -282,41 +245,6 @@ def _limits(name: str, attrs: Mapping[Any, Any], units: str) -> tuple[float, flo
     if has_offset(units) or (spell(units) == "K" and not _DIFFERENCES.search(words)):
         return conversion("K", units).offset, float("inf")
     return None
-
-
-def _range(values: np.ndarray) -> tuple[float, float, float]:
-    """Return the share of missing values, the least and the greatest."""
-    missing = float(np.isnan(values).mean()) if values.size else 1.0
-    if missing == 1.0:
-        return missing, float("nan"), float("nan")
-    return missing, float(np.nanmin(values)), float(np.nanmax(values))
-
-
-def _steps(times: np.ndarray | None) -> tuple[str | None, tuple[Gap, ...]]:
-    if times is None or len(times) < 2:
-        return None, ()
-    days = _days(np.diff(times))
-    usual = float(np.median(days))
-    if usual <= 0:
-        return None, ()
-    wide = np.flatnonzero(days > 1.5 * usual)
-    gaps = tuple(Gap(date_text(times[i]), date_text(times[i + 1]), round(days[i] / usual) - 1) for i in wide)
-    return _step_name(usual), gaps
-
-
-def _step_name(days: float) -> str:
-    for length, name in ((365.2425, "year"), (30.4, "month"), (1.0, "day"), (1 / 24, "hour"), (1 / 1440, "minute")):
-        count = round(days / length)
-        # Months and years vary in length; days and hours do not.
-        if count and abs(days - count * length) <= (0.05 * length if length > 1 else 1e-6):
-            return f"{count} {name}{'s' if count > 1 else ''}"
-    return f"{days:g} days"
-
-
-def _days(steps: np.ndarray) -> np.ndarray:
-    if steps.dtype.kind == "m":
-        return steps / np.timedelta64(1, "D")
-    return np.array([step / datetime.timedelta(days=1) for step in steps], np.float64)
 
 
 def _calendar(times: np.ndarray) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import xarray as xr
@@ -83,6 +84,36 @@ def load(
     NetworkError
         If a download fails.
     """
+    with opened(entry, catalog, places, backend, variables, progress) as source:
+        data, repairs = regularise(source.raw, source.entry, source.names, progress)
+        if check:
+            refuse_faults(data, source.entry.name)
+    return Loaded(source.entry.name, data, repairs, source.files)
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """An entry whose files were found and opened: what its reader gives, mostly not read yet."""
+
+    entry: Entry
+    names: tuple[str, ...]
+    raw: xr.Dataset
+    files: tuple[Found, ...]
+
+
+@contextmanager
+def opened(
+    entry: Entry | str,
+    catalog: Catalog,
+    places: Places,
+    backend: Backend,
+    variables: Sequence[str] | None = None,
+    progress: Progress = silent,
+) -> Iterator[Opened]:
+    """Open a dataset of the catalog while its values are read; errors of those then name the files.
+
+    Takes and raises what :func:`load` does.
+    """
     if isinstance(entry, str):
         entry = catalog[entry]
     else:
@@ -94,9 +125,7 @@ def load(
     raw = reader.read(entry, paths, backend)
     listed = ", ".join(str(path) for path in paths[:3]) + (", ..." if len(paths) > 3 else "")
     try:
-        data, repairs = regularise(raw, entry, names, progress)
-        if check:
-            refuse_faults(data, entry.name)
+        yield Opened(entry, names, raw, files)
     except DataError as error:
         raise DataError(f"{error} Read from {listed}." if listed else str(error)) from error
     except (OSError, RuntimeError) as error:
@@ -107,7 +136,6 @@ def load(
         ) from error
     finally:
         raw.close()
-    return Loaded(entry.name, data, repairs, files)
 
 
 def _wanted(entry: Entry, variables: Sequence[str] | None) -> tuple[str, ...]:

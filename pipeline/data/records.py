@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+_DOWN = re.compile(r"down to (\S+)")
 ONE_GRID = "One entry is one grid: make an entry of each."
 """What is told of files that lie on several."""
 
@@ -30,6 +32,30 @@ class Repair:
     variable: str | None
     count: int
     text: str
+
+    def like(self, other: Repair) -> bool:
+        """Whether both say the same of different times of a dataset."""
+        return (self.kind, self.variable, self._stem) == (other.kind, other.variable, other._stem)
+
+    def and_of(self, later: Repair) -> Repair:
+        """Return one for both of two that are alike: counts of values add up, what is said of coordinates is said once.
+
+        Examples
+        --------
+        >>> one = Repair("minimum", "pr", 3, "3 values of pr down to -0.1 are set to 0")
+        >>> one.and_of(Repair("minimum", "pr", 4, "4 values of pr down to -0.2 are set to 0")).text
+        '7 values of pr down to -0.2 are set to 0'
+        """
+        if self.variable is None:
+            return self
+        count = self.count + later.count
+        lowest = max((self, later), key=lambda one: -float(found[1]) if (found := _DOWN.search(one.text)) else 0.0)
+        own = lowest.text.removeprefix(f"{lowest.count} ")
+        return Repair(self.kind, self.variable, count, own if own == lowest.text else f"{count} {own}")
+
+    @property
+    def _stem(self) -> str:
+        return _DOWN.sub("", self.text.removeprefix(f"{self.count} "))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
+
+import numpy as np
 
 Array = Any
 
@@ -21,3 +24,17 @@ def blocks(values: Array, width: int = 0) -> Iterator[slice]:
     size = max(1, BLOCK_BYTES // row)
     for start in range(0, values.shape[0], size):
         yield slice(start, min(start + size, values.shape[0]))
+
+
+def spans(count: int, size: int) -> Iterator[tuple[int, int]]:
+    """Yield the ends of blocks of at most ``size`` dates; no block is of a single date where there are more.
+
+    Examples
+    --------
+    >>> list(spans(7, 3))
+    [(0, 2), (2, 5), (5, 7)]
+    """
+    blocks = max(1, min(-(-count // max(2, size)), count // 2))
+    edges = np.linspace(0, count, blocks + 1).round().astype(int)
+    for first, last in pairwise(edges):
+        yield int(first), int(last)

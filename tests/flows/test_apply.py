@@ -10,7 +10,7 @@ import yaml
 
 from flows.apply.bundle import Bundle
 from flows.apply.change import spans_of, write_changes
-from flows.apply.inputs import Inputs, spans
+from flows.apply.inputs import Inputs
 from flows.apply.novelty import Strange, warning
 from flows.apply.predict import Request, apply
 from flows.engine import Request as RunRequest
@@ -19,6 +19,7 @@ from pipeline.data.synthetic import SyntheticConfig, generate
 from pipeline.errors import ConfigError, DataError, RunFolderError
 from pipeline.grid import Grid
 from pipeline.prediction.serial.beside import add_beside
+from pipeline.rows.blocks import spans
 
 EXPERIMENT = """
 name: small

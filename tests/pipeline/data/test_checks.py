@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from pipeline.data.checks import Gap, faults, inspect, overlap_remarks
+from pipeline.data.checks import faults, overlap_remarks
+from pipeline.data.contents import Gap, inspect
 
 
 def series(times, values=None, units="K", **attrs):

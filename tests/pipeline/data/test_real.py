@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.backend import get_backend
 from pipeline.data.catalog import Catalog, find_catalog
-from pipeline.data.checks import inspect
+from pipeline.data.contents import inspect
 from pipeline.data.files import Places
 from pipeline.data.load import load
 from pipeline.errors import ChecksumError, DataError
