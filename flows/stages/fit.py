@@ -107,6 +107,7 @@ def _fit_all(space: Workspace, groups: list[tuple[Task, ...]], spec: ClusterSpec
         results = map_tasks(
             fit_members, arguments, spec, lambda index, result: bar.advance(len(groups[index]), _note(groups[index]))
         )
+    space.run.sweep()  # what workers that died left half-written
     failed = {}
     for tasks, outcome in zip(groups, results, strict=True):
         whole = isinstance(outcome, BaseException)
@@ -156,6 +157,8 @@ def time_some(path: str, name: str, size: int) -> Timing | str:
 
 
 def _fit_member(space: Workspace, task: Task) -> None:
+    if _folder(space, task).is_dir():
+        return  # by a worker that died before it could say so
     checkpoints = _checkpoints(space, task, f"member-{task.member:02d}")
     context = space.context(task.model, task.member, checkpoints, task.part)
     model = space.plan.models[task.model].build()

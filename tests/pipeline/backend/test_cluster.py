@@ -3,24 +3,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
+from types import SimpleNamespace
 
 import pytest
 from pydantic import ValidationError
 
-from pipeline.backend import cluster
-from pipeline.backend.cluster import ClusterSpec, ComputeConfig, cluster_spec, limit_threads, map_tasks, open_client
+from pipeline.backend.cluster import ClusterSpec, ComputeConfig, cluster_spec, map_tasks, one_cluster, open_client
 from pipeline.errors import MissingExtraError, WorkerError
-
-
-def task(number: int) -> tuple[int, str | None]:
-    """Return the number and the threads its process may take, unless it is an unlucky one."""
-    if number == 2:
-        os._exit(1)
-    if number == 3:
-        raise ValueError("three")
-    time.sleep(0.05)
-    return number, os.environ.get("OMP_NUM_THREADS")
 
 
 @pytest.mark.parametrize("workers", [4, 8])
@@ -65,72 +54,6 @@ def test_a_compute_section_is_checked():
         ComputeConfig(worker=2)
 
 
-def test_tasks_in_this_process_fail_alone_and_in_order():
-    told: list[tuple[int, object]] = []
-    results = map_tasks(
-        divmod, [(7, 2), (1, 0), (9, 4)], ClusterSpec(None), lambda i, outcome: told.append((i, outcome))
-    )
-    assert (results[0], results[2]) == ((3, 1), (2, 1))
-    assert isinstance(results[1], ZeroDivisionError)
-    assert told == list(enumerate(results))
-
-
-def test_an_interrupt_is_not_taken_for_a_failed_task():
-    def interrupt():
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        map_tasks(interrupt, [()], ClusterSpec(None))
-
-
-def test_threads_are_held_to_a_number_and_given_back():
-    import threadpoolctl
-
-    def threads() -> set[int]:
-        return {pool["num_threads"] for pool in threadpoolctl.threadpool_info()}
-
-    before = threads()
-    with limit_threads(1):
-        assert threads() == {1}
-    assert threads() == before
-
-
-def test_a_worker_that_dies_takes_its_own_task_alone():
-    told: list[int] = []
-    spec = cluster_spec("cpu", ComputeConfig(workers=2, threads=2))
-    results = map_tasks(task, [(number,) for number in range(6)], spec, lambda index, _: told.append(index))
-    threads = os.environ.get("OMP_NUM_THREADS", "2")  # the environment wins
-    assert [results[number] for number in (0, 1, 4, 5)] == [(number, threads) for number in (0, 1, 4, 5)]
-    assert isinstance(results[2], WorkerError)
-    assert "the worker of task 2 died" in str(results[2])
-    assert isinstance(results[3], ValueError)
-    assert sorted(told) == list(range(6))
-
-
-class Deserted:
-    """A client whose scheduler or workers are gone."""
-
-    def __init__(self, failure: Exception | None):
-        self.failure = failure
-
-    def nthreads(self):
-        if self.failure is not None:
-            raise self.failure
-        return {}
-
-
-@pytest.mark.parametrize("failure", [None, OSError("scheduler is gone")])
-def test_without_workers_tasks_are_given_up_after_a_while(monkeypatch, failure):
-    monkeypatch.setattr(cluster, "GRACE", 0.3)
-    told: list[int] = []
-    results = cluster._on_workers(Deserted(failure), divmod, [(1, 2), (3, 4)], lambda index, _: told.append(index))
-    assert [str(result) for result in results] == [
-        f"task {number} was given up: no worker was left for 0 s." for number in (0, 1)
-    ]
-    assert all(isinstance(result, WorkerError) for result in results)
-    assert told == [0, 1]
-
-
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
     import distributed
 
@@ -166,6 +89,76 @@ def test_workers_that_do_not_start_are_an_error_of_ours(monkeypatch):
     ):
         pass
     assert WorkerError.exit_code == 1
+
+
+class Counted:
+    """Stands for a cluster class; counts how often it is started and closed."""
+
+    def __init__(self, monkeypatch):
+        import distributed
+
+        self.started = self.closed = 0
+        monkeypatch.setattr(distributed, "LocalCluster", self)
+        monkeypatch.setattr(distributed, "Client", lambda cluster: Opened())
+
+    def __call__(self, **kwargs):
+        self.started += 1
+        return self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.closed += 1
+
+
+class Opened:
+    scheduler = SimpleNamespace(address="tcp://127.0.0.1:5")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+
+def test_a_run_starts_one_cluster_when_it_is_first_needed_and_closes_it_at_its_end(monkeypatch):
+    counted, spec = Counted(monkeypatch), cluster_spec("cpu", ComputeConfig(workers=2))
+    with one_cluster() as shared:
+        assert (counted.started, shared.address) == (0, None)
+        with open_client(spec) as first:
+            pass
+        assert shared.address == "tcp://127.0.0.1:5"
+        with open_client(spec) as second:
+            assert second is first
+        assert (counted.started, counted.closed) == (1, 0)
+    assert (counted.started, counted.closed) == (1, 1)
+    assert shared.address is None
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_the_cluster_of_a_run_is_closed_where_it_ends_early(monkeypatch, error):
+    counted = Counted(monkeypatch)
+    with pytest.raises(error), one_cluster(), open_client(cluster_spec("cpu", ComputeConfig(workers=2))):
+        raise error
+    assert (counted.started, counted.closed) == (1, 1)
+
+
+def test_another_cluster_takes_the_place_of_the_one_before(monkeypatch):
+    counted = Counted(monkeypatch)
+    with one_cluster():
+        for workers in (2, 3):
+            with open_client(cluster_spec("cpu", ComputeConfig(workers=workers))):
+                pass
+        assert (counted.started, counted.closed) == (2, 1)
+
+
+def test_outside_of_a_run_each_asks_for_its_own(monkeypatch):
+    counted, spec = Counted(monkeypatch), cluster_spec("cpu", ComputeConfig(workers=2))
+    for _ in range(2):
+        with open_client(spec):
+            pass
+    assert (counted.started, counted.closed) == (2, 2)
 
 
 def test_the_compute_section_imports_neither_torch_nor_dask():

@@ -1,0 +1,212 @@
+"""Tasks on workers: one a worker at a time, done again where a worker dies."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.backend.cluster.client import open_client
+from pipeline.backend.cluster.spec import ClusterSpec
+from pipeline.errors import WorkerError
+
+log = logging.getLogger(__name__)
+
+GRACE = 60.0  # seconds without a single worker before waiting tasks are given up
+TRIES = 3  # workers that a task may take down before it is taken for the cause
+
+OnDone = Callable[[int, Any], None]
+
+
+@contextmanager
+def limit_threads(threads: int | None) -> Iterator[None]:
+    """Hold BLAS and OpenMP (torch's too) to ``threads`` in this process; None leaves them as they are."""
+    import threadpoolctl
+
+    with threadpoolctl.threadpool_limits(limits=threads):
+        yield
+
+
+def map_tasks(
+    function: Callable[..., Any],
+    arguments: Sequence[tuple[Any, ...]],
+    spec: ClusterSpec,
+    on_done: OnDone = lambda index, outcome: None,
+) -> list[Any]:
+    """Call ``function(*arguments[i])`` for every i; one that fails does not stop the others.
+
+    A task whose worker dies is done again on another, or on the one that takes its place; so what it writes it must
+    write whole, and find written. The third worker that dies on a task ends it.
+
+    Parameters
+    ----------
+    function : callable
+        Importable on the workers; what it takes and returns is pickled, so hand over paths, not fields.
+    arguments : sequence of tuple
+        Positional arguments of each task.
+    spec : ClusterSpec
+        Where: in this process one after another, or on a cluster, at most one task a worker at a time.
+    on_done : callable
+        Told ``(index, result or exception)`` here as each task ends.
+
+    Returns
+    -------
+    list
+        The result of each task in the order of ``arguments``, or the exception it ended with; a
+        :class:`~pipeline.errors.WorkerError` where its workers died.
+
+    Raises
+    ------
+    WorkerError
+        If the scheduler is lost, and with it all that is not done.
+
+    Examples
+    --------
+    >>> map_tasks(int, [("7",), ("seven",)], ClusterSpec(None))
+    [7, ValueError("invalid literal for int() with base 10: 'seven'")]
+    """
+    if spec.in_process:
+        with limit_threads(spec.threads):
+            return [_here(function, task, index, on_done) for index, task in enumerate(arguments)]
+    with open_client(spec) as client:
+        return _Work(client, function, arguments, on_done).done()
+
+
+def _here(function: Callable[..., Any], task: tuple[Any, ...], index: int, on_done: OnDone) -> Any:
+    try:
+        outcome = function(*task)
+    except Exception as error:
+        outcome = error
+    on_done(index, outcome)
+    return outcome
+
+
+@dataclass(frozen=True)
+class _Running:
+    """Number of a task that is out, and the worker it was given to."""
+
+    index: int
+    worker: str
+
+
+@dataclass
+class _Work:
+    """Tasks handed to the workers of a client, and what has come of them."""
+
+    client: Any
+    function: Callable[..., Any]
+    arguments: Sequence[tuple[Any, ...]]
+    on_done: OnDone
+    outcomes: dict[int, Any] = field(default_factory=dict)
+    running: dict[Any, _Running] = field(default_factory=dict)
+    died: dict[int, int] = field(default_factory=dict)  # workers that each task has taken down
+
+    def done(self) -> list[Any]:
+        """Do all of them; return their outcomes in order."""
+        waiting = deque(range(len(self.arguments)))
+        seen = time.monotonic()
+        try:
+            while waiting or self.running:
+                workers = self._alive()
+                busy = {one.worker for one in self.running.values()}
+                free = [worker for worker in workers if worker not in busy]
+                now = time.monotonic()
+                seen = now if workers else seen
+                if now - seen > GRACE:
+                    break
+                # Never more than one task a worker: a dying worker takes down all that it was given.
+                for worker in free[: len(waiting)]:
+                    self._submit(waiting.popleft(), worker)
+                for future in self._finished():
+                    index = self.running.pop(future).index
+                    outcome = self._outcome(future, index)
+                    if outcome is None:
+                        waiting.append(index)
+                    else:
+                        self._end(index, outcome[0])
+            for index in [*(one.index for one in self.running.values()), *waiting]:
+                self._end(index, WorkerError(f"task {index} was given up: no worker was left for {GRACE:.0f} s."))
+        finally:
+            self._cancel()
+        return [self.outcomes[index] for index in range(len(self.arguments))]
+
+    def _end(self, index: int, outcome: Any) -> None:
+        self.outcomes[index] = outcome
+        self.on_done(index, outcome)
+
+    def _submit(self, index: int, worker: str) -> None:
+        # Another takes it where this one is gone by now.
+        where = {"workers": [worker], "allow_other_workers": True}
+        future = self.client.submit(self.function, *self.arguments[index], pure=False, **where)
+        self.running[future] = _Running(index, worker)
+
+    def _alive(self) -> list[str]:
+        """Return the addresses of the workers."""
+        self._require_scheduler()
+        try:
+            return list(self.client.nthreads())
+        except OSError as error:
+            raise _scheduler_lost(self.client) from error
+
+    def _require_scheduler(self) -> None:
+        if self.client.status != "running":
+            raise _scheduler_lost(self.client)
+
+    def _finished(self) -> list[Any]:
+        """Return what has ended, at latest after a second."""
+        import distributed
+
+        if not self.running:
+            time.sleep(0.1)  # a worker is being restarted
+            return []
+        try:
+            return list(distributed.wait(list(self.running), timeout=1.0, return_when="FIRST_COMPLETED").done)
+        except TimeoutError:
+            return []
+        except CancelledError:  # one of them; what has become of the others?
+            return [future for future in self.running if future.done()]
+
+    def _outcome(self, future: Any, index: int) -> tuple[Any] | None:
+        """Return result or exception of a task that has ended; None if it is to be done again."""
+        import distributed
+
+        try:
+            return (future.result(timeout=GRACE),)
+        except distributed.KilledWorker as error:
+            # A scheduler of its own settings may have tried it on several workers by itself.
+            return self._again(index, error.allowed_failures + 1, error)
+        except CancelledError as error:
+            self._require_scheduler()
+            return self._again(index, 1, error)
+        except Exception as error:
+            return (error,)
+
+    def _again(self, index: int, deaths: int, error: Exception) -> tuple[Any] | None:
+        self.died[index] = self.died.get(index, 0) + deaths
+        if self.died[index] < TRIES:
+            log.warning("the worker of task %d died; the task is done again", index)
+            return None
+        lost = WorkerError(
+            f"the worker of task {index} died {self.died[index]} times, most often for want of memory; "
+            "take fewer compute.workers or more compute.memory."
+        )
+        lost.__cause__ = error
+        return (lost,)
+
+    def _cancel(self) -> None:
+        """Let go of what is still to be done: of no use once this ends by an error or a signal."""
+        if self.running and self.client.status == "running":
+            self.client.cancel(list(self.running))
+
+
+def _scheduler_lost(client: Any) -> WorkerError:
+    address = getattr(getattr(client, "scheduler", None), "address", None)
+    return WorkerError(
+        f"the Dask scheduler{f' at {address}' if address else ''} was lost, and with it the tasks that were not done. "
+        "Start one again; `finescale run --resume` goes on where the run was."
+    )
