@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from flows.planned import PlannedExplanation
+from flows.stages._workers import Tick, each
 from flows.workspace import Workspace
 from pipeline.attribution import Attribution, Case, light
 from pipeline.attribution.asking import ask, event_cells, with_events
@@ -29,21 +30,28 @@ class Explained:
 
 
 def explain(space: Workspace) -> StageOutput:
-    """Write ``attributions/<model>.nc`` for every model that is explained."""
+    """Write ``attributions/<model>.nc`` for every model that is explained, one model a worker."""
     folder = space.run / "attributions"
     folder.mkdir(exist_ok=True)
-    asked = [explanation for explanation in space.plan.explanations if space.fitted(explanation.model)]
-    found: dict[str, list[Explained]] = {}
-    with space.progress("explain", len(asked)) as bar:
-        for explanation in asked:
-            found.setdefault(explanation.model, []).append(explained(space, explanation))
-            bar.advance(note=f"{explanation.model}: {explanation.method}")
-    for name, several in found.items():
-        with write_atomic(folder / f"{name}.nc") as temporary:
-            joined, samples = [each.joined for each in several], [each.samples for each in several]
-            write_attributions(temporary, joined, samples, space.prepared.schema)
-    said = {name: [_summary(each.joined) for each in several] for name, several in found.items()}
-    return StageOutput((folder,), said)
+    asked: dict[str, int] = {}
+    for explanation in space.plan.explanations:
+        if space.fitted(explanation.model):
+            asked[explanation.model] = asked.get(explanation.model, 0) + 1
+    said = each(space, "explain", _explain, asked)
+    return StageOutput((folder,), dict(zip(asked, said, strict=True)))
+
+
+def _explain(space: Workspace, name: str, tick: Tick) -> list[dict[str, str]]:
+    """Write every explanation of one model; return what each came to in words."""
+    several = []
+    for explanation in space.plan.explanations:
+        if explanation.model == name:
+            several.append(explained(space, explanation))
+            tick(f"{name}: {explanation.method}")
+    with write_atomic(space.run / f"attributions/{name}.nc") as temporary:
+        joined, samples = [one.joined for one in several], [one.samples for one in several]
+        write_attributions(temporary, joined, samples, space.prepared.schema)
+    return [_summary(one.joined) for one in several]
 
 
 def _summary(joined: Joined) -> dict[str, str]:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import nullcontext
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from flows.plan import PlannedMethod
 from flows.stages._together import choose, group, time_members, told
+from flows.stages._workers import at_work, spec_of
 from flows.workspace import FAILED, Workspace
-from pipeline.backend.cluster import ClusterSpec, cluster_spec, map_tasks
+from pipeline.backend.cluster import ClusterSpec, map_tasks
 from pipeline.errors import FinescaleError, TrainingError, UserError
 from pipeline.files import remove, write_atomic
 from pipeline.model import Context, Model, Timing
-from pipeline.run_log import log_to
 from pipeline.samples import Samples
 from pipeline.stage import StageOutput
 from pipeline.uncertainty import WHOLE, Part
@@ -53,7 +52,7 @@ def fit(space: Workspace) -> StageOutput:
         for part, count in sorted(plan.wanted(name).items())
         for member in range(count)
     ]
-    spec = cluster_spec(space.backend.name, plan.experiment.compute)
+    spec = spec_of(space)
     sizes = {name: choice.size for name, choice in choose(space, spec, time_some).items()}
     # Members of drawn blocks learn from other samples each, and are never one.
     together = {task[:2]: sizes.get(task.model, 1) for task in tasks if not task.part.bagged}
@@ -128,12 +127,6 @@ def _folder(space: Workspace, task: Task) -> Path:
     return space.member_folder(task.model, task.member, task.part)
 
 
-@lru_cache(maxsize=1)
-def _open(path: str) -> Workspace:
-    """Open a run once a process: members of one run share the prepared data on the device."""
-    return Workspace.open(path)
-
-
 def fit_members(path: str, tasks: tuple[Task, ...]) -> list[BaseException | None]:
     """Fit members of one model of the run at ``path``, several as one, and keep them. Runs on a worker.
 
@@ -142,9 +135,7 @@ def fit_members(path: str, tasks: tuple[Task, ...]) -> list[BaseException | None
     list of BaseException or None
         Of each member why it could not be fitted; what ends all of them is raised.
     """
-    space = _open(path)
-    # A worker is a process of its own and logs for itself; here the run's log is already open.
-    with nullcontext() if logging.getLogger().hasHandlers() else log_to(space.run):
+    with at_work(path, "fit") as space:
         if len(tasks) > 1:
             return _fit_together(space, tasks)
         _fit_member(space, tasks[0])
@@ -153,7 +144,8 @@ def fit_members(path: str, tasks: tuple[Task, ...]) -> list[BaseException | None
 
 def time_some(path: str, name: str, size: int) -> Timing | str:
     """Time ``size`` members of a model of the run at ``path`` as one and one by one. Runs on a worker."""
-    return time_members(_open(path), name, size)
+    with at_work(path, "fit") as space:
+        return time_members(space, name, size)
 
 
 def _fit_member(space: Workspace, task: Task) -> None:

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 
+from flows.stages._workers import Tick, each
 from flows.workspace import Workspace, leads_of, target_variables
 from pipeline.files import write_atomic
 from pipeline.prediction import Prediction
@@ -14,24 +15,27 @@ from pipeline.rows.blocks import spans
 from pipeline.samples import Samples
 from pipeline.stage import StageOutput
 
-_PART = 2**30  # bytes of a part; the same on every machine that has room for it, for sums in parts may round otherwise
+_PART = 2**28  # bytes of a part; the same on every machine that has room for it, for sums in parts may round otherwise
 SHARE = 8  # a part takes at most this part of the memory: beside it lies what a model makes of it on the way
 ANSWERS = 16  # fields of a prediction: of members there are many, of the parameters of a distribution few
 
 
 def predict(space: Workspace) -> StageOutput:
-    """Write ``predictions/<model>.nc`` (test sets) and ``work/validation/<model>.nc``."""
+    """Write ``predictions/<model>.nc`` (test sets) and ``work/validation/<model>.nc``, one model a worker."""
     names = space.predictors()
-    seconds = {}
-    with space.progress("predict", len(names)) as bar:
-        for name in names:
-            predictor = space.predictor(name)
-            clock = time.perf_counter()
-            for folder, splits in (("work/validation", ("validation",)), ("predictions", space.tests)):
-                _write(space, name, folder, (part for split in splits for part in _forecasts(space, predictor, split)))
-            seconds[name] = round(time.perf_counter() - clock, 3)
-            bar.advance(note=name)
-    return StageOutput((space.run / "predictions", space.run / "work/validation"), {"seconds": seconds})
+    seconds = each(space, "predict", _predict, dict.fromkeys(names, 1))
+    folders = (space.run / "predictions", space.run / "work/validation")
+    return StageOutput(folders, {"seconds": dict(zip(names, seconds, strict=True))})
+
+
+def _predict(space: Workspace, name: str, tick: Tick) -> float:
+    """Write what one model predicts; return the seconds that it took."""
+    predictor = space.predictor(name)
+    clock = time.perf_counter()
+    for folder, splits in (("work/validation", ("validation",)), ("predictions", space.tests)):
+        _write(space, name, folder, (part for split in splits for part in _forecasts(space, predictor, split)))
+    tick(name)
+    return round(time.perf_counter() - clock, 3)
 
 
 def _forecasts(space: Workspace, predictor: Callable[[Samples], Prediction], split: str) -> Iterator[Forecast]:
