@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +21,39 @@ from pipeline.novelty.relation import Relation, Value, relate, unusual_share
 from pipeline.novelty.storage import load_novelty
 
 _Disagreement = dict[str, dict[str, dict[str, np.ndarray]]]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is kept of splits that were scored, by model.
+
+    Parameters
+    ----------
+    relations : mapping
+        By model and variable, how its errors on the test set go with novelty.
+    disagreement : mapping
+        By model, variable and split, the epistemic share of every sample.
+    """
+
+    relations: dict[str, dict[str, Relation]]
+    disagreement: _Disagreement
+
+    def only(self, models: Collection[str]) -> Seen:
+        """Return what is of some models."""
+        return Seen(
+            {name: found for name, found in self.relations.items() if name in models},
+            {name: found for name, found in self.disagreement.items() if name in models},
+        )
+
+    @classmethod
+    def of(cls, models: Sequence[str], parts: Sequence[Seen]) -> Seen:
+        """Return parts, each of other models, as one in the order of ``models``."""
+        relations = {name: found for part in parts for name, found in part.relations.items()}
+        disagreement = {name: found for part in parts for name, found in part.disagreement.items()}
+        return cls(
+            {name: relations[name] for name in models if name in relations},
+            {name: disagreement[name] for name in models if name in disagreement},
+        )
 
 
 @dataclass
@@ -45,6 +79,18 @@ class Watch:
         """Load what was fitted."""
         space = self.space
         self._novelty = load_novelty(space.run / "work/prepare", space.prepared.schema, space.backend)
+
+    @property
+    def seen(self) -> Seen:
+        """What was kept so far, to be handed to another process."""
+        return Seen(self._relations, self._disagreement)
+
+    def add(self, seen: Seen) -> None:
+        """Keep what another saw of a split."""
+        self._relations |= seen.relations
+        for model, by_variable in seen.disagreement.items():
+            for variable, by_split in by_variable.items():
+                self._disagreement.setdefault(model, {}).setdefault(variable, {}).update(by_split)
 
     def see(self, split: str, cases: Cases) -> None:
         """Keep what is needed of the cases of one split."""

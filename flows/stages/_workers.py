@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from pathlib import Path
@@ -41,15 +41,28 @@ def each(
     items : mapping
         What is worked on, such as the name of a model, and of how many steps each consists.
     """
-    spec = spec_of(space)
+    names = list(items)
     with space.progress(stage, sum(items.values())) as bar:
-        if spec.in_process:
+        if spec_of(space).in_process:
             return [function(space, item, lambda note: bar.advance(note=note)) for item in items]
-        names = list(items)
-        tasks = [(str(space.run.path), stage, function, item) for item in names]
-        outcomes = map_tasks(
-            _on_worker, tasks, spec, lambda index, _: bar.advance(items[names[index]], str(names[index]))
+        return on_workers(
+            space, stage, function, names, lambda index: bar.advance(items[names[index]], str(names[index]))
         )
+
+
+def on_workers(
+    space: Workspace,
+    stage: str,
+    function: Callable[[Workspace, Any, Tick], Done],
+    items: Sequence[Any],
+    on_done: Callable[[int], None] = lambda index: None,
+) -> list[Done]:
+    """Return ``function(space, item, tick)`` of every item, each on a worker; see :func:`each`.
+
+    ``on_done`` is told the number of an item as it ends.
+    """
+    tasks = [(str(space.run.path), stage, function, item) for item in items]
+    outcomes = map_tasks(_on_worker, tasks, spec_of(space), lambda index, _: on_done(index))
     space.run.sweep()  # what workers that died left half-written
     for outcome in outcomes:
         if isinstance(outcome, BaseException):

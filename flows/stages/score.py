@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,9 @@ from flows.stages import _classes
 from flows.stages._cases import Cases, cases_of, regions_of, weights_of
 from flows.stages._changes import changes
 from flows.stages._novelty import Watch
+from flows.stages._parts import Asked, Part, score_parts
+from flows.stages._workers import Tick
 from flows.workspace import Workspace
-from pipeline.backend.threads import side_by_side
 from pipeline.files import write_atomic
 from pipeline.metrics import Case
 from pipeline.metrics.classes import HEADLINE
@@ -40,19 +40,16 @@ def score(space: Workspace) -> StageOutput:
         reference: str | None = None
         watch = Watch(space, known[1] if len(known) > 1 else None)
         for split in known:
-            cases = cases_of(space, split)
-            evaluations[split] = _evaluate(space, split, cases, reference)
-            for lacking in evaluations[split].missing:
+            part = score_parts(space, Asked(split, space.predictors(), reference, best, watch.test), _part, watch)
+            evaluations[split] = part.evaluation
+            for lacking in part.evaluation.missing:
                 space.warn(lacking.model, lacking.warning)
-            comparisons += [*evaluations[split].comparisons, *_further(space, split, cases, best)]
+            comparisons += [*part.evaluation.comparisons, *part.comparisons]
             if split == "validation":
                 # The best baselines are chosen here, so that the test set cannot choose its own opponent.
                 best = _best_baselines(space, evaluations[split])
                 reference = best.pop(space.prepared.schema.variables[0], None)
                 best = {variable: model for variable, model in best.items() if model != reference}
-            elif split == known[1]:
-                _write_diagnostics(space, split, cases, evaluations[split], reference)
-            watch.see(split, cases)
             bar.advance(note=split)
     watch.write()
     with write_atomic(run / "scores.csv") as temporary:
@@ -72,6 +69,20 @@ def score(space: Workspace) -> StageOutput:
     return StageOutput(tuple(outputs), summary)
 
 
+def _part(space: Workspace, asked: Asked, tick: Tick = lambda note: None, watch: Watch | None = None) -> Part:
+    """Score some models on a split, and write their maps and curves if it is the test set; here or on a worker."""
+    watch = Watch(space, asked.test) if watch is None else watch
+    split, reference = asked.split, asked.reference
+    cases = cases_of(space, split, asked.needed)
+    evaluation = _evaluate(space, split, cases, reference)
+    further = _further(space, split, cases, asked.best)
+    own = {name: cases[name] for name in asked.models}
+    if split == asked.test:
+        _write_diagnostics(space, split, own, evaluation, reference)
+    watch.see(split, own)
+    return Part(replace(evaluation, maps={}), tuple(further), watch.seen)
+
+
 def _evaluate(
     space: Workspace, split: str, cases: Cases, reference: str | None, metrics: Sequence[str] | None = None
 ) -> Evaluation:
@@ -88,7 +99,6 @@ def _evaluate(
         metrics=space.plan.metrics if metrics is None else metrics,
         reference=reference,
         task=space.plan.experiment.task,
-        threads=_threads(space),
     )
     # Where scores are asked for by name, for further comparisons, those of regions are there already.
     regions = regions_of(space, len(leads)) if metrics is None else None
@@ -114,12 +124,6 @@ def _evaluate(
         comparisons=tuple(row for part in (whole, *parts) for row in part.comparisons),
         samplings=tuple(row for part in (whole, *parts) for row in part.samplings),
     )
-
-
-def _threads(space: Workspace) -> int:
-    """Return how many models are scored at a time: as many as there are workers on this machine's processors."""
-    compute = space.plan.experiment.compute
-    return compute.workers if space.backend.name == "cpu" and compute.scheduler is None else 1
 
 
 def _at_lead(cases: Cases, number: int, leads: int, time: np.ndarray) -> dict[str, dict[str, Case]]:
@@ -183,10 +187,7 @@ def _write_diagnostics(
     time, seed = samples.time, space.plan.experiment.seed
     valid = [samples.valid_time(lead) for lead in schema.leads]
     when = (valid[0], None) if len(valid) == 1 else (time, np.stack(valid, axis=1))
-    files = Lock()  # HDF5 serves one thread at a time
-
-    def write(name: str) -> None:
-        by_variable = cases[name]
+    for name, by_variable in cases.items():
         found = {
             variable: diagnose(case, split=split, variable=variable, time=time, weights=weights, seed=seed)
             for variable, case in by_variable.items()
@@ -204,7 +205,5 @@ def _write_diagnostics(
             spectra={variable: spectra(case) for variable, case in by_variable.items()},
             series={variable: uncertainty_series(case, weights, *when) for variable, case in by_variable.items()},
         )
-        with files, write_atomic(space.run / f"diagnostics/{name}.nc") as temporary:
+        with write_atomic(space.run / f"diagnostics/{name}.nc") as temporary:
             dataset.to_netcdf(temporary, engine="netcdf4")
-
-    side_by_side(write, cases, _threads(space))

@@ -5,8 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from flows.stages.score import _best_baselines, _evaluate, _further, _threads
-from pipeline.backend.cluster import ComputeConfig
+from flows.stages.score import _best_baselines, _evaluate, _further
 from pipeline.metrics import Case
 from pipeline.prediction import Prediction
 
@@ -26,9 +25,8 @@ def space():
         plan=SimpleNamespace(
             metrics=("rmse", "mae", "crps"),
             models={name: SimpleNamespace(type=SimpleNamespace(traits=found)) for name, found in traits.items()},
-            experiment=SimpleNamespace(seed=1, task="downscaling", compute=ComputeConfig(workers=2)),
+            experiment=SimpleNamespace(seed=1, task="downscaling"),
         ),
-        backend=SimpleNamespace(name="cpu"),
         prepared=SimpleNamespace(
             schema=schema, samples=lambda _: SimpleNamespace(time=TIME, valid_time=lambda _: TIME)
         ),
@@ -70,13 +68,3 @@ def test_without_baselines_there_is_none(space, cases):
     for model in space.plan.models.values():
         model.type.traits = set()
     assert _best_baselines(space, _evaluate(space, "validation", cases, None)) == {}
-
-
-@pytest.mark.parametrize(
-    ("backend", "compute", "expected"),
-    [("cpu", {"workers": 3}, 3), ("cpu", {}, 1), ("gpu", {"workers": 3}, 1),
-     ("cpu", {"workers": 3, "scheduler": "tcp://host:8786"}, 1)],
-)  # fmt: skip
-def test_as_many_models_are_scored_at_a_time_as_there_are_workers_here(space, backend, compute, expected):
-    space.backend.name, space.plan.experiment.compute = backend, ComputeConfig(**compute)
-    assert _threads(space) == expected

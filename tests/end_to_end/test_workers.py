@@ -1,0 +1,117 @@
+"""A run on two workers, one of which is killed in the fit and one in the predictions: the same numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+from flows.engine import Request, create_or_find, do_stage
+from pipeline.backend.cluster import client, one_cluster
+from pipeline.files import TEMPORARY
+from pipeline.progress import silent
+from pipeline.run_folder import RunFolder
+from pipeline.run_log import log_to
+from pipeline.stage import StageRecord
+
+STAGES = ("ingest", "prepare", "fit", "predict", "score", "explain")
+UNLUCKY = '''
+"""A ridge that takes its process down, once in its fit and once in its predictions on test days."""
+
+import os
+import signal
+from pathlib import Path
+
+from models import MODELS
+from models.ridge import Ridge
+
+HERE = Path(__file__).parent
+
+
+def die_once(name):
+    mark = HERE / name
+    if not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@MODELS.register("unlucky")
+class Unlucky(Ridge):
+    """See above."""
+
+    def fit(self, train, validation, context):
+        die_once("fitted")
+        return super().fit(train, validation, context)
+
+    def predict(self, inputs, context):
+        die_once("predicted")
+        return super().predict(inputs, context)
+'''
+
+
+def run(world, *changes: str) -> RunFolder:
+    """Do all stages but the report."""
+    request = Request(experiment="small.yaml", overrides=changes, out=world.folder / "runs", use_server=False)
+    found = create_or_find(request)
+    with log_to(found), one_cluster():
+        for stage in STAGES:
+            do_stage(str(found.path), stage, silent)
+    return found
+
+
+def files(folder: Path, *patterns: str) -> dict[str, Path]:
+    return {str(path.relative_to(folder)): path for pattern in patterns for path in sorted(folder.glob(pattern))}
+
+
+def test_workers_give_the_numbers_of_one_process_though_two_of_them_are_killed(world, monkeypatch):
+    starts = []
+    start = client._start
+    monkeypatch.setattr(client, "_start", lambda spec: (starts.append(spec), start(spec))[1])
+    world.experiment["models"]["unlucky"] = {"kind": "unlucky"}
+    world.experiment["plugins"] = ["unlucky.py"]
+    world.experiment["explain"] = [
+        {"method": "permutation", "models": ["ridge", "unlucky"], "days": 8},
+        {"method": "linear_shap", "models": ["unlucky"], "days": 8, "check_days": 2},
+    ]
+    (world.folder / "unlucky.py").write_text(UNLUCKY)
+    world.write()
+    marks = [world.folder / name for name in ("fitted", "predicted")]
+    for mark in marks:
+        mark.touch()
+    alone = run(world, "compute.threads=1")
+    assert starts == []
+    for mark in marks:
+        mark.unlink()
+    spread = run(world, "compute.threads=1", "compute.workers=2")
+    assert all(mark.exists() for mark in marks)
+    assert len(starts) == 1  # the workers of the fit did all the rest
+
+    for name in ("scores.csv", "comparisons.csv"):
+        assert (spread / name).read_bytes() == (alone / name).read_bytes()
+    patterns = ("predictions/*.nc", "work/validation/*.nc", "diagnostics/*.nc", "attributions/*.nc")
+    ours, theirs = files(alone.path, *patterns), files(spread.path, *patterns)
+    assert ours.keys() == theirs.keys()
+    assert len(ours) == 3 + 3 + 4 + 2
+    for name, path in ours.items():
+        with xr.open_dataset(path) as one, xr.open_dataset(theirs[name]) as other:
+            assert one.identical(other), name
+
+    # What the dead workers left half-written is gone, and no stage has counted it.
+    assert not list(spread.path.rglob(f"{TEMPORARY}*"))
+    for stage in STAGES:
+        assert StageRecord.read(spread, stage).damage(spread) == ()
+    log = (spread / "log.jsonl").read_text()
+    assert log.count("died; the task is done again") == 2
+    assert '"stage": "predict", "logger": "pipeline.backend.cluster.tasks"' in log
+
+
+@pytest.mark.slow
+def test_a_model_that_kills_every_worker_is_left_out_and_the_others_stay(world, capfd):
+    world.experiment["models"]["unlucky"] = {"kind": "unlucky"}
+    world.experiment["plugins"] = ["unlucky.py"]
+    (world.folder / "unlucky.py").write_text(UNLUCKY.replace("mark.touch()", "pass"))
+    assert world.write().run("--workers", "2") == 0
+    said = capfd.readouterr().err
+    assert "member 0 of unlucky failed and was left out: the worker of task" in said
+    assert "died 3 times, most often for want of memory" in said
