@@ -20,7 +20,7 @@ from pipeline.model import Context, ModelConfig
 from pipeline.prediction import Prediction
 from pipeline.prepare.arrays import beside
 from pipeline.prepare.frequencies import SEEN_BEFORE
-from pipeline.rows.blocks import BLOCK_BYTES
+from pipeline.rows.parts import BLOCK_BYTES
 from pipeline.samples import Samples
 from pipeline.sphere import goes_round
 from pipeline.training.losses import check_labels

@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.backend import array_namespace
 from pipeline.prepare.arrays import beside, rows
 from pipeline.prepare.quantiles import YearWindows, column_quantiles, midpoints
-from pipeline.rows.blocks import blocks
+from pipeline.rows.parts import blocks
 from pipeline.seeding import derive_seed
 
 Array = Any

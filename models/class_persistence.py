@@ -13,7 +13,7 @@ from pipeline.errors import DataError
 from pipeline.model import Context
 from pipeline.prediction import Prediction
 from pipeline.prepare.arrays import beside
-from pipeline.rows.blocks import blocks
+from pipeline.rows.parts import blocks
 from pipeline.samples import Samples
 
 Array = Any

@@ -58,7 +58,8 @@ class Lagged:
         if isinstance(self.values, Rows):
             channels = self.index.shape[1] * self.values.shape[1] + self.scalars.shape[1]
             shape = (len(self), channels, *self.values.shape[2:])
-            return Asked(self.values.backend, shape, self.values.dtype, lambda places: self.take(places).held().array())
+            own = self.values
+            return Asked(own.backend, shape, own.dtype, lambda places: self.take(places).held().array(), own)
         xp = array_namespace(self.values)
         parts = [rows(self.values, index) for index in self.index.T]
         if self.scalars.shape[1]:

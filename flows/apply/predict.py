@@ -22,7 +22,7 @@ from pipeline.prediction import Prediction
 from pipeline.prediction.serial import Forecast, write_forecasts
 from pipeline.prepare.dates import calendar_of, elapsed, iso, microseconds, parse
 from pipeline.prepare.windows import require_step
-from pipeline.rows.blocks import spans
+from pipeline.rows.parts import spans
 from pipeline.samples import Samples
 from pipeline.seeding import derive_seed
 

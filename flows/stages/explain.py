@@ -114,4 +114,4 @@ def explained_days(space: Workspace, days: int) -> Samples:
     """Return ``days`` evenly spaced samples of the first test set that has truth, else of validation."""
     known = [name for name in space.tests if space.prepared.windows[name].truth]
     samples = space.prepared.samples(known[0] if known else "validation")
-    return samples.take(np.unique(np.linspace(0, len(samples) - 1, min(days, len(samples))).round().astype(int)))
+    return samples.take(np.unique(np.linspace(0, len(samples) - 1, min(days, len(samples))).round().astype(int))).held()

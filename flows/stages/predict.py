@@ -11,7 +11,7 @@ from flows.workspace import Workspace, leads_of, target_variables
 from pipeline.files import write_atomic
 from pipeline.prediction import Prediction
 from pipeline.prediction.serial import Forecast, write_forecasts
-from pipeline.rows.blocks import spans
+from pipeline.rows.parts import spans
 from pipeline.samples import Samples
 from pipeline.stage import StageOutput
 

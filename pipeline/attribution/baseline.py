@@ -16,7 +16,7 @@ from pipeline.samples import Samples
 if TYPE_CHECKING:
     from torch import Tensor
 
-_BYTES = 256 * 2**20  # of train inputs that are averaged at once
+_BYTES = 32 * 2**20  # of train inputs that are averaged at once
 _HALF_WINDOW = 15 / 365.25  # of the year, on either side of a day, that its mean is taken over
 
 
@@ -122,7 +122,7 @@ def train_draws(train: Samples, samples: Samples, draws: int, context: Context) 
     random = np.random.default_rng(context.seed_for("baseline"))
     chosen = np.sort(random.choice(len(train), size=min(draws, len(train)), replace=False))
     # Any order, so that the first few are draws as well.
-    taken = train.take(random.permutation(chosen)).inputs
+    taken = train.take(random.permutation(chosen)).held().inputs
     return taken[:, None, ...], f"{len(chosen)} days drawn from the train split"
 
 
@@ -134,5 +134,6 @@ def _mean(train: Samples, days: np.ndarray, context: Context) -> Any:
     step = max(1, _BYTES // size)
     total = xp.zeros((len(schema.channels), *schema.input_grid.shape), dtype=xp.float64)
     for start in range(0, len(days), step):
-        total = total + xp.sum(train.take(days[start : start + step]).inputs, axis=0, dtype=xp.float64)
+        part = train.take(days[start : start + step]).held()
+        total = total + xp.sum(part.inputs, axis=0, dtype=xp.float64)
     return total / len(days)

@@ -93,7 +93,7 @@ def find_regimes(train: Samples, samples: Samples, count: int, context: Context)
         return xp.astype(xp.reshape(of.inputs, (len(of), -1)), xp.float64)
 
     # Windows of a year are 365 times the data; clusters need no more days than this.
-    known = rows(train.take(np.unique(np.linspace(0, len(train) - 1, min(len(train), _MOST_DAYS)).astype(int))))
+    known = rows(train.take(np.unique(np.linspace(0, len(train) - 1, min(len(train), _MOST_DAYS)).astype(int))).held())
     parts = min(_COMPONENTS, *known.shape)
     pca = context.estimator("PCA", n_components=parts, random_state=context.seed_for("regimes")).fit(known)
     clusters = context.estimator("KMeans", n_clusters=count, n_init=10, random_state=context.seed_for("regimes")).fit(

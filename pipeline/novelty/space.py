@@ -20,6 +20,7 @@ from pipeline.novelty.tiles import STATISTICS, tile_statistics
 from pipeline.prepare.arrays import beside, rows
 from pipeline.prepare.inputs import is_table
 from pipeline.prepare.scalars import CALENDAR
+from pipeline.rows import blocks, whole
 from pipeline.samples import Samples, Schema, variable_of
 
 Array = Any
@@ -198,7 +199,8 @@ class Space:
         if not place.size:
             return np.zeros((len(samples), 0))
         if lagged is None:
-            return to_host(samples.inputs[:, :, 0, 0])[:, place]
+            parts = [to_host(samples.inputs[part, ...][:, :, 0, 0])[:, place] for part in blocks(samples.inputs)]
+            return np.concatenate(parts)
         before = int(lagged.values.shape[1]) * lagged.index.shape[1]
         return np.asarray(to_host(lagged.scalars)[lagged.now][:, place - before])
 
@@ -226,7 +228,7 @@ class Space:
         over = beside(mean, inputs)
 
         def take(index: np.ndarray) -> Array:
-            values = rows(inputs, index)
+            values = whole(rows(inputs, index))
             xp = array_namespace(values)
             if self.kind == "tiles":
                 # Of tiles every channel is a piece.
@@ -241,7 +243,7 @@ class Space:
         used, place = np.unique(lagged.index[index], return_inverse=True)
         size = max(1, _BYTES // max(1, 8 * int(np.prod(lagged.values.shape[1:]))))
         parts = [
-            xp.astype(self._boxed(rows(lagged.values, used[k : k + size])), xp.float32)
+            xp.astype(self._boxed(whole(rows(lagged.values, used[k : k + size]))), xp.float32)
             for k in range(0, len(used), size)
         ]
         steps = parts[0] if len(parts) == 1 else xp.concat(parts, axis=0)

@@ -11,7 +11,7 @@ from pipeline.backend import array_namespace
 from pipeline.prediction import Prediction
 from pipeline.prepare.arrays import beside, flat, split_missing
 from pipeline.prepare.splits import TrainSplit
-from pipeline.rows.blocks import blocks
+from pipeline.rows.parts import blocks
 
 Array = Any
 

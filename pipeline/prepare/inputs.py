@@ -24,7 +24,7 @@ from pipeline.prepare.scaling import Standardiser
 from pipeline.prepare.splits import TrainSplit
 from pipeline.registry import suggest
 from pipeline.rows import Room, Rows, as_rows
-from pipeline.rows.blocks import blocks
+from pipeline.rows.parts import blocks
 
 Array = Any
 

@@ -13,7 +13,7 @@ from pipeline.backend import Backend, array_namespace
 from pipeline.errors import DataError
 from pipeline.prepare.windows import segments
 from pipeline.rows import Room, Rows
-from pipeline.rows.blocks import blocks
+from pipeline.rows.parts import blocks
 
 Array = Any
 Missing = Literal["leave_out", "mean", "last"]

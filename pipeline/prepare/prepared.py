@@ -165,7 +165,7 @@ class Prepared(Recipe):
         if not isinstance(truth, Rows):
             return make(chosen)
         shape = (len(chosen.now), len(self.schema.targets), *truth.shape[2:])
-        return Asked(self.backend, shape, truth.dtype, lambda positions: make(chosen.take(positions)))
+        return Asked(self.backend, shape, truth.dtype, lambda positions: make(chosen.take(positions)), truth)
 
     def _at_leads(self, name: str, chosen: Windows, take: Callable[[np.ndarray], Array]) -> Array:
         """Return what ``take`` gives at every lead, leads one behind the other, NaN where there is no such step."""

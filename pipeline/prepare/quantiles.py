@@ -11,7 +11,7 @@ import numpy as np
 from pipeline.backend import array_namespace
 from pipeline.prepare.arrays import beside
 from pipeline.rows import Rows
-from pipeline.rows.blocks import BLOCK_BYTES, blocks
+from pipeline.rows.parts import BLOCK_BYTES, blocks
 
 Array = Any
 

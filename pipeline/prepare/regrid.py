@@ -13,7 +13,7 @@ from pipeline.errors import ConfigError, DataError
 from pipeline.grid import Grid
 from pipeline.prepare.arrays import beside, split_missing
 from pipeline.prepare.weights import Gather, bracket, corners, is_periodic, overlap, same_branch, triangles
-from pipeline.rows.blocks import blocks
+from pipeline.rows.parts import blocks
 
 Array = Any
 Method = Literal["bilinear", "nearest", "conservative"]

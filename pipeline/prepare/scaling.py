@@ -12,7 +12,7 @@ from pipeline.backend import array_namespace
 from pipeline.errors import DataError
 from pipeline.prepare.arrays import split_missing
 from pipeline.prepare.splits import TrainSplit
-from pipeline.rows.blocks import blocks
+from pipeline.rows.parts import blocks
 
 Array = Any
 Per = Literal["per_cell", "per_field"]

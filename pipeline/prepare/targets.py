@@ -20,7 +20,7 @@ from pipeline.prepare.config import TargetConfig
 from pipeline.prepare.inputs import only
 from pipeline.prepare.splits import TrainSplit
 from pipeline.rows import Room, Rows
-from pipeline.rows.blocks import blocks
+from pipeline.rows.parts import blocks
 
 Array = Any
 

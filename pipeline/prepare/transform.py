@@ -16,7 +16,7 @@ from pipeline.prepare.config import TargetConfig
 from pipeline.prepare.scaling import Standardiser
 from pipeline.prepare.splits import TrainSplit
 from pipeline.rows import Rows
-from pipeline.rows.blocks import blocks
+from pipeline.rows.parts import blocks
 
 Array = Any
 

@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -49,6 +50,11 @@ class Rows(ABC):
             Shape of a row that it makes; the same by default.
         """
         return Made(self, function, self.shape[1:] if row is None else row, self.dtype)
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the file lies that they are read from: there is room for another beside it; None without a file."""
+        return None
 
     @property
     def ndim(self) -> int:
@@ -118,6 +124,11 @@ class Made(Rows):
         return self.source.backend
 
     @property
+    def folder(self) -> Path | None:
+        """That of what they are made of."""
+        return self.source.folder
+
+    @property
     def shape(self) -> tuple[int, ...]:  # type: ignore[override]
         """Number of rows, then the shape of one."""
         return (len(self.source) if self.positions is None else len(self.positions), *self.row)
@@ -142,12 +153,20 @@ class Asked(Rows):
         Of the numbers.
     function : callable
         Of positions, int64 and none negative, to an array of those rows.
+    of : Rows
+        What the function reads.
     """
 
     backend: Backend
     shape: tuple[int, ...]
     dtype: Any
     function: Callable[[np.ndarray], Array]
+    of: Rows
+
+    @property
+    def folder(self) -> Path | None:
+        """That of what is read."""
+        return self.of.folder
 
     def read(self, positions: np.ndarray) -> Array:
         """Return what the function answers."""

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.backend import Backend
-from pipeline.rows.blocks import blocks
 from pipeline.rows.lazy import Rows
+from pipeline.rows.parts import blocks
 from pipeline.rows.stored import Stored, store
 
 Array = Any

@@ -23,8 +23,8 @@ import numpy as np
 
 from pipeline.backend import Backend
 from pipeline.errors import DataError
-from pipeline.rows.blocks import blocks
 from pipeline.rows.lazy import Rows
+from pipeline.rows.parts import blocks
 
 Array = Any
 
@@ -79,6 +79,11 @@ class Stored(Rows):
         if size < wanted:
             raise DataError(f"{path}: expected {wanted} bytes for {shape} of {dtype}, got {size}; it was cut short.")
         return cls(path, tuple(shape), dtype, start, backend)
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the file."""
+        return self.path.parent
 
     def read(self, positions: np.ndarray) -> Array:
         """Return the rows at ``positions``: one read for every run of rows that follow each other."""

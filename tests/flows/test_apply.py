@@ -19,7 +19,7 @@ from pipeline.data.synthetic import SyntheticConfig, generate
 from pipeline.errors import ConfigError, DataError, RunFolderError
 from pipeline.grid import Grid
 from pipeline.prediction.serial.beside import add_beside
-from pipeline.rows.blocks import spans
+from pipeline.rows.parts import spans
 
 EXPERIMENT = """
 name: small

@@ -13,7 +13,7 @@ from pipeline.model import Context
 from pipeline.model_config import ModelConfig
 from pipeline.prediction import Prediction
 from pipeline.prediction._arrays import wide
-from pipeline.rows.blocks import blocks
+from pipeline.rows.parts import blocks
 from pipeline.samples import Samples, Schema
 from pipeline.uncertainty.calibration import CALIBRATIONS, Calibration, Evidence
 from pipeline.uncertainty.calibration._classes import CHANCES, refusal, with_chances

@@ -3,11 +3,11 @@
 import numpy as np
 
 from pipeline.prepare.arrays import beside, rows, split_missing
-from pipeline.rows.blocks import blocks
+from pipeline.rows.parts import blocks
 
 
 def test_blocks_cover_every_row_once_and_stay_small(monkeypatch):
-    monkeypatch.setattr("pipeline.rows.blocks.BLOCK_BYTES", 8 * 12 * 3)
+    monkeypatch.setattr("pipeline.rows.parts.BLOCK_BYTES", 8 * 12 * 3)
     values = np.zeros((10, 3, 4))
     assert [(part.start, part.stop) for part in blocks(values)] == [(0, 3), (3, 6), (6, 9), (9, 10)]
     assert len(list(blocks(values, 36))) == 10

@@ -132,7 +132,7 @@ def test_large_fields_are_summed_in_blocks_with_the_same_result(days, train_of, 
     time = days("1990-01-01", "1991-12-31")
     values, train = noisy(time, np.random.default_rng(8)), train_of(time, 600)
     whole = Climatology.fit(values, train, harmonics=2)
-    monkeypatch.setattr("pipeline.rows.blocks.BLOCK_BYTES", 7 * 12 * 8)
+    monkeypatch.setattr("pipeline.rows.parts.BLOCK_BYTES", 7 * 12 * 8)
     parts = Climatology.fit(values, train, harmonics=2)
     np.testing.assert_allclose(parts.mean, whole.mean, rtol=1e-10, atol=1e-10)
 

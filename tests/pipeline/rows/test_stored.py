@@ -11,7 +11,7 @@ import pytest
 from pipeline.backend import array_namespace, get_backend
 from pipeline.errors import DataError
 from pipeline.rows import Stored, store, whole
-from pipeline.rows.blocks import blocks
+from pipeline.rows.parts import blocks
 
 CPU = get_backend("cpu")
 VALUES = np.random.default_rng(3).normal(size=(50, 3, 4)).astype(np.float32)
@@ -126,7 +126,7 @@ import sys, resource
 from pathlib import Path
 import numpy as np
 from pipeline.backend import get_backend
-from pipeline.rows.blocks import blocks
+from pipeline.rows.parts import blocks
 from pipeline.rows import Stored
 rows = Stored.open(Path(sys.argv[1]), get_backend("cpu"))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
