@@ -13,7 +13,7 @@ from typing import Any, Literal
 from flows.load import validate_tree
 from flows.plan import Plan, PlannedMethod, make_plan
 from pipeline.backend import Backend, get_backend
-from pipeline.backend.memory import budget
+from pipeline.backend.memory import budget, too_large
 from pipeline.errors import RunFolderError, require_format
 from pipeline.model import Context, Model
 from pipeline.prediction import Prediction
@@ -107,7 +107,23 @@ class Workspace:
             warn=partial(self._keep, "warnings", name),
             fall_back=partial(self._keep, "fallbacks", name),
             strict=experiment.compute.strict,
+            budget=self.budget,
         )
+
+    def held(self, samples: Samples, what: str) -> Samples:
+        """Return samples with all their arrays in memory.
+
+        Raises
+        ------
+        MemoryBudgetError
+            If they and what is made of them, as much again, are more than there is room for; it names ``what``.
+        """
+        if samples.in_memory:
+            return samples
+        needed = 2 * samples.nbytes
+        if needed > self.budget:
+            raise too_large(f"{what} with the {len(samples)} samples of {samples.name}", needed, self.budget)
+        return samples.held()
 
     def warn(self, name: str, message: str) -> None:
         """Keep a sentence about model ``name`` for the report's first screen."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -15,6 +15,8 @@ from pipeline.backend import Backend
 from pipeline.backend.estimators import Estimator
 from pipeline.errors import DataError
 from pipeline.model import Context, Model, ModelConfig
+from pipeline.prepare.arrays import anywhere
+from pipeline.rows import Rows
 from pipeline.samples import Samples
 
 Array = Any
@@ -50,16 +52,24 @@ class Table:
     def rows(self, samples: Samples) -> Array:
         """Return the inputs as float64, shape (time, field * lat * lon + scalar), channels in the layout's order.
 
+        Of samples that are rows they are rows.
+
         A channel without a place is one column: as many as there are cells would make it weigh that
         much more in a distance, and be that much less shrunk in a regression.
         """
-        xp, order = self.backend.xp, self.layout.order(samples)
-        inputs = samples.inputs if order is None else xp.take(samples.inputs, self.backend.asarray(order), axis=1)
-        fields = self.layout.fields
+        order, inputs = self.layout.order(samples), samples.inputs
+        if isinstance(inputs, Rows):
+            width = self._rows(inputs[:1], order).shape[1]
+            return inputs.map(lambda block, _: self._rows(block, order), (width,), np.float64)
+        return self._rows(inputs, order)
+
+    def _rows(self, inputs: Array, order: Sequence[int] | None) -> Array:
+        xp, fields = self.backend.xp, self.layout.fields
+        inputs = inputs if order is None else xp.take(inputs, self.backend.asarray(order), axis=1)
         scalars = [place for place in range(len(self.layout.channels)) if place not in fields]
         if not scalars:
-            return xp.astype(xp.reshape(inputs, (len(samples), -1)), xp.float64)
-        maps = xp.reshape(xp.take(inputs, self.backend.asarray(fields), axis=1), (len(samples), -1))
+            return xp.astype(xp.reshape(inputs, (inputs.shape[0], -1)), xp.float64)
+        maps = xp.reshape(xp.take(inputs, self.backend.asarray(fields), axis=1), (inputs.shape[0], -1))
         numbers = xp.take(inputs[:, :, 0, 0], self.backend.asarray(scalars), axis=1)
         return xp.astype(xp.concat([maps, numbers], axis=1), xp.float64)
 
@@ -75,6 +85,10 @@ class Table:
         """
         if field is None:
             raise DataError(f"expected a split with truth, got {name!r}, which has none.")
+        if isinstance(field, Rows):
+            width = field.shape[1] * int(self.layout.mask.sum())
+            kind = np.float64 if wide else np.float32
+            return field.map(lambda block, _: self.columns(block, wide=wide), (width,), kind)
         xp = self.backend.xp
         flat = xp.reshape(field, (*field.shape[:2], -1))
         inside = self.backend.asarray(np.flatnonzero(self.layout.mask))
@@ -132,7 +146,7 @@ def known_truth(table: Table, samples: Samples, *, wide: bool = True) -> Array:
         If it is missing everywhere.
     """
     truth, xp = table.columns(samples.target, samples.name, wide=wide), table.backend.xp
-    if not bool(xp.any(xp.isfinite(truth))):
+    if not anywhere(truth, xp.isfinite, table.backend).any():
         raise DataError(f"expected truth in the split {samples.name!r}, got missing values only.")
     return truth
 

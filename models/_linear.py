@@ -111,12 +111,12 @@ def solve(data: FitData, basis: Basis, choices: Sequence[Choice], weight: Array,
         target = xp.where(there, target, xp.zeros_like(target))
         total += float(xp.sum(share))
         for place, choice in enumerate(choices):
-            away = check[:, : choice.components] @ _shrunk(product, strength, choice) - target
+            away = check[:, : choice.components] @ shrunk(product, strength, choice) - target
             errors[place] += float(xp.sum(away * away * share))
         step.advance(note=f"{part.stop} of {data.truth.shape[1]} columns")
     best = min(range(len(choices)), key=lambda place: errors[place])
     chosen = choices[best]
-    slopes = xp.concat([xp.astype(_shrunk(product, strength, chosen), xp.float32) for product in products], axis=1)
+    slopes = xp.concat([xp.astype(shrunk(product, strength, chosen), xp.float32) for product in products], axis=1)
     squares = []
     for part in parts:
         mean = check[:, : chosen.components] @ xp.astype(slopes[:, part], xp.float64) + level[part]
@@ -125,7 +125,8 @@ def solve(data: FitData, basis: Basis, choices: Sequence[Choice], weight: Array,
     return Solution(errors, best, slopes, level, sd_of(xp.concat(squares), xp))
 
 
-def _shrunk(product: Array, strength: Array, choice: Choice) -> Array:
+def shrunk(product: Array, strength: Array, choice: Choice) -> Array:
+    """Return the slopes of a choice from the scores' products with the truth and their sums of squares."""
     kept = slice(choice.components)
     return product[kept, :] / (strength[kept] + choice.alpha)[:, None]
 

@@ -11,6 +11,7 @@ from models._classical import ArrayModel, Table
 from pipeline.lowest import lowest
 from pipeline.model import Context, ModelConfig
 from pipeline.prediction import Prediction
+from pipeline.prepare.arrays import ever
 from pipeline.samples import Samples, Schema
 
 Array = Any
@@ -49,8 +50,9 @@ def least(table: Table, schema: Schema, truth: Array) -> Array:
     -------
     array of float64, shape (column,)
     """
-    xp, cells, mask = table.backend.xp, table.layout.cells, table.layout.mask
-    signed = [bool(xp.any(truth[:, place * cells : (place + 1) * cells] < 0)) for place in range(len(schema.targets))]
+    cells, mask = table.layout.cells, table.layout.mask
+    below = table.backend.to_host(ever(truth, lambda block: block < 0))
+    signed = [bool(below[place * cells : (place + 1) * cells].any()) for place in range(len(schema.targets))]
     bounds = lowest(schema.quantities, schema.target_affine, mask.shape, signed)
     return table.backend.asarray(bounds[:, mask].ravel())
 

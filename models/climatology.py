@@ -13,9 +13,11 @@ from models._quantiles import fill_empty
 from models._seasonal import cycle_at, fit_cycle
 from pipeline.model import Context, ModelConfig
 from pipeline.prediction import Prediction
+from pipeline.prepare.arrays import ever
 from pipeline.prepare.climatology import usable_harmonics
 from pipeline.prepare.empirical import MEMBERS, drawn_at, seasonal_quantiles
 from pipeline.prepare.quantiles import YearWindows
+from pipeline.rows import by_columns
 from pipeline.samples import Samples
 
 Array = Any
@@ -61,6 +63,7 @@ class Climatology(ArrayModel):
     """
 
     Config = ClimatologyConfig
+    traits: ClassVar[frozenset[str]] = ArrayModel.traits | {"streams"}
     tasks: ClassVar[frozenset[str]] = frozenset({"downscaling", "series"})
 
     def fit(self, train: Samples, validation: Samples, context: Context) -> Self:
@@ -79,8 +82,8 @@ class Climatology(ArrayModel):
         backend, xp = table.backend, table.backend.xp
         harmonics = usable_harmonics(train.day, self.config.harmonics)
         means, variances, overalls = [], [], []
-        for part in column_blocks(*truth.shape):
-            own = xp.astype(truth[:, part], xp.float64)
+        for columns in by_columns(truth, column_blocks(*truth.shape)):
+            own = xp.astype(columns, xp.float64)
             mean = fit_cycle(own, train.day, harmonics, backend)
             square = (own - cycle_at(mean, train.day, backend)) ** 2
             means.append(mean)
@@ -89,7 +92,7 @@ class Climatology(ArrayModel):
         overall = xp.concat(overalls)
         everywhere = xp.mean(overall)
         # A column without truth takes the variance of all; no column is certain.
-        overall = xp.where(xp.any(xp.isfinite(truth), axis=0), overall, everywhere)
+        overall = xp.where(ever(truth, xp.isfinite), overall, everywhere)
         self.arrays = {
             "mean": xp.concat(means, axis=1),
             "variance": xp.concat(variances, axis=1),

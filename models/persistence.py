@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import ClassVar, Self
 
 from models import MODELS
-from models._classical import ArrayModel, known_truth
+from models._classical import ArrayModel, column_blocks, known_truth
 from models._normal import least
 from models._seasonal import cycle_at, fit_cycle
 from models.climatology import HarmonicsConfig
 from pipeline.model import Context
 from pipeline.prediction import Prediction
 from pipeline.prepare.climatology import usable_harmonics
+from pipeline.rows import by_columns
 from pipeline.samples import Samples
 
 
@@ -32,16 +33,20 @@ class Persistence(ArrayModel):
     """
 
     Config = PersistenceConfig
-    traits: ClassVar[frozenset[str]] = frozenset({"baseline", "previous"})
+    traits: ClassVar[frozenset[str]] = frozenset({"baseline", "previous", "streams"})
     tasks: ClassVar[frozenset[str]] = frozenset({"downscaling", "series"})
 
     def fit(self, train: Samples, validation: Samples, context: Context) -> Self:
         """Fit the mean that stands in; the validation split is not looked at."""
         table = self.start(train, context)
         harmonics = usable_harmonics(train.day, self.config.harmonics)
-        truth = known_truth(table, train)
+        truth, xp = known_truth(table, train, wide=False), context.backend.xp
+        means = [
+            fit_cycle(xp.astype(columns, xp.float64), train.day, harmonics, context.backend)
+            for columns in by_columns(truth, column_blocks(*truth.shape))
+        ]
         self.arrays = {
-            "mean": fit_cycle(truth, train.day, harmonics, context.backend),
+            "mean": xp.concat(means, axis=1),
             "least": least(table, train.schema, truth),
         }
         return self

@@ -7,8 +7,9 @@ from typing import Any, ClassVar, Self
 from pydantic import Field, field_validator
 
 from models import MODELS
-from models._classical import FitData, column_blocks
-from models._linear import Basis, Choice, LinearModel, solve
+from models._classical import FitData, Table, column_blocks
+from models._linear import Basis, Choice, LinearModel, Solution, solve
+from models._linear_rows import RowData, fit_rows
 from models._normal import NormalConfig
 from pipeline.model import Context
 from pipeline.samples import Samples
@@ -48,26 +49,44 @@ class Ridge(LinearModel):
     """
 
     Config = RidgeConfig
+    traits: ClassVar[frozenset[str]] = LinearModel.traits | {"streams"}
     tasks: ClassVar[frozenset[str]] = frozenset({"downscaling", "series"})
 
     def fit(self, train: Samples, validation: Samples, context: Context) -> Self:
         """Fit all penalties at once and keep the best."""
         table, xp = self.start(train, context), context.backend.xp
+        if not (train.in_memory and validation.in_memory):
+            return self._fit_rows(table, train, validation, context)
         data = FitData.of(table, train, validation, context)
         with context.progress(f"fit {context.name}", 1 + blocks_of(data)) as step:
             basis = Basis.of(data.inputs, xp)
             step.advance(note="decomposition")
             choices = [Choice(basis.patterns.shape[0], alpha) for alpha in self.config.alphas]
             solution = solve(data, basis, choices, table.weight, step, xp)
+        self._decide(choices, solution, context)
+        self.keep(basis, solution, choices[solution.best], train, data.truth)
+        return self
+
+    def _fit_rows(self, table: Table, train: Samples, validation: Samples, context: Context) -> Self:
+        """Fit on samples that are larger than memory."""
+        data = RowData.of(table, train, validation, context)
+        choices = [Choice(min(data.inputs.shape), alpha) for alpha in self.config.alphas]
+        with context.progress(f"fit {context.name}", 2) as step:
+            basis, solution = fit_rows(data, choices, table.weight, context.budget, step, context.backend.xp)
+        self._decide(choices, solution, context)
+        kept = Choice(basis.patterns.shape[0], choices[solution.best].alpha)
+        self.keep(basis, solution, kept, train, data.truth)
+        return self
+
+    def _decide(self, choices: list[Choice], solution: Solution, context: Context) -> None:
+        """Remember and tell what was chosen."""
         chosen, errors = choices[solution.best], solution.errors
         self.choices = {
             "alpha": chosen.alpha,
             "validation_rmse": errors[solution.best],
             "path": [{"alpha": each.alpha, "rmse": error} for each, error in zip(choices, errors, strict=True)],
         }
-        self.keep(basis, solution, chosen, train, data.truth)
         warn_at_end("alphas", chosen.alpha, self.config.alphas, context)
-        return self
 
 
 def blocks_of(data: FitData) -> int:

@@ -18,6 +18,10 @@ class NetworkError(FinescaleError):
     """A download failed after its retries."""
 
 
+class MemoryBudgetError(FinescaleError):
+    """Something needs more memory than arrays may take."""
+
+
 class WorkerError(FinescaleError):
     """A worker of the cluster died or could not be started."""
 

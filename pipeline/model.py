@@ -50,6 +50,8 @@ class Context:
         Takes a sentence about something that had to leave the GPU; it reaches the report too.
     strict : bool
         Whether such a fallback is an error, ``compute.strict`` of the experiment.
+    budget : int or None
+        Bytes that arrays may take, ``compute.memory``; None: as many as there are.
     """
 
     backend: Backend
@@ -62,6 +64,7 @@ class Context:
     warn: Callable[[str], None] = field(default=lambda message: None)
     fall_back: Callable[[str], None] = field(default=lambda message: None)
     strict: bool = False
+    budget: int | None = None
 
     def seed_for(self, purpose: str) -> int:
         """Return this member's seed for ``purpose``, shared with no other member, model or part."""
@@ -147,7 +150,8 @@ class Model(ABC):
         ``patches``: its network answers all cells of fields of another size than the grid, so that it can be
         trained on parts cut out of them. ``past``, ``previous``: goes on from the target's own known
         values, the field of the samples of that name, so that it needs them of new data, too. ``linear``, ``trees``:
-        has :meth:`slopes`, :meth:`tree_parts`.
+        has :meth:`slopes`, :meth:`tree_parts`. ``streams``: is fitted on samples whose arrays are
+        :class:`~pipeline.rows.Rows`, larger than memory; the others get theirs in memory, or are not fitted.
     tasks : frozenset of str
         For which tasks of an experiment it is: ``downscaling``, ``series``, ``segmentation``.
 

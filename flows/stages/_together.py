@@ -76,7 +76,10 @@ def choose(space: Workspace, spec: ClusterSpec, measure: Measure) -> dict[str, C
     asked = {name: setting for name in space.plan.models if (setting := _asked(space, name)) is not None}
     sizes = {name: _size(space.plan.members(name), spec.workers, asked[name]) for name in asked}
     open_ = [name for name in asked if sizes[name] > 1 and "stackable" in space.plan.models[name].type.traits]
-    found = _measured(space, {name: sizes[name] for name in open_}, spec, measure)
+    if all(space.prepared.samples(split).in_memory for split in ("train", "validation")):
+        found = _measured(space, {name: sizes[name] for name in open_}, spec, measure)
+    else:
+        found = dict.fromkeys(open_, "the samples are larger than memory has room for")
     chosen = {}
     for name, setting in asked.items():
         chosen[name] = _choice(space, name, setting, sizes[name], spec.workers, found.get(name))

@@ -185,12 +185,18 @@ def _fit_together(space: Workspace, tasks: tuple[Task, ...]) -> list[BaseExcepti
 def _samples(space: Workspace, task: Task) -> tuple[Samples, Samples]:
     """Return what a task is fitted on, and what its choices are made on."""
     train, validation = (space.prepared.samples(split) for split in ("train", "validation"))
+    streams = "streams" in space.plan.models[task.model].type.traits
     if task.part == WHOLE:
-        return train, validation
+        return (train, validation) if streams else _held(space, task.title, train, validation)
+    train, validation = _held(space, task.title, train, validation)  # parts are put together in memory
     experiment = space.plan.experiment
     gap = getattr(experiment.split, "gap", "0D")
     found = lesson(task.part, train, validation, seed=experiment.seed, member=task.member, gap=gap)
     return found.train, found.validation
+
+
+def _held(space: Workspace, title: str, train: Samples, validation: Samples) -> tuple[Samples, Samples]:
+    return space.held(train, title), space.held(validation, title)
 
 
 def _checkpoints(space: Workspace, task: Task, name: str) -> Path:
@@ -227,6 +233,7 @@ def _fit_method(space: Workspace, planned: PlannedMethod) -> None:
     try:
         twin = next((other for other in space.plan.methods if planned.is_twin(other)), None)
         fitted = None if twin is None else space.run / f"models/{twin.name}"
+        validation = space.held(validation, name)
         if isinstance(method, Calibrated) and fitted is not None and fitted.is_dir():
             method.method.load(fitted, members, context)
             before = _seconds_of(space, fitted)  # what the method alone took is part of what both take

@@ -6,6 +6,8 @@ import math
 import re
 from pathlib import Path
 
+from pipeline.errors import MemoryBudgetError
+
 SHARE = 2  # one part in so many of what is available goes to arrays: the rest to libraries, networks and caches
 _UNITS: dict[str, int] = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12} | {
     f"{letter}i{end}": 2 ** (10 * power) for power, letter in enumerate("kmgt", start=1) for end in ("b", "")
@@ -69,6 +71,20 @@ def budget(asked: str | None, processes: int = 1) -> int:
     True
     """
     return parse_size(asked) if asked is not None else available() // SHARE // max(1, processes)
+
+
+def too_large(what: str, needed: int, budget: int) -> MemoryBudgetError:
+    """Return the error that says that ``what`` needs more bytes than arrays may take.
+
+    Examples
+    --------
+    >>> str(too_large("the analogs", 3 * 2**30, 2**30))[:72]
+    'expected the analogs to fit into compute.memory, got 3 GiB of arrays for'
+    """
+    return MemoryBudgetError(
+        f"expected {what} to fit into compute.memory, got {said(needed)} of arrays for {said(budget)}; give it more "
+        "memory, take fewer samples, channels or cells, or leave it out."
+    )
 
 
 def _of_machine(path: Path) -> int | None:

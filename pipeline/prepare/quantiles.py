@@ -10,8 +10,8 @@ import numpy as np
 
 from pipeline.backend import array_namespace
 from pipeline.prepare.arrays import beside
-from pipeline.rows import Rows
-from pipeline.rows.parts import BLOCK_BYTES, blocks
+from pipeline.rows import Rows, by_columns
+from pipeline.rows.parts import BLOCK_BYTES
 
 Array = Any
 
@@ -60,14 +60,10 @@ def column_quantiles(values: Array, levels: np.ndarray) -> Array:
 
 
 def column_blocks(values: Rows) -> Iterator[Array]:
-    """Yield all rows of some columns after the other; each block costs a pass over the file."""
+    """Yield all rows of some columns after the other."""
     width = max(1, 8 * BLOCK_BYTES // (8 * max(1, values.shape[0])))
-    for start in range(0, values.shape[1], width):
-        stop = min(start + width, values.shape[1])
-        block = values.backend.xp.empty((values.shape[0], stop - start), dtype=values.backend.xp.float32)
-        for part in blocks(values):
-            block[part, ...] = values[part, start:stop]
-        yield block
+    columns = values.shape[1]
+    yield from by_columns(values, [slice(at, min(at + width, columns)) for at in range(0, columns, width)])
 
 
 def _quantiles(values: Array, levels: np.ndarray) -> Array:

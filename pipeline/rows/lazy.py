@@ -39,7 +39,9 @@ class Rows(ABC):
         chosen = np.arange(self.shape[0])[index]
         return Made(self, lambda values, positions: values, self.shape[1:], self.dtype, chosen)
 
-    def map(self, function: Callable[[Array, np.ndarray], Array], row: tuple[int, ...] | None = None) -> Rows:
+    def map(
+        self, function: Callable[[Array, np.ndarray], Array], row: tuple[int, ...] | None = None, dtype: Any = None
+    ) -> Rows:
         """Return what ``function(values, positions)`` makes of every block of rows; nothing is read.
 
         Parameters
@@ -48,8 +50,11 @@ class Rows(ABC):
             Of some rows and their positions, to as many rows; what it says of one may not depend on the others.
         row : tuple of int, optional
             Shape of a row that it makes; the same by default.
+        dtype : dtype, optional
+            Of the numbers that it makes; the same by default.
         """
-        return Made(self, function, self.shape[1:] if row is None else row, self.dtype)
+        kind = self.dtype if dtype is None else np.dtype(dtype)
+        return Made(self, function, self.shape[1:] if row is None else row, kind)
 
     @property
     def folder(self) -> Path | None:
