@@ -84,7 +84,11 @@ def regions_of(space: Workspace, leads: int) -> CellRegions | None:
     return CellRegions(schema.regions, np.tile(schema.region[schema.mask], leads))
 
 
+def folder_of(split: str) -> str:
+    """Return where in a run the predictions of a split lie."""
+    return "work/validation" if split == "validation" else "predictions"
+
+
 def _forecast(space: Workspace, name: str, split: str) -> Forecast:
-    folder = "work/validation" if split == "validation" else "predictions"
-    with read(space.run / f"{folder}/{name}.nc", split) as dataset:
+    with read(space.run / folder_of(split) / f"{name}.nc", split) as dataset:
         return from_dataset(dataset)[0]

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from flows.stages._cases import folder_of
 from flows.stages._novelty import Seen, Watch
 from flows.stages._workers import on_workers, spec_of
 from flows.workspace import Workspace
 from pipeline.metrics.evaluate import Evaluation
 from pipeline.metrics.tables import Comparison, Score
+from pipeline.prediction.serial import read
+
+log = logging.getLogger(__name__)
+
+BESIDE = 8  # fields beside the predictions: truth, climatology, and what is made of them
+OF_A_MODEL = 4  # fields that are made of a prediction and kept while it is scored: mean, draws
 
 
 @dataclass(frozen=True)
@@ -70,13 +79,42 @@ def score_parts(space: Workspace, asked: Asked, function: Callable[..., Part], w
     """
     spec = spec_of(space)
     if spec.in_process or len(asked.models) < 2:
-        return function(space, asked, watch=watch)
-    # Dealt out like cards: the models of many members stand together at the end.
-    count = min(max(2, spec.workers), len(asked.models))
-    groups = [replace(asked, models=asked.models[first::count]) for first in range(count)]
-    part = _together(space, asked, groups, on_workers(space, "score", function, groups))
+        groups = _groups_that_fit(space, asked)
+        if len(groups) == 1:
+            return function(space, asked, watch=watch)
+        log.info("%s: %d models scored in %d groups, for want of memory", asked.split, len(asked.models), len(groups))
+        part = _together(space, asked, groups, [function(space, group) for group in groups])
+    else:
+        # Dealt out like cards: the models of many members stand together at the end.
+        count = min(max(2, spec.workers), len(asked.models))
+        groups = [replace(asked, models=asked.models[first::count]) for first in range(count)]
+        part = _together(space, asked, groups, on_workers(space, "score", function, groups))
     watch.add(part.seen)
     return part
+
+
+def _groups_that_fit(space: Workspace, asked: Asked) -> list[Asked]:
+    """Return groups of models whose predictions of the split lie in memory together, of one at least."""
+    fields = {name: _fields(space, asked.split, name) for name in asked.needed}
+    schema, times = space.prepared.schema, len(space.prepared.windows[asked.split].now)
+    field = 4 * times * len(schema.targets) * int(schema.mask.sum())
+    always = field * (BESIDE + sum(fields[name] for name in asked.needed if name not in asked.models))
+    left, groups = 0, list[tuple[str, ...]]()
+    for name in asked.models:
+        needed = field * (fields[name] + OF_A_MODEL)
+        if groups and needed <= left:
+            groups[-1], left = (*groups[-1], name), left - needed
+        else:
+            groups, left = [*groups, (name,)], space.budget - always - needed
+    return [replace(asked, models=models) for models in groups]
+
+
+def _fields(space: Workspace, split: str, name: str) -> int:
+    """Return how many fields a model's prediction consists of: parameters, members, probabilities of classes."""
+    with read(space.run / folder_of(split) / f"{name}.nc", split) as dataset:
+        times = max(1, next(dataset.sizes[axis] for axis in ("time", "tile") if axis in dataset.sizes))
+        each = math.prod(space.prepared.schema.target_grid.shape) * times
+        return max(1, sum(variable.size for variable in dataset.data_vars.values()) // each)
 
 
 def _together(space: Workspace, asked: Asked, groups: Sequence[Asked], parts: Sequence[Part]) -> Part:
