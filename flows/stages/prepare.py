@@ -86,11 +86,11 @@ def _tiles(space: Workspace) -> Prepared:
     )
 
 
-def _keep_novelty(prepared: Prepared, folder: Path) -> dict[str, Any]:
+def _keep_novelty(prepared: Prepared, folder: Path, budget: int) -> dict[str, Any]:
     """Fit what tells unusual samples and keep it in ``folder``; return what is said of it, or why it cannot be."""
     try:
         cells = None if prepared.cells is None else prepared.cells["train"]
-        found = Novelty.fit(prepared.inputs("train"), cells, prepared.scalars.forcings)
+        found = Novelty.fit(prepared.inputs("train"), cells, prepared.scalars.forcings, budget=budget)
     except DataError as error:
         log.info("novelty: %s", error)
         return {"reason": str(error)}
@@ -112,6 +112,6 @@ def prepare(space: Workspace) -> StageOutput:
                 config = space.plan.models[planned.model].config
                 refuse_unsuited(planned.type, planned.model, config, len(prepared.schema.classes))
             prepared.save(temporary)
-            summary = {**prepared.summary(), "novelty": _keep_novelty(prepared, temporary)}
+            summary = {**prepared.summary(), "novelty": _keep_novelty(prepared, temporary, space.budget)}
         space.run.write_json("work/prepare/summary.json", summary)
     return StageOutput((folder,), summary)

@@ -28,6 +28,7 @@ EACH = 10
 """Train samples a component, or more."""
 _ROWS = 40_000  # train samples that are looked at; of more, every n-th date
 _NUMBERS = 2**25  # numbers of them that are held, 128 MiB in float32
+_SHARE = 32  # of little memory, one number in so many bytes: an eighth is for the samples, the rest for work on them
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +136,14 @@ class Novelty:
     samples: int
 
     @classmethod
-    def fit(cls, train: Samples, cells: np.ndarray | None = None, forcings: Sequence[str] = ()) -> Self:
+    def fit(
+        cls,
+        train: Samples,
+        cells: np.ndarray | None = None,
+        forcings: Sequence[str] = (),
+        *,
+        budget: int | None = None,
+    ) -> Self:
         """Fit on the train split.
 
         Parameters
@@ -146,6 +154,8 @@ class Novelty:
             Of a split by basins: those of train. They are left out in turn then, and static values count.
         forcings : sequence of str
             Channels that are forcings: of them the range is kept.
+        budget : int, optional
+            Bytes that arrays may take; of little, fewer samples are looked at.
 
         Raises
         ------
@@ -158,7 +168,8 @@ class Novelty:
             raise TypeError(f"Novelty is fitted on the train split alone, got the split {train.name!r}.")
         space = Space(train.schema, cells is not None, tuple(forcings))
         inside = np.ones(space.cells, bool) if cells is None else cells.ravel()
-        index = _every(len(train), int(inside.sum()), len(space.groups))
+        numbers = _NUMBERS if budget is None else min(_NUMBERS, budget // _SHARE)
+        index = _every(len(train), int(inside.sum()), len(space.groups), numbers)
         table = _Table.of(space, train, index, inside)
         if len(table.phase) < LEAST:
             raise DataError(
@@ -169,7 +180,8 @@ class Novelty:
         folds = dates if cells is None else folds_of_cells(int(inside.sum()))
         of = np.repeat(dates.of[index], inside.sum()) if cells is None else np.tile(folds.of, len(index))
         harmonics = usable_harmonics(train.day, HARMONICS)
-        climate, distance, residual = _left_out(table, of[table.known], harmonics, space.groups)
+        piece = _ROWS // 10 if numbers == _NUMBERS else max(256, numbers // (8 * len(space.groups)))
+        climate, distance, residual = _left_out(table, of[table.known], harmonics, space.groups, piece)
         reference = Reference(distance, residual, table.phase, climate.total**0.5)
         season = None
         if cells is None and has_dates(train.time):
@@ -248,30 +260,36 @@ class _Table:
         return xp.astype(part, xp.float64)
 
 
-def _every(times: int, cells: int, features: int) -> np.ndarray:
+def _every(times: int, cells: int, features: int, numbers: int) -> np.ndarray:
     """Return the positions of the dates that are looked at: all, or every n-th of very many."""
-    most = max(1, min(_ROWS, _NUMBERS // max(1, features)) // max(1, cells))
+    most = max(1, min(_ROWS, max(10 * LEAST, numbers // max(1, features))) // max(1, cells))
     return np.arange(0, times, max(1, -(-times // most)))
 
 
 def _left_out(
-    table: _Table, fold: np.ndarray, harmonics: int, groups: np.ndarray
+    table: _Table, fold: np.ndarray, harmonics: int, groups: np.ndarray, size: int
 ) -> tuple[Climate, np.ndarray, np.ndarray]:
-    """Return the climate of all rows, and each row's distance and residual from that of the other folds."""
-    parts = {}
-    for number in np.unique(fold):
+    """Return the climate of all rows, and each row's distance and residual from that of the other folds.
+
+    ``size`` rows are worked on at a time. The sums of a fold are worked out twice, for all of them together, features
+    times features for each, may take more memory than the rows.
+    """
+
+    def pieces_of(number: int) -> list[np.ndarray]:
         own = np.flatnonzero(fold == number)
-        pieces = [own[k : k + _ROWS // 10] for k in range(0, len(own), _ROWS // 10)]
-        sums = [Moments.of(table.take(piece), table.phase[piece], harmonics) for piece in pieces]
-        parts[number] = sum(sums[1:], sums[0])
-    every = list(parts.values())
-    total = sum(every[1:], every[0])
+        return [own[k : k + size] for k in range(0, len(own), size)]
+
+    def sums_of(number: int) -> Moments:
+        sums = [Moments.of(table.take(piece), table.phase[piece], harmonics) for piece in pieces_of(number)]
+        return sum(sums[1:], sums[0])
+
+    numbers = np.unique(fold)
+    total = sum((sums_of(number) for number in numbers[1:]), sums_of(numbers[0]))
     climate = Climate.fit(total, groups, most=max(1, total.count // EACH))
     distance, residual = np.empty(len(fold)), np.empty(len(fold))
-    for number, sums_of_fold in parts.items():
-        held = Climate.fit(total - sums_of_fold, groups, most=total.count, scale=climate.scale, count=climate.count)
-        index = np.flatnonzero(fold == number)
-        for piece in (index[k : k + _ROWS // 10] for k in range(0, len(index), _ROWS // 10)):
+    for number in numbers:
+        held = Climate.fit(total - sums_of(number), groups, most=total.count, scale=climate.scale, count=climate.count)
+        for piece in pieces_of(number):
             far, rest = held.distances(table.take(piece), table.phase[piece])
             distance[piece], residual[piece] = to_host(far), to_host(rest)
     return climate, distance, residual

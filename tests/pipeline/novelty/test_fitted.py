@@ -222,7 +222,15 @@ def test_it_runs_on_any_array(make_samples, strict_backend, on):
 
 
 def test_the_cost_is_bounded_by_boxes_and_rows():
-    index = module._every(200_000, 1, 1000)
+    index = module._every(200_000, 1, 1000, module._NUMBERS)
     assert len(index) * 1000 <= module._NUMBERS
-    assert len(module._every(5000, 500, 50)) * 500 <= module._ROWS
-    assert module._every(10, 10**9, 50).tolist() == [0]
+    assert len(module._every(5000, 500, 50, module._NUMBERS)) * 500 <= module._ROWS
+    assert module._every(10, 10**9, 50, module._NUMBERS).tolist() == [0]
+
+
+def test_little_memory_looks_at_fewer_samples(make_samples):
+    train, test = make_samples(1600), make_samples(40, seed=1, name="test")
+    whole, less = Novelty.fit(train), Novelty.fit(train, budget=32 * 1000)
+    assert (whole.samples, less.samples) == (1600, 800)
+    known, found = (each.score(test).judged.novelty for each in (whole, less))
+    assert np.corrcoef(known.ravel(), found.ravel())[0, 1] > 0.9
