@@ -17,7 +17,7 @@ from flows.sources import Sources, open_sources, used_entries
 from flows.workspace import FORMAT, Workspace
 from pipeline import __version__
 from pipeline.backend import get_backend
-from pipeline.backend.cluster import limit_threads, one_cluster
+from pipeline.backend.cluster import SharedCluster, cluster_spec, limit_threads, one_cluster
 from pipeline.errors import RunFolderError, UserError
 from pipeline.files import file_digest, json_digest, remove
 from pipeline.progress import Progress, terminal
@@ -121,10 +121,26 @@ def direct(path: str, name: str) -> StageRecord:
 
 def execute(run: RunFolder, call: Call, *, debug: bool = False) -> Result:
     """Do every stage of ``run`` that is not done, in order, each by ``call``."""
-    with run.lock(), log_to(run, "DEBUG" if debug else "INFO"), _nothing_left_of_a_false_start(run), one_cluster():
+    with (
+        run.lock(),
+        log_to(run, "DEBUG" if debug else "INFO"),
+        _nothing_left_of_a_false_start(run),
+        one_cluster(run.path) as cluster,
+    ):
+        _reach(run, cluster)
         for stage in stages.ALL:
             call(str(run.path), stage.name)
     return result_of(run)
+
+
+def _reach(run: RunFolder, cluster: SharedCluster) -> None:
+    """Reach a scheduler that is asked for, and look at its workers, before the first stage: not hours after it."""
+    if all((run / f"stages/{stage.name}.json").is_file() for stage in stages.ALL):
+        return
+    space = Workspace.open(run.path)
+    spec = cluster_spec(space.backend.name, space.plan.experiment.compute)
+    if spec.address is not None:
+        cluster.client(spec)
 
 
 def result_of(run: RunFolder) -> Result:

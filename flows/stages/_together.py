@@ -182,7 +182,7 @@ def _measured(space: Workspace, sizes: Mapping[str, int], spec: ClusterSpec, mea
     found: dict[str, Found] = {name: kept for name, key in keys.items() if (kept := _remembered(key))}
     left = [name for name in sizes if name not in found]
     if left:
-        tasks = [(str(space.run.path), name, sizes[name]) for name in left]
+        tasks = [(str(space.run.path.resolve()), name, sizes[name]) for name in left]
         for name, outcome in zip(left, map_tasks(measure, tasks, spec), strict=True):
             if isinstance(outcome, UserError):
                 raise outcome

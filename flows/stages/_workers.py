@@ -61,7 +61,7 @@ def on_workers(
 
     ``on_done`` is told the number of an item as it ends.
     """
-    tasks = [(str(space.run.path), stage, function, item) for item in items]
+    tasks = [(str(space.run.path.resolve()), stage, function, item) for item in items]
     outcomes = map_tasks(_on_worker, tasks, spec_of(space), lambda index, _: on_done(index))
     space.run.sweep()  # what workers that died left half-written
     for outcome in outcomes:

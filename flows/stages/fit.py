@@ -101,7 +101,7 @@ def _seconds_of(space: Workspace, folder: Path) -> float:
 
 def _fit_all(space: Workspace, groups: list[tuple[Task, ...]], spec: ClusterSpec) -> dict[Task, BaseException]:
     """Fit each group of tasks; return those that failed. What the user got wrong ends the run."""
-    arguments = [(str(space.run.path), tasks) for tasks in groups]
+    arguments = [(str(space.run.path.resolve()), tasks) for tasks in groups]
     with space.progress("fit", sum(map(len, groups))) as bar:
         results = map_tasks(
             fit_members, arguments, spec, lambda index, result: bar.advance(len(groups[index]), _note(groups[index]))

@@ -5,7 +5,7 @@ that eight GPUs can be tested on a laptop; :func:`open_client` is the one effect
 cluster (:func:`one_cluster`), at the first task that needs it.
 """
 
-from pipeline.backend.cluster.client import one_cluster, open_client
+from pipeline.backend.cluster.client import SharedCluster, one_cluster, open_client
 from pipeline.backend.cluster.config import ComputeConfig
 from pipeline.backend.cluster.spec import ClusterSpec, cluster_spec
 from pipeline.backend.cluster.tasks import limit_threads, map_tasks
@@ -13,6 +13,7 @@ from pipeline.backend.cluster.tasks import limit_threads, map_tasks
 __all__ = [
     "ClusterSpec",
     "ComputeConfig",
+    "SharedCluster",
     "cluster_spec",
     "limit_threads",
     "map_tasks",

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from pipeline.backend.cluster.checks import check_workers
 from pipeline.backend.cluster.spec import ClusterSpec
 from pipeline.errors import MissingExtraError, WorkerError
 
@@ -18,11 +20,19 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class SharedCluster:
-    """The one cluster of a run; nothing is started before the first :func:`open_client`."""
+    """The one cluster of a run; nothing is started before the first :func:`open_client`.
 
+    Parameters
+    ----------
+    folder : Path, optional
+        The run's, which workers that somebody else started are asked for.
+    """
+
+    folder: Path | None = None
     _stack: ExitStack = field(default_factory=ExitStack)
     _spec: ClusterSpec | None = None
     _client: Any = None
+    _checked: set[str] = field(default_factory=set)
 
     @property
     def address(self) -> str | None:
@@ -37,11 +47,17 @@ class SharedCluster:
         if self._client is None or spec != self._spec:
             self.close()
             self._client, self._spec = self._stack.enter_context(_opened(spec)), spec
+        if spec.address is not None:
+            _require_running(self._client)
+            new = set(self._client.nthreads()) - self._checked
+            check_workers(self._client, sorted(new), self.folder)
+            self._checked |= new
         return self._client
 
     def close(self) -> None:
         """Close client and cluster, if there are any."""
         self._client = self._spec = None
+        self._checked.clear()
         self._stack.close()
 
 
@@ -49,11 +65,16 @@ _shared: ContextVar[SharedCluster | None] = ContextVar("cluster", default=None)
 
 
 @contextmanager
-def one_cluster() -> Iterator[SharedCluster]:
+def one_cluster(folder: Path | None = None) -> Iterator[SharedCluster]:
     """Let everything inside the block that asks for a client have the same one.
 
     Starting processes that import the same libraries takes seconds, so a run does it once, at the first
     stage that has work for them. It is closed when the block ends, by an error or a signal too.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        The run's. Workers of a scheduler that runs already are asked whether they can read and write there.
 
     Examples
     --------
@@ -61,7 +82,7 @@ def one_cluster() -> Iterator[SharedCluster]:
     ...     print(cluster.address)
     None
     """
-    shared = SharedCluster()
+    shared = SharedCluster(folder)
     token = _shared.set(shared)
     try:
         yield shared
@@ -77,7 +98,8 @@ def open_client(spec: ClusterSpec) -> Iterator[Any]:
     Raises
     ------
     WorkerError
-        If the workers do not start or the scheduler does not answer.
+        If the workers do not start, the scheduler does not answer, or a worker that somebody else started has other
+        versions or another disk.
     MissingExtraError
         If the cluster's library is not installed.
     """
@@ -85,8 +107,22 @@ def open_client(spec: ClusterSpec) -> Iterator[Any]:
     if shared is not None:
         yield shared.client(spec)
         return
-    with _opened(spec) as client:
-        yield client
+    with one_cluster() as own:
+        yield own.client(spec)
+
+
+def scheduler_lost(client: Any) -> WorkerError:
+    """Return what is said where a client has lost its scheduler."""
+    address = getattr(getattr(client, "scheduler", None), "address", None)
+    return WorkerError(
+        f"the Dask scheduler{f' at {address}' if address else ''} was lost, and with it the tasks that were not done. "
+        "Start one again; `finescale run --resume` goes on where the run was."
+    )
+
+
+def _require_running(client: Any) -> None:
+    if client.status != "running":
+        raise scheduler_lost(client)
 
 
 @contextmanager

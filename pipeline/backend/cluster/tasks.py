@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from pipeline.backend.cluster.client import open_client
+from pipeline.backend.cluster.client import open_client, scheduler_lost
 from pipeline.backend.cluster.spec import ClusterSpec
 from pipeline.errors import WorkerError
 
@@ -74,7 +75,14 @@ def map_tasks(
         with limit_threads(spec.threads):
             return [_here(function, task, index, on_done) for index, task in enumerate(arguments)]
     with open_client(spec) as client:
-        return _Work(client, function, arguments, on_done).done()
+        # Our own workers were started with their number of threads; those of others are held to it.
+        threads = spec.threads if spec.address is not None else None
+        return _Work(client, partial(_limited, threads, function), arguments, on_done).done()
+
+
+def _limited(threads: int | None, function: Callable[..., Any], *task: Any) -> Any:
+    with limit_threads(threads):
+        return function(*task)
 
 
 def _here(function: Callable[..., Any], task: tuple[Any, ...], index: int, on_done: OnDone) -> Any:
@@ -151,11 +159,11 @@ class _Work:
         try:
             return list(self.client.nthreads())
         except OSError as error:
-            raise _scheduler_lost(self.client) from error
+            raise scheduler_lost(self.client) from error
 
     def _require_scheduler(self) -> None:
         if self.client.status != "running":
-            raise _scheduler_lost(self.client)
+            raise scheduler_lost(self.client)
 
     def _finished(self) -> list[Any]:
         """Return what has ended, at latest after a second."""
@@ -202,11 +210,3 @@ class _Work:
         """Let go of what is still to be done: of no use once this ends by an error or a signal."""
         if self.running and self.client.status == "running":
             self.client.cancel(list(self.running))
-
-
-def _scheduler_lost(client: Any) -> WorkerError:
-    address = getattr(getattr(client, "scheduler", None), "address", None)
-    return WorkerError(
-        f"the Dask scheduler{f' at {address}' if address else ''} was lost, and with it the tasks that were not done. "
-        "Start one again; `finescale run --resume` goes on where the run was."
-    )
