@@ -99,7 +99,9 @@ def share_memory() -> None:
     from rmm.allocators.cupy import rmm_cupy_allocator
     from rmm.allocators.torch import rmm_torch_allocator
 
-    rmm.mr.set_current_device_resource(rmm.mr.CudaAsyncMemoryResource())
+    # A worker of dask_cuda has one already; beside a second, either would hold what the other lacks.
+    if not isinstance(rmm.mr.get_current_device_resource(), rmm.mr.CudaAsyncMemoryResource):
+        rmm.mr.set_current_device_resource(rmm.mr.CudaAsyncMemoryResource())
     cupy.cuda.set_allocator(rmm_cupy_allocator)
     try:
         torch.cuda.memory.change_current_allocator(rmm_torch_allocator)

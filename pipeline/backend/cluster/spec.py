@@ -7,6 +7,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.backend.cluster.config import ComputeConfig
+from pipeline.backend.memory import parse_size
+
+LIBRARIES = 2**30  # bytes of torch, xarray, Dask and the like in one process
+GPU_WORKER: dict[str, Any] = {
+    # The driver's asynchronous pool grows and shrinks with use. A pool of a fixed size (rmm_pool_size) would hold what
+    # torch lacks; that torch and CuPy draw from the same one is seen to where the backend is made (_gpu.py).
+    "rmm_async": True,
+    # Of tables that are spread over workers: beyond 80 % of the device they go to the host. Off where both are one.
+    "device_memory_limit": "default",
+    # Tasks get paths and hand back small records; what estimators of cuml.dask send goes by NCCL, not by Dask.
+    "protocol": "tcp",
+}
+"""Options of ``dask_cuda.LocalCUDACluster`` 26.10. It starts one process for each of the first ``n_workers`` devices of
+``CUDA_VISIBLE_DEVICES``, with its own device the first that the process sees, so all of them compute on ``cuda:0``."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +54,19 @@ class ClusterSpec:
         return self.class_path is None and self.address is None
 
 
+def process_memory(arrays: str) -> int:
+    """Return how many bytes a worker may hold in all: what its arrays may take, and :data:`LIBRARIES` beside it.
+
+    Dask ends a worker that holds 95 % of it.
+
+    Examples
+    --------
+    >>> process_memory("4GiB") == 5 * 2**30
+    True
+    """
+    return parse_size(arrays) + LIBRARIES
+
+
 def cluster_spec(backend_name: str, config: ComputeConfig) -> ClusterSpec:
     """Return the cluster that ``config`` means on a backend; starts nothing.
 
@@ -69,8 +96,9 @@ def cluster_spec(backend_name: str, config: ComputeConfig) -> ClusterSpec:
         "silence_logs": logging.CRITICAL,
     }
     if config.memory is not None:
-        kwargs["memory_limit"] = config.memory
+        kwargs["memory_limit"] = process_memory(config.memory)
     if backend_name == "gpu":
+        kwargs |= GPU_WORKER
         return ClusterSpec("dask_cuda.LocalCUDACluster", kwargs, workers=config.workers, threads=config.threads)
     return ClusterSpec(
         "distributed.LocalCluster", {"processes": True, **kwargs}, workers=config.workers, threads=config.threads

@@ -19,6 +19,7 @@ from pipeline.errors import WorkerError
 log = logging.getLogger(__name__)
 
 GRACE = 60.0  # seconds without a single worker before waiting tasks are given up
+GATHER = 10.0  # seconds within which a small result comes from the worker that has it, if it is alive
 TRIES = 3  # workers that a task may take down before it is taken for the cause
 
 OnDone = Callable[[int, Any], None]
@@ -131,12 +132,7 @@ class _Work:
                 for worker in free[: len(waiting)]:
                     self._submit(waiting.popleft(), worker)
                 for future in self._finished():
-                    index = self.running.pop(future).index
-                    outcome = self._outcome(future, index)
-                    if outcome is None:
-                        waiting.append(index)
-                    else:
-                        self._end(index, outcome[0])
+                    waiting.extend(self._settle(future))
             for index in [*(one.index for one in self.running.values()), *waiting]:
                 self._end(index, WorkerError(f"task {index} was given up: no worker was left for {GRACE:.0f} s."))
         finally:
@@ -179,32 +175,45 @@ class _Work:
         except CancelledError:  # one of them; what has become of the others?
             return [future for future in self.running if future.done()]
 
-    def _outcome(self, future: Any, index: int) -> tuple[Any] | None:
-        """Return result or exception of a task that has ended; None if it is to be done again."""
+    def _settle(self, future: Any) -> list[int]:
+        """Take the result or exception of a task that has ended; return its number if it is to be done again."""
         import distributed
 
+        index = self.running[future].index
         try:
-            return (future.result(timeout=GRACE),)
-        except distributed.KilledWorker as error:
-            # A scheduler of its own settings may have tried it on several workers by itself.
-            return self._again(index, error.allowed_failures + 1, error)
+            if future.status == "finished":
+                outcome = future.result(timeout=GATHER)
+            else:
+                outcome = future.exception(timeout=GATHER)
+        except TimeoutError:
+            return []  # the worker died with the result; the scheduler has it done again, and we go on waiting for it
         except CancelledError as error:
             self._require_scheduler()
-            return self._again(index, 1, error)
-        except Exception as error:
-            return (error,)
+            outcome, deaths = error, 1
+        except Exception as error:  # it has failed since the line above
+            outcome, deaths = error, 0
+        else:
+            deaths = 0
+        del self.running[future]
+        if isinstance(outcome, distributed.KilledWorker):
+            # A scheduler with settings of its own may have tried it on several workers by itself.
+            deaths = outcome.allowed_failures + 1
+        if deaths:
+            self.died[index] = self.died.get(index, 0) + deaths
+            if self.died[index] < TRIES:
+                log.warning("the worker of task %d died; the task is done again", index)
+                return [index]
+            outcome = self._lost(index, outcome)
+        self._end(index, outcome)
+        return []
 
-    def _again(self, index: int, deaths: int, error: Exception) -> tuple[Any] | None:
-        self.died[index] = self.died.get(index, 0) + deaths
-        if self.died[index] < TRIES:
-            log.warning("the worker of task %d died; the task is done again", index)
-            return None
+    def _lost(self, index: int, error: BaseException) -> WorkerError:
         lost = WorkerError(
             f"the worker of task {index} died {self.died[index]} times, most often for want of memory; "
             "take fewer compute.workers or more compute.memory."
         )
         lost.__cause__ = error
-        return (lost,)
+        return lost
 
     def _cancel(self) -> None:
         """Let go of what is still to be done: of no use once this ends by an error or a signal."""

@@ -212,8 +212,16 @@ def test_memory_is_drawn_from_one_pool_or_it_is_said(monkeypatch, caplog):
     def refuse(allocator):
         raise RuntimeError("Can't swap an already initialized allocator")
 
+    class Pool:
+        pass
+
     rmm = types.ModuleType("rmm")
-    rmm.mr = types.SimpleNamespace(set_current_device_resource=done.append, CudaAsyncMemoryResource=lambda: "pool")
+    current: list[object] = ["the driver"]
+    rmm.mr = types.SimpleNamespace(
+        get_current_device_resource=lambda: current[-1],
+        set_current_device_resource=current.append,
+        CudaAsyncMemoryResource=Pool,
+    )
     torch = types.SimpleNamespace(cuda=types.SimpleNamespace(memory=types.SimpleNamespace()))
     torch.cuda.memory.change_current_allocator = refuse
     cupy = types.SimpleNamespace(cuda=types.SimpleNamespace(set_allocator=done.append))
@@ -228,11 +236,13 @@ def test_memory_is_drawn_from_one_pool_or_it_is_said(monkeypatch, caplog):
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)
     _gpu.share_memory()
-    assert done == ["pool", "for cupy"]
+    assert isinstance(current[-1], Pool)
+    assert done == ["for cupy"]
     assert "torch keeps a memory pool of its own: RuntimeError: Can't swap" in caplog.text
     torch.cuda.memory.change_current_allocator = done.append
     _gpu.share_memory()
-    assert done[2:] == ["pool", "for cupy", "for torch"]
+    assert done[1:] == ["for cupy", "for torch"]
+    assert len(current) == 2  # the pool that is there already serves on: a second would starve it
 
 
 def test_float32_keeps_its_bits():

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import ast
+import importlib.util
+import inspect
 import os
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -13,19 +17,48 @@ from pipeline.errors import MissingExtraError, WorkerError
 
 
 @pytest.mark.parametrize("workers", [4, 8])
-def test_several_gpus_are_one_process_each(workers):
+def test_several_gpus_are_one_process_each_from_one_pool_of_memory(workers):
     spec = cluster_spec("gpu", ComputeConfig(workers=workers, memory="8GiB"))
     assert spec.class_path == "dask_cuda.LocalCUDACluster"
     assert not spec.in_process
-    assert spec.kwargs["n_workers"] == workers
-    assert spec.kwargs["threads_per_worker"] == 1
-    assert spec.kwargs["memory_limit"] == "8GiB"
-    assert "processes" not in spec.kwargs
+    assert spec.kwargs == {
+        "n_workers": workers,
+        "threads_per_worker": 1,
+        "host": "127.0.0.1",
+        "dashboard_address": None,
+        "silence_logs": 50,
+        "memory_limit": 9 * 2**30,
+        "rmm_async": True,
+        "device_memory_limit": "default",
+        "protocol": "tcp",
+    }
+
+
+def test_no_option_of_the_gpu_cluster_is_unknown_to_dask_cuda():
+    found = importlib.util.find_spec("dask_cuda")
+    if found is None or found.origin is None:
+        pytest.skip("dask_cuda is not installed, so its source cannot be read")
+    source = (Path(found.origin).parent / "local_cuda_cluster.py").read_text()
+    cluster = next(node for node in ast.parse(source).body if getattr(node, "name", "") == "LocalCUDACluster")
+    begin = next(node for node in cluster.body if getattr(node, "name", "") == "__init__")
+    import distributed
+
+    known = {argument.arg for argument in begin.args.args} | set(inspect.signature(distributed.LocalCluster).parameters)
+    spec = cluster_spec("gpu", ComputeConfig(workers=8, memory="8GiB"))
+    assert set(spec.kwargs) <= known
+    # A pool of a fixed size and the asynchronous one exclude each other.
+    assert "rmm_pool_size" in known
+    assert "rmm_pool_size" not in spec.kwargs
+
+
+def test_a_worker_may_hold_its_arrays_and_a_gibibyte_of_libraries():
+    kwargs = cluster_spec("cpu", ComputeConfig(workers=2, memory="500MB")).kwargs
+    assert kwargs["memory_limit"] == 500_000_000 + 2**30
 
 
 def test_one_worker_on_either_side_is_this_process():
     for side in ("cpu", "gpu"):
-        spec = cluster_spec(side, ComputeConfig(threads=3))
+        spec = cluster_spec(side, ComputeConfig(threads=3, memory="4GiB"))
         assert spec.in_process
         assert spec == ClusterSpec(None, threads=3)
 

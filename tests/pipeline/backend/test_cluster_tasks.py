@@ -151,6 +151,32 @@ def test_without_a_scheduler_the_work_ends_at_once(client):
         module._Work(client, divmod, [(1, 2)], lambda index, _: None).done()
 
 
+class Future:
+    """A task whose result was there, and was lost with its worker before it could be had."""
+
+    status = "finished"
+
+    def __init__(self):
+        self.asked = 0
+
+    def result(self, timeout):
+        self.asked += 1
+        if self.asked == 1:
+            raise TimeoutError
+        return "made again"
+
+
+def test_a_result_that_is_lost_with_its_worker_is_waited_for_and_not_taken_for_a_failure(monkeypatch):
+    future = Future()
+    client = Deserted()
+    monkeypatch.setattr(client, "nthreads", lambda: {"tcp://a:1": 1})
+    client.submit = lambda function, *task, **where: future
+    work = module._Work(client, divmod, [(1, 2)], lambda index, _: None)
+    monkeypatch.setattr(work, "_finished", lambda: [future])
+    assert work.done() == ["made again"]
+    assert future.asked == 2
+
+
 def scheduler(folder: Path) -> tuple[subprocess.Popen, str]:
     """Start a Dask scheduler of its own process; return it and its address."""
     file = folder / "scheduler.json"
