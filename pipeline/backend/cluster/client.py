@@ -138,6 +138,9 @@ def _opened(spec: ClusterSpec) -> Iterator[Any]:
         # Whether a task that took its worker down is done again is decided in tasks.py, where it is told and counted.
         "distributed.scheduler.allowed-failures": 0,
         "distributed.nanny.pre-spawn-environ": threads,
+        # A worker that takes longer than this to be there again is given up for good; on a busy machine or a slow disk
+        # the 15 seconds that Dask waits are soon over.
+        "distributed.deploy.lost-worker-timeout": "1 hour",
     }
     with dask.config.set(settings):
         if spec.class_path is None:

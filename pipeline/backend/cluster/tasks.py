@@ -18,7 +18,7 @@ from pipeline.errors import WorkerError
 
 log = logging.getLogger(__name__)
 
-GRACE = 60.0  # seconds without a single worker before waiting tasks are given up
+GRACE = 120.0  # seconds without a single worker before waiting tasks are given up
 GATHER = 10.0  # seconds within which a small result comes from the worker that has it, if it is alive
 TRIES = 3  # workers that a task may take down before it is taken for the cause
 

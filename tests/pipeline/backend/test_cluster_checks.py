@@ -12,7 +12,7 @@ from pipeline.backend.cluster import ClusterSpec, client, one_cluster, open_clie
 from pipeline.backend.cluster.checks import TOKEN, Sight, check_workers, look
 from pipeline.errors import WorkerError
 
-GOOD = {"host": {"python": platform.python_version() + ".final.0"}, "packages": {"pipeline": __version__}}
+GOOD = {"host": {"python": platform.python_version() + ".final.0"}}
 
 
 class Fake:
@@ -26,8 +26,7 @@ class Fake:
         self.looks = {"tcp://a:1": look, "tcp://b:1": look} | (looks or {})
         self.asked: list[list[str]] = []
 
-    def get_versions(self, check, packages):
-        assert packages == ["pipeline"]
+    def get_versions(self, check):
         return {"workers": self.versions}
 
     def run(self, function, path, workers, on_error):
@@ -66,42 +65,47 @@ def test_a_worker_with_another_disk_is_named(tmp_path):
 
 
 def test_a_file_of_that_name_from_another_time_does_not_count(tmp_path):
-    fake = Fake(looks={"tcp://b:1": lambda path: Sight("of an earlier run", True)})
+    fake = Fake(looks={"tcp://b:1": lambda path: Sight(__version__, "of an earlier run", True)})
     with pytest.raises(WorkerError, match="does not see the run folder"):
         check(fake, tmp_path)
 
 
 def test_a_worker_that_may_only_read_is_named(tmp_path):
-    fake = Fake(looks={"tcp://a:1": lambda path: Sight(look(path).token, False)})
+    fake = Fake(looks={"tcp://a:1": lambda path: Sight(__version__, look(path).token, False)})
     with pytest.raises(WorkerError, match=r"worker tcp://a:1 may not write to the run folder"):
         check(fake, tmp_path)
 
 
 def test_a_worker_that_fails_at_it_is_named(tmp_path):
     fake = Fake(looks={"tcp://a:1": lambda path: OSError("stale handle")})
-    with pytest.raises(WorkerError, match=r"worker tcp://a:1 could not look for the run folder: OSError"):
+    with pytest.raises(WorkerError, match=r"worker tcp://a:1 could not answer \(OSError"):
         check(fake, tmp_path)
 
 
 def test_what_a_worker_sees_of_a_file(tmp_path):
-    assert look(str(tmp_path / "none")) == Sight(None, False)
+    assert look(str(tmp_path / "none")) == Sight(__version__, None, False)
     (tmp_path / "token").write_text("x")
-    assert look(str(tmp_path / "token")) == Sight("x", True)
+    assert look(str(tmp_path / "token")) == Sight(__version__, "x", True)
+
+
+def test_a_worker_of_another_python_is_named():
+    fake = Fake({"tcp://a:1": GOOD, "tcp://b:1": {"host": {"python": "2.7.18.final.0"}}})
+    with pytest.raises(WorkerError, match=r"worker tcp://b:1 runs Python 2\.7, the run Python 3\."):
+        check(fake)
 
 
 @pytest.mark.parametrize(
-    ("python", "finescale", "message"),
+    ("answer", "message"),
     [
-        ("2.7.18.final.0", __version__, r"worker tcp://b:1 runs Python 2\.7, the run Python 3\."),
-        (GOOD["host"]["python"], "0.0.1", rf"has Finescale 0\.0\.1, the run {__version__}; install the same"),
-        (GOOD["host"]["python"], "MISSING", f"worker tcp://b:1 has no Finescale; install version {__version__}"),
-        (GOOD["host"]["python"], None, "worker tcp://b:1 has no Finescale"),
+        (Sight("0.0.1", None, False), rf"worker tcp://b:1 has Finescale 0\.0\.1, the run {__version__}; install the same"),
+        (ModuleNotFoundError("pipeline"), rf"ModuleNotFoundError.*; it needs Finescale {__version__} in its environment"),
+        (None, "worker tcp://b:1 could not answer"),
     ],
-)
-def test_a_worker_of_other_versions_is_named(python, finescale, message):
-    theirs = {"host": {"python": python}, "packages": {"pipeline": finescale}}
+)  # fmt: skip
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_worker_without_our_version_is_named(answer, message, shared, tmp_path):
     with pytest.raises(WorkerError, match=message):
-        check(Fake({"tcp://a:1": GOOD, "tcp://b:1": theirs}))
+        check(Fake(looks={"tcp://b:1": lambda path: answer}), tmp_path if shared else None)
 
 
 def test_workers_of_a_scheduler_are_looked_at_once_and_those_that_join_later_when_they_do(monkeypatch, tmp_path):
@@ -112,7 +116,7 @@ def test_workers_of_a_scheduler_are_looked_at_once_and_those_that_join_later_whe
             with open_client(spec):
                 pass
         fake.versions = fake.versions | {"tcp://c:1": GOOD}
-        fake.looks["tcp://c:1"] = lambda path: Sight(None, False)
+        fake.looks["tcp://c:1"] = lambda path: Sight(__version__, None, False)
         with pytest.raises(WorkerError, match=r"worker tcp://c:1 does not see"), open_client(spec):
             pass
     assert fake.asked == [["tcp://a:1", "tcp://b:1"], ["tcp://c:1"]]
