@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import functools
+import os
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 
@@ -39,3 +42,28 @@ def side_by_side(function: Callable[[Item], object], items: Iterable[Item], thre
             except BaseException:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
+
+
+def usable() -> int:
+    """Return how many threads this process may keep busy: its cores, or fewer where OMP_NUM_THREADS says so."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS", "").strip()
+    return max(1, min(cores, int(asked))) if asked.isdigit() else cores
+
+
+@contextmanager
+def single_products() -> Iterator[None]:
+    """Let every matrix product inside take one thread.
+
+    For many small ones, which take ten times as long where each wakes a second thread; who has several threads gives
+    them a part each. It holds for the whole process while it lasts.
+    """
+    with _libraries().limit(limits=1, user_api="blas"):
+        yield
+
+
+@functools.cache
+def _libraries() -> Any:
+    import threadpoolctl
+
+    return threadpoolctl.ThreadpoolController()

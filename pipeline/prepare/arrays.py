@@ -36,6 +36,14 @@ def split_missing(values: Array) -> tuple[Array, Array]:
     return xp.where(finite, wide, xp.zeros_like(wide)), xp.astype(finite, xp.float64)
 
 
+def known(values: Array, *, whole: bool) -> tuple[Array, Array | None]:
+    """Return what :func:`split_missing` does; of ``whole`` values, none of them missing, a copy in float64 and None."""
+    if whole:
+        xp = array_namespace(values)
+        return xp.astype(values, xp.float64, copy=True), None
+    return split_missing(values)
+
+
 def flat(values: Array) -> Array:
     """Return ``values`` with all axes but the first as one."""
     if isinstance(values, Rows):

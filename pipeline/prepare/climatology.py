@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from pipeline.backend import array_namespace
+from pipeline.backend import array_namespace, block_bytes
 from pipeline.prediction import Prediction
-from pipeline.prepare.arrays import beside, flat, split_missing
+from pipeline.prepare.anomalies import less_mean
+from pipeline.prepare.arrays import beside, flat, known
 from pipeline.prepare.splits import TrainSplit
 from pipeline.rows.parts import blocks
 
@@ -145,6 +147,10 @@ class Climatology:
         xp = array_namespace(self.mean)
         return xp.astype(self._at(self.mean, phase), xp.float32)
 
+    def anomalies(self, values: Array, phase: np.ndarray, scale: Array | None = None) -> Array:
+        """Return ``values`` less the mean at each phase, divided by ``scale``; see :func:`less_mean`."""
+        return less_mean(values, self, phase, scale)
+
     def sd_at(self, phase: np.ndarray) -> Array:
         """Return the standard deviation about the mean at each phase, float32, positive.
 
@@ -174,27 +180,47 @@ class Climatology:
 def _sums(cells: Array, design: Array) -> tuple[Array, Array]:
     """Return per-cell normal equations over finite values: (cell, k, k) and (cell, k)."""
     xp = array_namespace(cells)
-    size = design.shape[1]
+    size, count = design.shape[1], cells.shape[1]
     products = xp.reshape(design[:, :, None] * design[:, None, :], (-1, size * size))
-    gram = xp.zeros((cells.shape[1], size * size), dtype=xp.float64, device=design.device)
-    right = xp.zeros((cells.shape[1], size), dtype=xp.float64, device=design.device)
+    every = xp.zeros((size * size, 1), dtype=xp.float64, device=design.device)
+    gram = xp.zeros((size * size, count), dtype=xp.float64, device=design.device)
+    right = xp.zeros((size, count), dtype=xp.float64, device=design.device)
     for part in blocks(cells):
-        filled, finite = split_missing(cells[part, :])
-        gram = gram + xp.matmul(xp.matrix_transpose(finite), products[part, :])
-        right = right + xp.matmul(xp.matrix_transpose(filled), design[part, :])
-    return xp.reshape(gram, (-1, size, size)), right
+        block = cells[part, :]
+        whole = bool(xp.all(xp.isfinite(block)))
+        if whole:  # then all cells have the same equations
+            every = every + xp.sum(products[part, :], axis=0)[:, None]
+        for some in _columns(block):
+            filled, finite = known(block[:, some], whole=whole)
+            right[:, some] = right[:, some] + xp.matmul(xp.matrix_transpose(design[part, :]), filled)
+            if finite is not None:
+                gram[:, some] = gram[:, some] + xp.matmul(xp.matrix_transpose(products[part, :]), finite)
+    return xp.reshape(xp.matrix_transpose(gram + every), (-1, size, size)), xp.matrix_transpose(right)
 
 
 def _residual_sums(cells: Array, design: Array, mean: Array) -> Array:
     """Return squared residuals projected on the design, (cell, k); the first is their plain sum."""
     xp = array_namespace(cells)
-    square = xp.zeros((cells.shape[1], design.shape[1]), dtype=xp.float64, device=design.device)
+    square = xp.zeros((design.shape[1], cells.shape[1]), dtype=xp.float64, device=design.device)
+    wanted = xp.asarray(xp.matrix_transpose(mean), copy=True)
     for part in blocks(cells):
-        filled, finite = split_missing(cells[part, :])
-        fitted = xp.matmul(design[part, :], xp.matrix_transpose(mean))
-        residual = (filled - fitted) ** 2 * finite
-        square = square + xp.matmul(xp.matrix_transpose(residual), design[part, :])
-    return square
+        block = cells[part, :]
+        whole = bool(xp.all(xp.isfinite(block)))
+        for some in _columns(block):
+            residual, finite = known(block[:, some], whole=whole)
+            residual -= xp.matmul(design[part, :], wanted[:, some])
+            residual *= residual
+            if finite is not None:
+                residual *= finite
+            square[:, some] = square[:, some] + xp.matmul(xp.matrix_transpose(design[part, :]), residual)
+    return xp.matrix_transpose(square)
+
+
+def _columns(block: Array) -> Iterator[slice]:
+    """Yield slices of cells whose float64 values stay in the cache from one step to the next."""
+    width = max(1, block_bytes(block) // (16 * max(1, block.shape[0])))
+    for start in range(0, block.shape[1], width):
+        yield slice(start, min(start + width, block.shape[1]))
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,7 +24,6 @@ from pipeline.prepare.scaling import Standardiser
 from pipeline.prepare.splits import TrainSplit
 from pipeline.registry import suggest
 from pipeline.rows import Room, Rows, as_rows
-from pipeline.rows.parts import blocks
 
 Array = Any
 
@@ -128,7 +127,7 @@ class InputTransform:
         def made(block: Array, places: np.ndarray) -> Array:
             block = _transformed(block, self.transforms)
             if self.anomaly is not None:
-                block = block - self.anomaly.mean_at(phase[places])
+                block = self.anomaly.anomalies(block, phase[places])
             values = self.scaler.transform(block)
             return xp.where(self.unseen, xp.zeros_like(values), values)
 
@@ -256,6 +255,5 @@ def _transformed(raw: Array, transforms: Sequence[str]) -> Array:
 
 def _less(raw: Array, anomaly: Climatology, phase: np.ndarray) -> Array:
     if isinstance(raw, Rows):
-        return raw.map(lambda block, places: block - anomaly.mean_at(phase[places]))
-    xp = array_namespace(raw)
-    return xp.concat([raw[part, ...] - anomaly.mean_at(phase[part]) for part in blocks(raw)], axis=0)
+        return raw.map(lambda block, places: anomaly.anomalies(block, phase[places]))
+    return anomaly.anomalies(raw, phase)

@@ -6,12 +6,14 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import array_api_compat
 import numpy as np
 
 from pipeline.backend import array_namespace
+from pipeline.backend.threads import side_by_side, single_products, usable
 from pipeline.errors import ConfigError, DataError
 from pipeline.grid import Grid
-from pipeline.prepare.arrays import beside, split_missing
+from pipeline.prepare.arrays import beside, known
 from pipeline.prepare.weights import Gather, bracket, corners, is_periodic, overlap, same_branch, triangles
 from pipeline.rows.parts import blocks
 
@@ -145,15 +147,29 @@ class Regridder:
         xp = array_namespace(values)
         fields = xp.reshape(values, (-1, *self.source.shape))
         weights = self._weights_beside(values)
-        parts = []
-        for part in blocks(fields, math.prod(self.target.shape)):
-            filled, finite = split_missing(fields[part, ...])
-            share = self._carry(finite, weights)
-            enough = share >= LEAST_WEIGHT
-            carried = self._carry(filled, weights) / xp.where(enough, share, xp.ones_like(share))
-            carried = xp.where(enough, carried, xp.full_like(carried, float("nan")))
-            parts.append(xp.astype(carried, values.dtype))
-        return xp.reshape(xp.concat(parts, axis=0), (*values.shape[:-2], *self.target.shape))
+        result = xp.empty(
+            (fields.shape[0], *self.target.shape), dtype=values.dtype, device=array_api_compat.device(values)
+        )
+
+        def carried(part: slice) -> None:
+            result[part, ...] = xp.astype(self._carried(fields[part, ...], weights), values.dtype)
+
+        parts = list(blocks(fields, math.prod(self.target.shape)))
+        threads = min(usable(), len(parts)) if array_api_compat.is_numpy_array(values) else 1
+        with single_products():
+            side_by_side(carried, parts, max(1, threads))
+        return xp.reshape(result, (*values.shape[:-2], *self.target.shape))
+
+    def _carried(self, fields: Array, weights: tuple[Array, Array]) -> Array:
+        """Return some fields on the target grid, float64."""
+        xp = array_namespace(fields)
+        filled, finite = known(fields, whole=bool(xp.all(xp.isfinite(fields))))
+        # Where nothing is missing, one field tells of all.
+        share = self._carry(xp.ones_like(filled[:1, ...]) if finite is None else finite, weights)
+        enough = share >= LEAST_WEIGHT
+        away = self._carry(filled, weights)
+        away /= xp.where(enough, share, xp.ones_like(share))
+        return away if bool(xp.all(enough)) else xp.where(enough, away, xp.full_like(away, float("nan")))
 
     def _weights_beside(self, values: Array) -> tuple[Array, Array]:
         if self.along is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,7 +11,7 @@ import numpy as np
 
 from pipeline.backend import array_namespace
 from pipeline.errors import DataError
-from pipeline.prepare.arrays import split_missing
+from pipeline.prepare.arrays import known
 from pipeline.prepare.splits import TrainSplit
 from pipeline.rows.parts import blocks
 
@@ -81,7 +82,11 @@ class Standardiser:
 
     def transform(self, values: Array) -> Array:
         """Return standardised values of the same shape, without units."""
-        return (values - self.mean) / self.deviation
+        away = values - self.mean
+        if away.dtype == self.deviation.dtype:
+            away /= self.deviation
+            return away
+        return away / self.deviation
 
     def inverse(self, values: Array) -> Array:
         """Return values in units from standardised ones."""
@@ -91,11 +96,14 @@ class Standardiser:
 def _sums(values: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:
     """Return count and sum of finite values, float64, shape (channel, lat, lon) or (channel, 1, 1)."""
     xp = array_namespace(values)
-    parts = [
-        tuple(xp.sum(array, axis=axes, keepdims=True)[0, ...] for array in reversed(split_missing(values[part, ...])))
-        for part in blocks(values)
-    ]
-    return sum(part[0] for part in parts), sum(part[1] for part in parts)
+    count = total = 0.0
+    for part in blocks(values):
+        block = values[part, ...]
+        filled, finite = known(block, whole=bool(xp.all(xp.isfinite(block))))
+        total = xp.sum(filled, axis=axes, keepdims=True)[0, ...] + total
+        there = math.prod(block.shape[axis] for axis in axes)
+        count = (there if finite is None else xp.sum(finite, axis=axes, keepdims=True)[0, ...]) + count
+    return xp.zeros_like(total) + count, total
 
 
 def _squares(values: Array, mean: Array, axes: tuple[int, ...]) -> Array:
@@ -103,8 +111,13 @@ def _squares(values: Array, mean: Array, axes: tuple[int, ...]) -> Array:
     xp = array_namespace(values)
     total = xp.zeros_like(mean)
     for part in blocks(values):
-        filled, finite = split_missing(values[part, ...])
-        total = total + xp.sum((filled - mean) ** 2 * finite, axis=axes, keepdims=True)[0, ...]
+        block = values[part, ...]
+        away, finite = known(block, whole=bool(xp.all(xp.isfinite(block))))
+        away -= mean
+        away *= away
+        if finite is not None:
+            away *= finite
+        total = total + xp.sum(away, axis=axes, keepdims=True)[0, ...]
     return total
 
 

@@ -16,7 +16,6 @@ from pipeline.prepare.config import TargetConfig
 from pipeline.prepare.scaling import Standardiser
 from pipeline.prepare.splits import TrainSplit
 from pipeline.rows import Rows
-from pipeline.rows.parts import blocks
 
 Array = Any
 
@@ -101,10 +100,8 @@ class TargetTransform:
             Phase of the year in [0, 1) of every step.
         """
         if isinstance(truth, Rows):
-            return truth.map(lambda block, places: (block - self.shift.mean_at(phase[places])) / self.scale)
-        xp = array_namespace(truth)
-        parts = [(truth[part, ...] - self.shift.mean_at(phase[part])) / self.scale for part in blocks(truth)]
-        return xp.concat(parts, axis=0) if parts else truth
+            return truth.map(lambda block, places: self.shift.anomalies(block, phase[places], self.scale))
+        return self.shift.anomalies(truth, phase, self.scale)
 
     def to_units(self, prediction: Prediction, phase: np.ndarray) -> Prediction:
         """Return ``prediction`` in units of the target; NaN outside the mask.

@@ -28,3 +28,29 @@ def test_what_fails_is_raised_and_ends_the_rest(threads):
     with pytest.raises(ValueError, match="the first"):
         side_by_side(work, range(1000), threads)
     assert len(done) < 999
+
+
+def test_no_more_threads_than_cores_or_than_asked_for(monkeypatch):
+    from pipeline.backend.threads import usable
+
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    cores = usable()
+    assert cores >= 1
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert usable() == 1
+    monkeypatch.setenv("OMP_NUM_THREADS", "100000")
+    assert usable() == cores
+
+
+def test_products_inside_take_one_thread_and_those_after_as_many_as_before():
+    import threadpoolctl
+
+    from pipeline.backend.threads import single_products
+
+    def threads():
+        return [each["num_threads"] for each in threadpoolctl.threadpool_info() if each["user_api"] == "blas"]
+
+    before = threads()
+    with single_products():
+        assert set(threads()) <= {1}
+    assert threads() == before
