@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from flows import speed
 from flows.sources import Sources, open_sources
 from pipeline.attribution.known import figures, run, shapes
 from pipeline.attribution.known.correlation import Correlation, made_correlation, measured_correlation
@@ -54,9 +55,10 @@ class Written:
 
 
 def listed() -> str:
-    """Return all benchmarks, a line each."""
-    longest = max(map(len, BENCHMARKS))
-    return "\n".join(f"{name:<{longest}}  {each.words}" for name, each in BENCHMARKS.items())
+    """Return all benchmarks, a line each: those against a known truth, then those of speed."""
+    words = {name: each.words for name, each in BENCHMARKS.items()} | speed.words()
+    longest = max(map(len, words))
+    return "\n".join(f"{name:<{longest}}  {said}" for name, said in words.items())
 
 
 def start(request: Request, progress: Progress = terminal) -> Written:
@@ -70,8 +72,9 @@ def start(request: Request, progress: Progress = terminal) -> Written:
         If ``gpu`` is asked for and cannot be had.
     """
     if request.name not in BENCHMARKS:
+        names = [*BENCHMARKS, *speed.words()]
         raise UnknownNameError(
-            f"unknown benchmark {request.name!r}.{suggest(request.name, BENCHMARKS)} Known: {', '.join(BENCHMARKS)}."
+            f"unknown benchmark {request.name!r}.{suggest(request.name, names)} Known: {', '.join(names)}."
         )
     finished, maps = BENCHMARKS[request.name].run(request, get_backend(request.backend), progress)
     folder = request.out / f"{request.name}-{request.settings.size}"

@@ -8,12 +8,14 @@ from typing import Annotated, Literal
 import typer
 
 from flows.commands.run import DataOption, DebugOption
+from pipeline.errors import ConfigError
 
 
 def bench(
     name: Annotated[str | None, typer.Argument(help="Name of a benchmark; without it they are listed.")] = None,
     size: Annotated[
-        Literal["small", "full"], typer.Option("--size", help="full: as in the papers, for a GPU.")
+        Literal["tiny", "small", "full"],
+        typer.Option("--size", help="full: for a GPU. tiny: of speed alone, to see that it works."),
     ] = "small",
     samples: Annotated[
         int | None, typer.Option("--samples", min=4, help="Samples that are explained; by default as suits the size.")
@@ -32,10 +34,15 @@ def bench(
     data: DataOption = None,
     debug: DebugOption = False,
 ) -> None:
-    """Measure methods against a truth that is known, and write table, JSON and figures.
+    """Measure speed beside other libraries and a limit, or methods against a truth that is known.
+
+    Writes a table and a JSON file, of methods figures too. `all` stands for all benchmarks of speed,
+    `rapids` for cuML and cuDF beside scikit-learn and pandas, on a GPU.
 
     \b
     Example:
+      finescale bench all --size small
+      finescale bench anomalies --backend gpu
       finescale data fetch sst-anomaly-covariance
       finescale bench attribution --size small --samples 200
     """  # noqa: D301  (Click's mark for lines that stay as they are)
@@ -44,6 +51,20 @@ def bench(
     if name is None:
         typer.echo(listed())
         return
+    from flows import speed
+
+    if speed.knows(name):
+        refused = {"--samples": samples, "--steps": steps, "--method": method}
+        for option, value in refused.items():
+            if value:
+                raise ConfigError(f"{option} is an option of the benchmarks attribution and attribution-shapes alone.")
+        found = speed.start(name, size, backend, out, echo=typer.echo)
+        typer.echo(found.table)
+        for path in found.files:
+            typer.echo(str(path))
+        return
+    if size == "tiny":
+        raise ConfigError(f"--size tiny: expected small or full for {name}; tiny is a size of the benchmarks of speed.")
     from pipeline.attribution.known.settings import Settings
 
     written = start(Request(name, Settings(size, samples, steps, seed, tuple(method or ())), backend, data, out))

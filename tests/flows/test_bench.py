@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmarks.speed import SPEED
 from flows.bench import BENCHMARKS, DATASET, Request, correlation_of, listed, start
 from flows.cli import run_command
 from flows.sources import open_sources
@@ -39,8 +40,28 @@ def no_mirror(monkeypatch, tmp_path):
 def test_without_a_name_they_are_listed(call):
     code, out, _ = call("bench")
     assert code == 0
-    assert [line.split()[0] for line in out.splitlines()] == list(BENCHMARKS)
+    assert [line.split()[0] for line in out.splitlines()] == [*BENCHMARKS, *SPEED.names(), "all", "rapids"]
     assert listed() == out.rstrip("\n")
+
+
+def test_a_benchmark_of_speed_leaves_a_table_and_everything_as_json(call, tmp_path):
+    words = ("--size", "tiny", "--backend", "cpu", "--out", str(tmp_path / "found"))
+    code, out, err = call("bench", "standardise", *words)
+    assert (code, err) == (0, "")
+    folder = tmp_path / "found" / "standardise-tiny-cpu"
+    assert out.splitlines()[-2:] == [str(folder / "table.md"), str(folder / "result.json")]
+    assert (folder / "table.md").read_text(encoding="utf-8") in out
+    tree = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    assert tree["machine"]["cores"] >= 1
+    assert {"numpy", "torch", "xarray"} <= set(tree["machine"]["versions"])
+    assert len(tree["rows"][0]["seconds"]["ours"]) >= 3
+
+
+def test_rapids_says_that_it_needs_a_gpu(call, tmp_path):
+    code, _, err = call("bench", "rapids", "--backend", "cpu", "--out", str(tmp_path / "found"))
+    assert code == 2
+    assert "expected a GPU, got --backend cpu" in err
+    assert not (tmp_path / "found").exists()
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
@@ -69,6 +90,8 @@ def test_it_says_that_the_correlation_is_made(tmp_path):
     [
         (["attributoin"], "unknown benchmark 'attributoin'. Did you mean 'attribution'?"),
         (["attribution", "--method", "gradiant"], "Did you mean 'gradient'?"),
+        (["attribution", "--size", "tiny"], "expected small or full for attribution"),
+        (["crps", "--samples", "5"], "--samples is an option of the benchmarks attribution"),
         (["attribution", "--size", "huge"], "Invalid value for '--size'"),
         (["attribution", "--samples", "1"], "Invalid value for '--samples'"),
         (["attribution", "--backend", "tpu"], "expected a backend of auto, cpu, gpu, got 'tpu'"),
