@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slow lint gpu-proof figures clean
+.PHONY: demo test test-slow lint gpu-proof figures wheelhouse clean
 
 demo: $(VENV)/.run
 	$(BIN)/finescale run quickstart
@@ -31,6 +31,13 @@ gpu-proof: $(VENV)/.gpu
 # Every figure of the README and the documents, made anew: make figures DATA=path/to/mirror
 figures: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.figures --data "$(DATA)"
+
+# Everything for a machine without network, in parts: make wheelhouse PYTHON_VERSION=3.12 PART_MIB=500 EXTRA=gpu
+PART_MIB ?= 1000
+WHEELHOUSE ?= wheelhouse
+wheelhouse: $(VENV)/bin/python
+	$(BIN)/python offline/pack.py --python "$(PYTHON_VERSION)" --part-mib "$(PART_MIB)" --extra "$(EXTRA)" \
+		--torch "$(TORCH)" --out "$(WHEELHOUSE)" $(PACK)
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
