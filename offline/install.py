@@ -36,7 +36,7 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         facts = known(asked.parts)
         check(asked.parts, facts)
-        print(f"{len(facts['parts'])} parts are there and whole.")
+        print(f"{len(facts['parts'])} parts are there and whole.", flush=True)
         if not asked.check:
             install(asked.parts, facts, asked.venv)
     except InstallError as error:
