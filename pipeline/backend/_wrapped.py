@@ -84,6 +84,24 @@ class PerOutput:
             return columns[0]
         return array_api_compat.array_namespace(columns[0]).stack(columns, axis=1)
 
+    @property
+    def coef_(self) -> Array:
+        """Slopes of linear estimators, shape (output, feature), or (feature,) where ``y`` had no axis of outputs."""
+        import array_api_compat
+
+        slopes = [estimator.coef_ for estimator in self.estimators]
+        return slopes[0] if self.one_dimensional else array_api_compat.array_namespace(slopes[0]).stack(slopes)
+
+    @property
+    def intercept_(self) -> Array:
+        """Levels of linear estimators, shape (output,), or a number where ``y`` had no axis of outputs."""
+        import array_api_compat
+
+        if self.one_dimensional:
+            return self.estimators[0].intercept_
+        xp = array_api_compat.array_namespace(self.estimators[0].coef_)
+        return xp.stack([xp.asarray(estimator.intercept_) for estimator in self.estimators])
+
     def apply(self, X: Array) -> Array:
         """Return the leaves of all trees of the first output, then those of the next, shape (sample, tree)."""
         import array_api_compat

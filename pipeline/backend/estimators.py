@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.backend import _options
+from pipeline.backend._options import Options, UnsupportedOnGPU
+from pipeline.backend._ridge import RidgeOfMany
 from pipeline.backend._wrapped import Estimator, Fallback, PerOutput, load_native, seed_of_output
 from pipeline.errors import ConfigError, UnknownNameError
 from pipeline.registry import suggest
@@ -22,16 +25,6 @@ if TYPE_CHECKING:
     from pipeline.backend.base import Backend
 
 __all__ = ["ESTIMATORS", "Estimator", "EstimatorSpec", "Fallback", "UnsupportedOnGPU", "build_estimator", "gpu_options"]
-
-Options = Mapping[str, Any]
-
-
-class UnsupportedOnGPU(Exception):  # noqa: N818 - cuML's name for the same thing
-    """An option has no counterpart in cuML; never leaves this package."""
-
-    def __init__(self, option: str, reason: str = "cuML has no such option") -> None:
-        super().__init__(option, reason)
-        self.option, self.reason = option, reason
 
 
 @dataclass(frozen=True)
@@ -50,8 +43,9 @@ class EstimatorSpec:
         Options that ``to_gpu`` reads.
     ignored : tuple of str
         Options that change the speed on the CPU and nothing else.
-    per_output : bool
-        cuML's takes one output; it is fitted once a column.
+    wrap : callable, optional
+        Takes cuML's class and its options and returns what stands for the estimator, where cuML's by itself does
+        less than scikit-learn's.
     """
 
     sk: str
@@ -60,86 +54,18 @@ class EstimatorSpec:
     to_gpu: Callable[[Options], dict[str, Any]]
     handled: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
-    per_output: bool = False
+    wrap: Callable[[Any, dict[str, Any]], Any] | None = None
 
 
-def _ridge(options: Options) -> dict[str, Any]:
-    # Cholesky is not offered for several targets (ridge.pyx), where `auto` takes the SVD: same minimum.
-    solvers = {"auto": "auto", "cholesky": "auto", "svd": "svd", "lsqr": "lsmr"}
-    if options["solver"] not in solvers:
-        raise UnsupportedOnGPU(f"solver={options['solver']!r}", f"cuML has {', '.join(sorted(set(solvers.values())))}")
-    return {"solver": solvers[options["solver"]]}
+def _one_an_output(native: Any, options: dict[str, Any]) -> PerOutput:
+    """Return one estimator of cuML an output, each with a seed of its own where it has one."""
 
+    def make(column: int) -> Any:
+        if "random_state" not in options:
+            return native(**options)
+        return native(**{**options, "random_state": seed_of_output(options["random_state"], column)})
 
-def _linear(options: Options) -> dict[str, Any]:
-    return {}
-
-
-def _pca(options: Options) -> dict[str, Any]:
-    count = options["n_components"]
-    if not (count is None or (isinstance(count, int) and count > 0)):
-        raise UnsupportedOnGPU(f"n_components={count!r}", "cuML takes a number of components or None")
-    # All of scikit-learn's other solvers approximate what cuML's `full` does: the eigenvectors of the covariance.
-    return {
-        "n_components": count,
-        "svd_solver": "auto" if options["svd_solver"] == "auto" else "full",
-        "tol": options["tol"] or 1e-7,
-        "iterated_power": 15 if options["iterated_power"] == "auto" else options["iterated_power"],
-    }
-
-
-def _logistic(options: Options) -> dict[str, Any]:
-    penalty, share = options["penalty"], options["l1_ratio"]
-    if penalty == "deprecated":  # since scikit-learn 1.8 the share alone says which penalty it is
-        penalty, share = ("l2", None) if share in (None, 0) else ("elasticnet", share)
-    if options["solver"] == "liblinear":
-        raise UnsupportedOnGPU("solver='liblinear'", "cuML penalises no intercept, and liblinear does")
-    # All other solvers lead to the same minimum; cuML takes L-BFGS, or OWL-QN where absolute weights are penalised.
-    return {"penalty": penalty, "l1_ratio": share, "solver": "qn"}
-
-
-def _forest_of_numbers(options: Options) -> dict[str, Any]:
-    return _forest(options, {"squared_error": "mse", "poisson": "poisson"})
-
-
-def _forest_of_classes(options: Options) -> dict[str, Any]:
-    if options["class_weight"] == "balanced_subsample":
-        raise UnsupportedOnGPU("class_weight='balanced_subsample'", "cuML takes weights or 'balanced'")
-    forest = _forest(options, {"gini": "gini", "entropy": "entropy"})
-    return {**forest, "class_weight": options["class_weight"]}
-
-
-def _forest(options: Options, criteria: Mapping[str, str]) -> dict[str, Any]:
-    if options["criterion"] not in criteria:
-        raise UnsupportedOnGPU(f"criterion={options['criterion']!r}", f"cuML has {', '.join(criteria)}")
-    if isinstance(options["max_samples"], int):
-        raise UnsupportedOnGPU(f"max_samples={options['max_samples']!r}", "cuML takes a fraction")
-    if callable(options["oob_score"]):
-        raise UnsupportedOnGPU("a callable oob_score", "cuML takes True or False")
-    leaves, share = options["max_leaf_nodes"], options["max_samples"]
-    return {
-        "split_criterion": criteria[options["criterion"]],
-        "max_leaves": -1 if leaves is None else leaves,
-        "max_samples": 1.0 if share is None else share,
-        "oob_score": options["oob_score"],
-        # Several streams build trees in an order of their own; one keeps a seeded forest the same. It costs speed.
-        "n_streams": 4 if options["random_state"] is None else 1,
-    }
-
-
-def _neighbours(options: Options) -> dict[str, Any]:
-    metrics = ("minkowski", "euclidean", "l2", "sqeuclidean", "manhattan", "cityblock", "l1", "chebyshev", "cosine")
-    if options["metric"] not in metrics:
-        raise UnsupportedOnGPU(f"metric={options['metric']!r}", f"cuML has {', '.join(metrics)}")
-    # Trees are a way to the same neighbours; cuML finds them by brute force.
-    return {"metric": options["metric"], "algorithm": "auto" if options["algorithm"] == "auto" else "brute"}
-
-
-def _kmeans(options: Options) -> dict[str, Any]:
-    init = options["init"]
-    if callable(init):
-        raise UnsupportedOnGPU("a callable init", "cuML takes 'k-means++', 'random' or an array")
-    return {"init": "scalable-k-means++" if isinstance(init, str) and init == "k-means++" else init}
+    return PerOutput(make)
 
 
 _FOREST_SAME = (
@@ -158,22 +84,32 @@ ESTIMATORS: dict[str, EstimatorSpec] = {
         "sklearn.linear_model:Ridge",
         "cuml.linear_model:Ridge",
         same=("alpha", "fit_intercept", "tol", "max_iter", "copy_X"),
-        to_gpu=_ridge,
+        to_gpu=_options.ridge,
         handled=("solver",),
         ignored=("random_state",),  # of solvers that cuML lacks
+        wrap=RidgeOfMany,
+    ),
+    "ElasticNet": EstimatorSpec(
+        "sklearn.linear_model:ElasticNet",
+        "cuml.linear_model:ElasticNet",
+        same=("alpha", "l1_ratio", "fit_intercept", "max_iter", "selection"),
+        to_gpu=_options.elastic_net,
+        handled=("tol", "precompute"),
+        ignored=("copy_X", "random_state"),  # random_state: of selection='random', for which cuML has none
+        wrap=_one_an_output,
     ),
     "LinearRegression": EstimatorSpec(
         "sklearn.linear_model:LinearRegression",
         "cuml.linear_model:LinearRegression",
         same=("fit_intercept", "copy_X"),
-        to_gpu=_linear,
+        to_gpu=_options.nothing,
         ignored=("n_jobs", "tol"),  # tol: of sparse input
     ),
     "LogisticRegression": EstimatorSpec(
         "sklearn.linear_model:LogisticRegression",
         "cuml.linear_model:LogisticRegression",
         same=("C", "tol", "fit_intercept", "class_weight", "max_iter"),
-        to_gpu=_logistic,
+        to_gpu=_options.logistic,
         handled=("penalty", "l1_ratio", "solver"),
         ignored=("n_jobs", "verbose", "random_state", "dual"),  # dual: of liblinear alone
     ),
@@ -181,24 +117,40 @@ ESTIMATORS: dict[str, EstimatorSpec] = {
         "sklearn.decomposition:PCA",
         "cuml.decomposition:PCA",
         same=("copy", "whiten"),
-        to_gpu=_pca,
+        to_gpu=_options.pca,
         handled=("n_components", "svd_solver", "tol", "iterated_power"),
         ignored=("random_state", "n_oversamples", "power_iteration_normalizer"),  # of the randomised solver
+    ),
+    "TruncatedSVD": EstimatorSpec(
+        "sklearn.decomposition:TruncatedSVD",
+        "cuml.decomposition:TruncatedSVD",
+        same=("n_components",),
+        to_gpu=_options.truncated_svd,
+        handled=("tol", "n_iter"),
+        ignored=("algorithm", "random_state", "n_oversamples", "power_iteration_normalizer"),  # all approximate it
+    ),
+    "SVR": EstimatorSpec(
+        "sklearn.svm:SVR",
+        "cuml.svm:SVR",
+        same=("degree", "gamma", "coef0", "tol", "C", "epsilon", "max_iter"),
+        to_gpu=_options.support_vectors,
+        handled=("kernel", "cache_size"),
+        ignored=("shrinking", "verbose"),
     ),
     "RandomForestRegressor": EstimatorSpec(
         "sklearn.ensemble:RandomForestRegressor",
         "cuml.ensemble:RandomForestRegressor",
         same=_FOREST_SAME,
-        to_gpu=_forest_of_numbers,
+        to_gpu=_options.forest_of_numbers,
         handled=("criterion", "max_samples", "oob_score", "max_leaf_nodes"),
         ignored=("n_jobs", "verbose"),
-        per_output=True,
+        wrap=_one_an_output,
     ),
     "RandomForestClassifier": EstimatorSpec(
         "sklearn.ensemble:RandomForestClassifier",
         "cuml.ensemble:RandomForestClassifier",
         same=_FOREST_SAME,
-        to_gpu=_forest_of_classes,
+        to_gpu=_options.forest_of_classes,
         handled=("criterion", "max_samples", "oob_score", "max_leaf_nodes", "class_weight"),
         ignored=("n_jobs", "verbose"),
     ),
@@ -206,7 +158,7 @@ ESTIMATORS: dict[str, EstimatorSpec] = {
         "sklearn.neighbors:NearestNeighbors",
         "cuml.neighbors:NearestNeighbors",
         same=("n_neighbors", "radius", "p", "metric_params"),
-        to_gpu=_neighbours,
+        to_gpu=_options.neighbours,
         handled=("metric", "algorithm"),
         ignored=("leaf_size", "n_jobs"),
     ),
@@ -214,7 +166,7 @@ ESTIMATORS: dict[str, EstimatorSpec] = {
         "sklearn.cluster:KMeans",
         "cuml.cluster:KMeans",
         same=("n_clusters", "n_init", "max_iter", "tol", "random_state"),
-        to_gpu=_kmeans,
+        to_gpu=_options.kmeans,
         handled=("init",),
         ignored=("verbose", "copy_x", "algorithm"),
     ),
@@ -275,20 +227,30 @@ def build_estimator(backend: Backend, name: str, params: Options) -> Estimator:
         return Estimator(backend, name, _load(spec.sk)(**params), fallback)
     native = _load(spec.cuml)
     options["output_type"] = "cupy"
-    if not spec.per_output:
-        return Estimator(backend, name, native(**options))
-
-    def make(column: int) -> Any:
-        return native(**{**options, "random_state": seed_of_output(options["random_state"], column)})
-
-    return Estimator(backend, name, PerOutput(make))
+    return Estimator(backend, name, spec.wrap(native, options) if spec.wrap else native(**options))
 
 
 def load_estimator(backend: Backend, name: str, folder: Path) -> Estimator:
-    """Return the fitted estimator that ``Estimator.save`` wrote into ``folder``, on either side."""
+    """Return the fitted estimator that ``Estimator.save`` wrote into ``folder``, on either side.
+
+    One whose options cuML lacks stays scikit-learn's, and says so in its ``fallback``, as when it was made.
+    """
     spec = _spec(name)
-    to_gpu = None if backend.name == "cpu" else _load(spec.cuml).from_sklearn
-    return Estimator(backend, name, load_native(folder, name, to_gpu))
+    if backend.name == "cpu":
+        return Estimator(backend, name, load_native(folder, name, None))
+    refused: list[UnsupportedOnGPU] = []
+
+    def carry(host: Any) -> Any:
+        try:
+            gpu_options(name, host.get_params())
+        except UnsupportedOnGPU as refusal:
+            refused.append(refusal)
+            return host
+        return _load(spec.cuml).from_sklearn(host)
+
+    native = load_native(folder, name, carry)
+    fallback = Fallback(name, refused[0].option, refused[0].reason) if refused else None
+    return Estimator(backend, name, native, fallback)
 
 
 def _spec(name: str) -> EstimatorSpec:
