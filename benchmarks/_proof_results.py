@@ -13,6 +13,7 @@ from typing import Any
 FAILED_NAMES = 20  # tests that failed, by name, in the JSON
 LAST_LINES = 8  # of the output of a part that failed
 FIGURES = 6  # in the table; the JSON has all
+LIMIT = "of the limit"
 SOURCES = ("ratios", "figures", "numbers")  # where a benchmark's result.json may have them, the most telling first
 
 
@@ -134,11 +135,16 @@ def _tests(junit: Path) -> tuple[tuple[int, int, int], dict[str, float], list[st
 
 
 def _figures(tree: Any) -> dict[str, float]:
-    """Return the numbers of a benchmark's result, nested ones by their names joined."""
+    """Return the numbers of a benchmark's result, nested ones by their names joined.
+
+    Of one with rows that have ratios, as those of speed, these and the share of the limit that was reached.
+    """
     if not isinstance(tree, Mapping):
         return {}
-    source = next((tree[name] for name in SOURCES if tree.get(name)), {})
     found: dict[str, float] = {}
+    rows = [row for row in tree.get("rows") or [] if isinstance(row, Mapping) and "ratios" in row]
+    source: Any = {str(row.get("name", "")): {**row["ratios"], LIMIT: row.get("share_of_limit")} for row in rows}
+    source = source or next((tree[name] for name in SOURCES if tree.get(name)), {})
 
     def collect(value: Any, name: str) -> None:
         if isinstance(value, Mapping):

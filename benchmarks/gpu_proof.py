@@ -75,7 +75,7 @@ def filled(word: str, **values: str) -> str:
 def suite(name: str, proves: str, seconds: float, *paths: str) -> Part:
     """Return a part that runs the tests marked gpu below some paths, in several processes by pytest-xdist."""
     several = importlib.util.find_spec("xdist") is not None
-    spread = ("-n", str(TEST_PROCESSES), "--dist", "loadfile") if several else ()
+    spread = ("-n", str(TEST_PROCESSES), "--dist", "worksteal") if several else ()
     return Part(name, proves, (*PYTEST, "-m", "gpu", *spread, *paths), seconds)
 
 
@@ -92,29 +92,38 @@ def benchmark(name: str, seconds: float) -> Part:
 
 
 def parts() -> tuple[Part, ...]:
-    """Return everything that is still to be proved, the most telling first; benchmarks come from their registry."""
-    from flows.bench import BENCHMARKS
+    """Return everything that is still to be proved, the most telling first; benchmarks come from their registry.
 
-    contract = Part("RAPIDS contract", "every call of ours is one that RAPIDS has", (*PYTEST, "tests/rapids"), 40)
+    ``all`` among them is all of them once more.
+    """
+    from flows.bench import listed
+
+    contract = Part(
+        "RAPIDS contract",
+        "every call of ours is one that RAPIDS has",
+        (*PYTEST, "tests/rapids"),
+        60,
+        (("FINESCALE_RAPIDS", "1"),),
+    )
     stacked = ("{python}", "-m", "benchmarks.stacked", "--backend", "gpu")
-    suites = {
-        "parity": ("both backends answer the same, within a tolerance by dtype", 120, "tests/parity"),
-        "backend": ("arrays, tables, estimators, memory and cluster", 90, "tests/pipeline/backend"),
-        "contracts": ("metrics, losses, families, labels and methods, by their registries", 150, "tests/contracts"),
-        "training": ("loop, losses, stacked members", 60, "tests/pipeline/training"),
-        "models": ("every model, with the oracles of the CPU", 150, "tests/models"),
-    }
-    first, then = ("parity", "backend"), ("contracts", "training", "models")
-    ignored = [word for _, _, path in suites.values() for word in ("--ignore", path)]
+    suites = (
+        suite("parity", "both backends answer the same, within a tolerance by dtype", 120, "tests/parity"),
+        suite("backend", "arrays, tables, estimators, memory and cluster", 90, "tests/pipeline/backend"),
+        suite("models", "every model, with the oracles of the CPU", 120, "tests/models"),
+        suite("attribution", "every method on every kind of model", 100, "tests/contracts/test_attribution.py"),
+        suite("uncertainty", "every method on every model that it suits", 100, "tests/contracts/test_uncertainty.py"),
+    )
+    ignored = [word for part in suites for word in ("--ignore", part.command[-1])]
+    names = [line.split()[0] for line in listed().splitlines()]
     return (
         contract,
-        *(suite(name, *suites[name]) for name in first),
+        *suites[:2],
         experiment("tiny", 60),
-        experiment("quickstart", 120),
-        *(benchmark(name, 60) for name in BENCHMARKS),
-        Part("members as one", "how many times as fast as one by one they train", stacked, 60),
-        *(suite(name, *suites[name]) for name in then),
-        suite("all other tests", "prepare, scores, novelty, tables of stations", 90, "tests", *ignored),
+        experiment("quickstart", 90),
+        *(benchmark(name, 40) for name in names if name != "all"),
+        Part("members as one", "how many times as fast as one by one they train", stacked, 40),
+        *suites[2:],
+        suite("all other tests", "scores, families, training, tables of stations", 90, "tests", *ignored),
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from pipeline.attribution import Case
 from pipeline.attribution.quantity import NO_GRADIENT, value
 from pipeline.attribution.question import Question
+from pipeline.backend.out_of_memory import is_out_of_memory
 from pipeline.errors import TraitError
 from pipeline.prediction import Prediction
 from pipeline.training.config import TrainingConfig
@@ -244,7 +245,5 @@ def gradients_of(network: Any) -> Iterator[None]:
 
 
 def short_of_memory(error: RuntimeError) -> bool:
-    """Return whether an error says that memory is short; on the CPU torch has no class of its own for it."""
-    import torch
-
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    """Return whether an error says that memory is short; torch has a class for it only with its own allocator."""
+    return is_out_of_memory(error)

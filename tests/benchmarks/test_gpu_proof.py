@@ -68,6 +68,12 @@ def test_a_part_that_passes_is_a_row_with_its_figures(page):
     assert kept["command"].startswith("python -c")
 
 
+def test_ratios_of_rows_and_their_share_of_the_limit_are_figures(page):
+    rows = [{"name": "crps", "ratios": {"scores": 8.0, "none": None}, "share_of_limit": 0.5}]
+    (found,), _ = run([part("bench crps", writes("result.json", json.dumps({"rows": rows})))], page)
+    assert found.figures == {"crps scores": 8.0, "crps of the limit": 0.5}
+
+
 def test_a_part_that_fails_does_not_stop_the_rest(page):
     chosen = [part("first", "print('what went wrong'); raise SystemExit(3)"), part("second", "pass")]
     found, _ = run(chosen, page)
@@ -169,6 +175,7 @@ def test_every_benchmark_of_the_registry_is_a_part_and_every_path_is_there():
     names = [one.name for one in known]
     assert len(set(names)) == len(names)
     assert {f"bench {name}" for name in BENCHMARKS} <= set(names)
+    assert "bench all" not in names
     paths = [word for one in known for word in one.command if word.startswith("tests/")]
     assert paths
     assert all((gpu_proof.ROOT / path).exists() for path in paths)
