@@ -3,7 +3,8 @@
 It runs a list of parts one after the other (parity of both backends, contracts, tests, experiments, benchmarks), each
 in a process of its own and within its own limit, and goes on after one that fails. After every part the table of
 `docs/gpu_status.md` and the JSON beside it are written anew, so that nothing is lost if the machine goes away. A part
-for which no time is left is not run, and it is said. Nothing is downloaded.
+for which no time is left is not run, and it is said; parts that passed on this GPU before come last, so that a second
+call goes on where the first one ended. Nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -127,6 +128,17 @@ def parts() -> tuple[Part, ...]:
     )
 
 
+def unproved_first(chosen: Sequence[Part], host: Host, page: Path) -> list[Part]:
+    """Return parts in their order, but last those that have passed on this GPU with these versions."""
+    versions = dict(host.versions)
+    done = {
+        row["part"]
+        for row in Page(page).rows()
+        if (row["gpu"], row["versions"], row["state"]) == (host.gpu, versions, "passed")
+    }
+    return sorted(chosen, key=lambda part: part.name in done)
+
+
 def prove(
     chosen: Sequence[Part],
     host: Host,
@@ -235,8 +247,10 @@ def main(words: Sequence[str] | None = None) -> int:
     if (reason := why_no_gpu()) is not None:
         print(f"expected a GPU with RAPIDS, got none: {reason}. Nothing was run.", file=sys.stderr)
         return 2
+    host = this_host()
+    chosen = unproved_first(chosen, host, asked.page)
     with tempfile.TemporaryDirectory(prefix="gpu-proof-") as scratch:
-        found = prove(chosen, this_host(), asked.page, asked.keep or Path(scratch), budget=asked.seconds)
+        found = prove(chosen, host, asked.page, asked.keep or Path(scratch), budget=asked.seconds)
     print(f"{sum(one.passed_whole for one in found)} of {len(found)} parts passed; written: {asked.page}")
     return 0 if all(one.passed_whole for one in found) else 1
 

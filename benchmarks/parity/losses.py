@@ -28,7 +28,11 @@ def batch(name: str) -> dict[str, np.ndarray]:
     else:
         target, count = np.maximum(0.0, rng.normal(0.5, 2.0, size=(FIELDS, 2, 5))), len(make_loss(name).parameters)
     known = rng.random(target.shape) > 0.1
-    return {"output": rng.normal(size=(FIELDS, count, 2, 5)), "target": np.where(known, target, 0.0), "known": known}
+    return {
+        "output": rng.normal(size=(FIELDS, count, 2, 5)),
+        "target": np.where(known, target, 0.0),
+        "known": known.astype(float),
+    }
 
 
 def computed(name: str, backend: Backend, given: Mapping[str, Array]) -> dict[str, Array]:
@@ -37,7 +41,7 @@ def computed(name: str, backend: Backend, given: Mapping[str, Array]) -> dict[st
 
     device = backend.torch_device
     output, target = (backend.to_torch(given[part]).float() for part in ("output", "target"))
-    known = backend.to_torch(given["known"])
+    known = backend.to_torch(given["known"]) > 0.5
     place = Place(
         area=torch.tensor([0.8, 0.9, 1.0, 1.1, 1.2], device=device),
         index=torch.tensor([0, 1, 3, 4, 5], device=device),

@@ -14,8 +14,8 @@ Array = Any
 Inputs = Mapping[str, np.ndarray]
 
 EXACT = {"float32": 0.0, "float64": 0.0}  # what is copied, compared or counted
-ROUNDING = {"float32": 2e-6, "float64": 1e-12}  # elementwise, and sums in float64
-SUMS = {"float32": 2e-5, "float64": 1e-9}  # sums, transforms and systems of equations
+ROUNDING = {"float32": 1e-5, "float64": 1e-12}  # elementwise, of which devices fuse some; sums in float64
+SUMS = {"float32": 1e-4, "float64": 1e-9}  # sums, transforms and systems of equations
 SOLVERS = {"float32": 2e-3, "float64": 1e-5}  # iterations with a tolerance of their own
 FORESTS = {"float32": 0.1, "float64": 0.1}  # other trees: shares of variance that they explain
 

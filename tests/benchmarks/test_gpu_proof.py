@@ -12,7 +12,7 @@ from benchmarks import gpu_proof
 from benchmarks._proof_host import Host, version_of
 from benchmarks._proof_page import BEGIN, END, Page
 from benchmarks._proof_results import Outcome
-from benchmarks.gpu_proof import Part, main, parts, prove
+from benchmarks.gpu_proof import Part, main, parts, prove, suite, unproved_first
 from flows.bench import BENCHMARKS
 
 HOST = Host("H100", "580.1", "13.0", (("torch", "2.13.0"), ("cudf", "26.10.2")))
@@ -153,6 +153,32 @@ def test_a_new_outcome_replaces_the_old_one_and_not_run_replaces_none(page):
         ("2026-03-03", "H100", "models", "not run"),
     ]
     assert page.read_text().count("| parity |") == 2
+
+
+def test_what_has_passed_on_this_gpu_with_these_versions_comes_last(page):
+    table = Page(page)
+    table.add("2026-01-01", HOST, Outcome("parity", "passed"))
+    table.add("2026-01-01", HOST, Outcome("models", "failed"))
+    table.add("2026-01-01", Host("A100", "1", "13", HOST.versions), Outcome("backend", "passed"))
+    chosen = [part(name, "pass") for name in ("parity", "models", "backend")]
+    assert [one.name for one in unproved_first(chosen, HOST, page)] == ["models", "backend", "parity"]
+    newer = Host(HOST.gpu, HOST.driver, HOST.cuda, (("torch", "9.9"),))
+    assert unproved_first(chosen, newer, page) == chosen
+
+
+def test_a_suite_of_this_project_is_run_counted_and_its_properties_kept(page, tmp_path):
+    """With pytest itself; a GPU host asks for tests marked gpu, and runs them in several processes."""
+    file = tmp_path / "test_made.py"
+    file.write_text(
+        "import pytest\n"
+        "def test_one(record_property): record_property('parity table lag float32', 0.5)\n"
+        "def test_two(): pytest.skip('no')\n"
+    )
+    asked = suite("made", "that it works", 60, str(file))
+    several = {"-n", "--dist", "worksteal", str(gpu_proof.TEST_PROCESSES)}
+    words = tuple("not gpu" if word == "gpu" else word for word in asked.command if word not in several)
+    (found,), _ = run([Part("made", "that it works", (*words, "--rootdir", str(tmp_path)), 60)], page)
+    assert (found.state, found.counts, found.differences) == ("passed", (1, 0, 1), {"table lag float32": 0.5})
 
 
 def test_a_page_without_its_marks_is_refused(tmp_path):
