@@ -31,9 +31,8 @@ class CholeskyRidge:
     fit_intercept : bool
         Whether the mean is left out of it.
     sums : {"float64", "float32"}
-        In which kind of numbers the products are added up. float32 halves memory and is many times as fast on
-        devices that are slow at float64; it costs half of the digits, the more the nearer the features are to each
-        other.
+        In which kind of numbers the products are added up. float32 halves their memory, and suits devices that are
+        slow at float64; it costs digits, the more the nearer the features are to each other.
 
     Attributes
     ----------
@@ -95,7 +94,8 @@ class CholeskyRidge:
 class RidgeOfMany:
     """cuML's ``Ridge`` for one target, :class:`CholeskyRidge` for several, for which cuML takes an SVD of all of X.
 
-    A solver that is asked for by name (``svd``, ``lsmr``) is cuML's for any number of targets.
+    A single target with an axis counts as several, as cuML answers without the axis. A solver that is asked for by
+    name (``svd``, ``lsmr``) is cuML's for any number of targets.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ class RidgeOfMany:
 
     def fit(self, X: Array, y: Array) -> Self:
         """Fit by what suits the number of targets; linearly dependent features without a penalty by the SVD."""
-        if y.ndim == 1 or y.shape[1] == 1 or self._options["solver"] != "auto":
+        if y.ndim == 1 or self._options["solver"] != "auto":
             self.chosen = self._single(**self._options).fit(X, y)
             return self
         many = CholeskyRidge(self._options["alpha"], self._options["fit_intercept"])

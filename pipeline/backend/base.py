@@ -28,8 +28,8 @@ class Backend:
     xp : module
         Array API namespace: NumPy or CuPy through ``array_api_compat``.
     xdf : module
-        Frame library: pandas or cuDF. Used verbs: ``read_csv, read_parquet, DataFrame, to_datetime,
-        concat``, ``groupby, merge, sort_values, rolling(mean, sum), fillna, to_parquet``.
+        Frame library: pandas or cuDF. What both have is in :mod:`pipeline.backend.tables`; beside it readers call
+        ``read_csv, read_parquet, concat``.
     torch_device : str
         ``"cpu"`` or ``"cuda"``.
     cluster_class : str

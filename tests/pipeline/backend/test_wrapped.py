@@ -59,3 +59,18 @@ def test_leaves_of_a_forest_an_output_stand_side_by_side_and_come_from_nvforest(
     assert (leaves.shape, leaves.dtype) == ((80, 6), np.int64)
     expected = [RandomForestRegressor(n_estimators=3, random_state=k).fit(X, y[:, k]).apply(X) for k in (0, 1)]
     np.testing.assert_array_equal(leaves, np.concatenate(expected, axis=1))
+
+
+@pytest.mark.parametrize("outputs", [None, 2])
+def test_slopes_of_one_linear_estimator_an_output_stand_as_those_of_one_for_all(data, outputs):
+    from sklearn.linear_model import ElasticNet
+
+    X, y = data
+    truth = y[:, 0] if outputs is None else y
+    several = PerOutput(lambda column: ElasticNet(alpha=0.1)).fit(X, truth)
+    whole = ElasticNet(alpha=0.1).fit(X, truth)
+    np.testing.assert_allclose(several.coef_, whole.coef_, rtol=1e-5)
+    np.testing.assert_allclose(several.intercept_, whole.intercept_, rtol=1e-4, atol=1e-6)
+    assert np.shape(several.coef_) == whole.coef_.shape
+    assert np.shape(several.intercept_) == np.shape(whole.intercept_)
+    np.testing.assert_allclose(several.predict(X), whole.predict(X), rtol=1e-4, atol=1e-5)
