@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -194,16 +195,18 @@ class Constraint(nn.Module):
         chosen = inputs[:, self._channels].flatten(2)[:, :, self.coarse].double()
         return chosen * self.channel_scale + self.channel_shift
 
-    def check_inputs(self, inputs: Tensor) -> None:
-        """Refuse negative coarse values where the constraint can only hold amounts.
+    def check_inputs(self, inputs: Iterable[Tensor]) -> None:
+        """Refuse negative coarse values, in any block of inputs, where the constraint can only hold amounts.
 
         Raises
         ------
         DataError
             If there are any, beyond rounding.
         """
-        values = self.values(inputs)
-        least, most = float(values.min()), float(values.abs().max())
+        least, most = math.inf, 0.0
+        for part in inputs:
+            values = self.values(part)
+            least, most = min(least, float(values.min())), max(most, float(values.abs().max()))
         if self._kind != "additive" and least < -ROUNDING * most:
             raise DataError(
                 f"constraint {self._kind}: expected coarse values that are not negative, got {least:g}. "

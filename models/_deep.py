@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -29,8 +30,7 @@ from pipeline.training import loop
 from pipeline.training.augment import Augmenter, AugmentSpec, make_augmentations, make_augmenter
 from pipeline.training.config import TrainingConfig
 from pipeline.training.course import Epoch, Trained
-from pipeline.training.lagged import LaggedInputs
-from pipeline.training.loop import Tensors
+from pipeline.training.loading import load_inputs, load_target
 from pipeline.training.losses import (
     Loss,
     LossSpec,
@@ -42,6 +42,8 @@ from pipeline.training.losses import (
     make_loss,
 )
 from pipeline.training.randomness import seeded
+from pipeline.training.streamed import parts
+from pipeline.training.tensors import Inputs, Tensors, input_batches
 from pipeline.training.trainable import Trainable
 
 WEIGHTS, HISTORY = "weights.safetensors", "history.csv"
@@ -145,13 +147,13 @@ class DeepModel(Together):
         """Names of the classes of a segmentation; none before it is fitted or loaded."""
         return self._layout.classes if hasattr(self, "_layout") else ()
 
-    def _built(self, loss: Loss, learned: Tensor | LaggedInputs | None = None) -> nn.Module:
+    def _built(self, loss: Loss, learned: Inputs | None = None) -> nn.Module:
         """Return the network before training, held to the constraint, if there is one and ``learned`` suits it."""
         network = self.build(self._layout, len(loss.parameters))
         if self.config.constraint is not None:
             constraint = constrain(network, self._layout, loss, self.config.constraint)
             if learned is not None:
-                constraint.to(learned.device).check_inputs(learned[:])
+                constraint.to(learned.device).check_inputs(parts(learned))
         return network
 
     def fit(self, train: Samples, validation: Samples, context: Context) -> Self:
@@ -168,7 +170,10 @@ class DeepModel(Together):
             folder=context.folder,
             progress=context.progress,
             augment=self._augmenter(context.name),
+            ranks=context.ranks,
         )
+        for note in self._trained.notes if context.ranks is None or context.ranks.rank == 0 else ():
+            context.warn(note)
         return self
 
     def _begin(self, train: Samples, context: Context, learned: Tensors | None = None) -> tuple[Loss, Tensors]:
@@ -215,10 +220,10 @@ class DeepModel(Together):
         return prediction.at_least(context.backend.asarray(least))
 
     def _answers(self, network: nn.Module, samples: Samples, context: Context) -> Iterator[Tensor]:
-        inputs = self._inputs(samples, context)
+        inputs, size = self._inputs(samples, context), self.config.batch_size
         if not self._draws:
-            for start in range(0, len(inputs), self.config.batch_size):
-                yield self.answer(network, inputs[start : start + self.config.batch_size], context)
+            with closing(input_batches(inputs, size)) as batches:
+                yield from (self.answer(network, batch, context) for batch in batches)
             return
         seed = context.seed_for("draws")
         for place, date in enumerate(samples.time):
@@ -262,18 +267,14 @@ class DeepModel(Together):
         """Return the network for explanations; one that draws noise gives all samples of a call the same."""
         return self._network
 
-    def _inputs(self, samples: Samples, context: Context) -> Tensor | LaggedInputs:
-        order = self._layout.order(samples)
-        if samples.lagged is not None:
-            return LaggedInputs.of(samples.lagged, order, context.backend)
-        inputs: Tensor = context.backend.to_torch(samples.inputs)
-        return inputs if order is None else inputs[:, order]
+    def _inputs(self, samples: Samples, context: Context) -> Inputs:
+        return load_inputs(samples, self._layout.order(samples), context.backend, context.memory)
 
     def _tensors(self, samples: Samples, context: Context) -> Tensors:
         if samples.target is None:
             raise DataError(f"{samples.name}: expected a target to learn from, got a split without truth.")
         cells = torch.as_tensor(self._layout.mask, device=context.backend.torch_device)
-        target: Tensor = context.backend.to_torch(samples.target)[..., cells]
+        target = load_target(samples, cells, context.backend, context.memory)
         if self._classes:
             check_labels(target, self._classes, samples.name)
         return Tensors(self._inputs(samples, context), target, self._place(cells))

@@ -21,8 +21,9 @@ from pipeline.errors import ConfigError
 from pipeline.grid import Grid
 from pipeline.model import Context, ModelConfig
 from pipeline.samples import Samples
-from pipeline.training.loop import Tensors
+from pipeline.training.loading import input_parts
 from pipeline.training.losses import Loss
+from pipeline.training.tensors import Tensors
 
 FLAT = 1e-6
 """Deviation of a field, as a share of its largest value, below which it is rounding and taken for none."""
@@ -102,8 +103,11 @@ class DouryUNet(DeepModel):
     def _moments(self, train: Samples, context: Context) -> tuple[Tensor, Tensor]:
         """Return mean and deviation over the train split of every field's own mean and deviation, float32."""
         layout = Layout.of(train.schema)
-        fields = context.backend.to_torch(train.inputs)[:, layout.fields]
-        moments = torch.cat([part.flatten(1) for part in own_standardised(fields)[1:]], dim=1).double().cpu()
+        found = []
+        for inputs in input_parts(train, context.backend):
+            fields = inputs[:, layout.fields]
+            found.append(torch.cat([part.flatten(1) for part in own_standardised(fields)[1:]], dim=1).double().cpu())
+        moments = torch.cat(found)
         spread = moments.std(dim=0, correction=0)
         return moments.mean(dim=0).float(), torch.where(spread > 0, spread, 1.0).float()
 

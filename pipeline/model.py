@@ -20,6 +20,7 @@ from pipeline.seeding import derive_seed
 if TYPE_CHECKING:
     import numpy as np
 
+    from pipeline.training.ranks import Ranks
     from pipeline.training.trainable import Trainable
     from pipeline.trees import TreePart
 
@@ -52,6 +53,8 @@ class Context:
         Whether such a fallback is an error, ``compute.strict`` of the experiment.
     budget : int or None
         Bytes that arrays may take, ``compute.memory``; None: as many as there are.
+    ranks : Ranks, optional
+        Processes that fit the model together, this one among them; None: this one alone.
     """
 
     backend: Backend
@@ -65,6 +68,7 @@ class Context:
     fall_back: Callable[[str], None] = field(default=lambda message: None)
     strict: bool = False
     budget: int | None = None
+    ranks: Ranks | None = None
 
     def seed_for(self, purpose: str) -> int:
         """Return this member's seed for ``purpose``, shared with no other member, model or part."""

@@ -19,16 +19,20 @@ from torch import Tensor, nn
 
 from pipeline.errors import TrainingError
 from pipeline.training.config import TrainingConfig
+from pipeline.training.streamed import Streamed, parts
 
 FILE = "checkpoint.pt"
 
 log = logging.getLogger(__name__)
 
 
-def digest(config: TrainingConfig, seed: int, network: nn.Module, data: Iterable[Tensor], more: str = "") -> str:
+def digest(
+    config: TrainingConfig, seed: int, network: nn.Module, data: Iterable[Tensor | Streamed], more: str = ""
+) -> str:
     """Return a key that changes with the options, the seed, the network's shape, the data, and what ``more`` there is.
 
-    Costs one pass of BLAKE2 over the data, 1 GB/s, and a copy of it to the host from a GPU.
+    Costs one pass of BLAKE2 over the data, 1 GB/s, and a copy of it to the host from a GPU. Data that are streamed
+    have the key of the same data on the device.
     """
     key = hashlib.blake2b(digest_size=16)
     key.update(f"{torch.__version__}/{seed}/{config.model_dump_json()}{more}".encode())
@@ -36,7 +40,8 @@ def digest(config: TrainingConfig, seed: int, network: nn.Module, data: Iterable
         key.update(f"{name}{tuple(tensor.shape)}".encode())
     for tensor in data:
         key.update(f"{tuple(tensor.shape)}".encode())
-        key.update(tensor.detach().cpu().contiguous().numpy().data)
+        for part in parts(tensor):
+            key.update(part.detach().cpu().contiguous().numpy().data)
     return key.hexdigest()
 
 

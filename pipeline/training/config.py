@@ -14,6 +14,12 @@ class TrainingConfig(ModelConfig):
 
     epochs: int = Field(default=100, ge=1, description="Most passes over the train split.")
     batch_size: int = Field(default=64, ge=1)
+    accumulate: int = Field(
+        default=1,
+        ge=1,
+        description="Parts that a batch is worked on in, one after another, where all of it is too much for the "
+        "device; the gradient is that of the whole batch.",
+    )
     optimizer: Literal["adam", "adamw", "sgd", "rmsprop"] = Field(default="adamw")
     lr: float = Field(default=1e-3, gt=0, description="Learning rate, the highest of its schedule.")
     momentum: float = Field(default=0.9, ge=0, lt=1, description="For sgd and rmsprop.")

@@ -27,11 +27,12 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training came to; the network has the weights of ``best_epoch``."""
+    """What a training came to; the network has the weights of ``best_epoch``, and ``notes`` say what it had to do."""
 
     history: tuple[Epoch, ...]
     best_epoch: int
     resumed_from: int
+    notes: tuple[str, ...] = ()
 
 
 class Course:
@@ -79,9 +80,9 @@ class Course:
             self.best_epoch = epoch.epoch
             self.best = {name: tensor.detach().clone() for name, tensor in weights().items()}
 
-    def trained(self, resumed_from: int) -> Trained:
+    def trained(self, resumed_from: int, notes: tuple[str, ...] = ()) -> Trained:
         """Return what it came to, after ``resumed_from`` epochs of an earlier process."""
-        return Trained(tuple(self.history), self.best_epoch, resumed_from)
+        return Trained(tuple(self.history), self.best_epoch, resumed_from, notes)
 
     def state(self) -> dict[str, Any]:
         """Return what :meth:`restore` needs."""

@@ -12,6 +12,12 @@ from pipeline.backend import Backend
 from pipeline.lagged import Lagged
 
 
+def steps_of(lagged: Lagged) -> tuple[int, int]:
+    """Return the first step that windows have, and the one after their last."""
+    both = lagged.index, lagged.now
+    return min(int(part.min()) for part in both), max(int(part.max()) for part in both) + 1
+
+
 @dataclass(frozen=True, eq=False)
 class LaggedInputs:
     """Stands for inputs of shape (time, channel, lat, lon): indexing with samples lays those out.
@@ -41,8 +47,7 @@ class LaggedInputs:
     @classmethod
     def of(cls, lagged: Lagged, order: Sequence[int] | None, backend: Backend) -> LaggedInputs:
         """Return the windows on the torch device of ``backend``, with no more steps than they have."""
-        first, after = int(lagged.index.min()), int(lagged.index.max()) + 1
-        first, after = min(first, int(lagged.now.min())), max(after, int(lagged.now.max()) + 1)
+        first, after = steps_of(lagged)
         values: Tensor = backend.to_torch(lagged.values[first:after, ...])
         scalars: Tensor = backend.to_torch(lagged.scalars[first:after, ...])
         index, now = (torch.as_tensor(part - first, device=values.device) for part in (lagged.index, lagged.now))

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from contextlib import closing
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 
+from pipeline.training.batch_loss import LEAST, batch_loss, zeros
 from pipeline.training.config import TrainingConfig
-from pipeline.training.loop import LEAST, Tensors, batch_loss, in_order, zeros
 from pipeline.training.losses import Loss
 from pipeline.training.optimizers import build_optimizer, penalty, set_lr
 from pipeline.training.recurrent import in_steps
+from pipeline.training.tensors import Batch, Tensors
 
 MARGIN = 1e-6  # as in `torch.nn.utils.clip_grad_norm_`, so that a norm of zero divides nothing
 
@@ -48,12 +50,12 @@ class Stack:
     def __len__(self) -> int:
         return len(next(iter(self._parameters.values())))
 
-    def learn(self, batch: Tensors, lr: float) -> tuple[Tensor, Tensor]:
+    def learn(self, batch: Batch, lr: float) -> tuple[Tensor, Tensor]:
         """Make one step; return what the loop's does, one number a member: shape (member,).
 
         Parameters
         ----------
-        batch : Tensors
+        batch : Batch
             Of each member its own: inputs of shape (member, time, channel, lat, lon), the target alike.
         lr : float
             Learning rate.
@@ -78,9 +80,9 @@ class Stack:
     def evaluate(self, samples: Tensors) -> list[float]:
         """Return the loss of every member on the same samples in eval mode."""
         self._template.eval()
-        total, count = zeros(samples.inputs.device)
-        with torch.no_grad():
-            for batch in in_order(samples, self._config.batch_size):
+        total, count = zeros(samples.device)
+        with torch.no_grad(), closing(samples.in_order(self._config.batch_size)) as batches:
+            for batch in batches:
                 parts = [
                     self._losses(batch, slice(start, start + self._at_once), along=None)
                     for start in range(0, len(self), self._at_once)
@@ -127,7 +129,7 @@ class Stack:
                     tensor.copy_(theirs[name])
         self._optimizer.load_state_dict(state["optimizer"])
 
-    def _losses(self, batch: Tensors, rows: slice, along: int | None) -> tuple[Tensor, Tensor]:
+    def _losses(self, batch: Batch, rows: slice, along: int | None) -> tuple[Tensor, Tensor]:
         """Return sum and weight of the loss of some members; ``along`` None: all see the same batch."""
 
         def one(parameters: dict[str, Tensor], buffers: dict[str, Tensor], inputs: Tensor, target: Tensor) -> Any:
@@ -135,12 +137,12 @@ class Stack:
                 answer: Tensor = functional_call(self._template, {**parameters, **buffers}, (given,))
                 return answer
 
-            return batch_loss(network, Tensors(inputs, target, batch.place), self._loss, self._config)
+            return batch_loss(network, Batch(inputs, target, batch.place), self._loss, self._config)
 
         parameters, buffers = (
             {name: tensor[rows] for name, tensor in whole.items()} for whole in (self._parameters, self._buffers)
         )
-        inputs, target = cast(Tensor, batch.inputs), batch.target
+        inputs, target = batch.inputs, batch.target
         if along is not None:
             inputs, target = inputs[rows], target[rows]
         with _AnyLayout():
@@ -156,11 +158,11 @@ class Stack:
             gradient.mul_(share.reshape(-1, *[1] * (gradient.ndim - 1)))
 
 
-def laid(samples: Tensors, index: Tensor) -> Tensors:
+def laid(samples: Tensors, index: Tensor) -> Batch:
     """Return the samples at ``index``, shape (member, time), with the members in front."""
     flat = samples.take(index.flatten())
-    inputs, target = (part.reshape(*index.shape, *part.shape[1:]) for part in (cast(Tensor, flat.inputs), flat.target))
-    return Tensors(inputs, target, flat.place)
+    inputs, target = (part.reshape(*index.shape, *part.shape[1:]) for part in (flat.inputs, flat.target))
+    return Batch(inputs, target, flat.place)
 
 
 class _AnyLayout(TorchFunctionMode):

@@ -19,14 +19,16 @@ from torch import nn
 
 from pipeline.errors import ConfigError, TrainingError
 from pipeline.progress import Progress, silent
+from pipeline.training.batch_loss import zeros
 from pipeline.training.checkpoint import digest, load_checkpoint, remove_checkpoint, save_checkpoint
 from pipeline.training.config import TrainingConfig
 from pipeline.training.course import Course, Epoch, Trained
-from pipeline.training.loop import Tensors, fit_loss, tensors_of, zeros
+from pipeline.training.loop import fit_loss
 from pipeline.training.losses import Loss
 from pipeline.training.randomness import seeded, shuffled
 from pipeline.training.recurrent import why_not_steps
 from pipeline.training.stack import Stack, laid
+from pipeline.training.tensors import Tensors, tensors_of
 
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 
@@ -109,7 +111,7 @@ def train_together(
         raise ConfigError(f"{titles[0]}: expected members whose networks have the same shape, got others. Train each.")
     fit_loss(loss, samples, validation, titles[0])
     run = _Run(Stack(networks, loss, config, at_once), config, samples, titles)
-    device, more = str(samples.inputs.device), f"/together {list(seeds)}"
+    device, more = str(samples.device), f"/together {list(seeds)}"
     key = "" if folder is None else digest(config, seeds[0], networks[0], tensors_of(samples, validation), more)
     resumed = run.restore(None if folder is None else load_checkpoint(folder, key, device))
     with seeded(seeds[0], device), progress(f"{titles[0]} and {len(networks) - 1} more", config.epochs) as bar:
@@ -142,7 +144,7 @@ class _Run:
     def epoch(self, samples: Tensors, validation: Tensors, seeds: Sequence[int]) -> list[float]:
         """Make one pass, each member in an order of its own; return the validation losses of those that took part."""
         started, done = time.perf_counter(), len(self._courses[self.left[0]].history)
-        schedule, device = self._courses[self.left[0]].schedule, samples.inputs.device
+        schedule, device = self._courses[self.left[0]].schedule, samples.device
         total, count = zeros(device)
         orders = torch.stack([shuffled(len(samples), seeds[member], done + 1) for member in self.left]).to(device)
         for step, index in enumerate(torch.split(orders, self._size, dim=1), start=done * self._steps):

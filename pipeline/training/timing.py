@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from pipeline.model import Timing
 from pipeline.training.config import TrainingConfig
-from pipeline.training.loop import Run, Tensors
 from pipeline.training.losses import Loss
 from pipeline.training.randomness import seeded
+from pipeline.training.run import Run
 from pipeline.training.stack import Stack, laid
 from pipeline.training.stacked import why_not_stacked
+from pipeline.training.tensors import Tensors
 
 BIG = 0.25
 """Seconds of one member's step from which on the device has enough to do with it: nothing is tried."""
@@ -38,7 +39,7 @@ def time_stacked(networks: Sequence[nn.Module], samples: Tensors, loss: Loss, co
     """
     if (reason := why_not_stacked(networks[0], config)) is not None:
         return reason
-    with seeded(0, str(samples.inputs.device)):
+    with seeded(0, str(samples.device)):
         single = _single(copy.deepcopy(networks[0]), samples, loss, config)
         once = min(_seconds(single, 1) for _ in range(2))  # the first one warms up
         if once > BIG:
@@ -77,7 +78,7 @@ def _together(
 
 
 def _first(samples: Tensors, config: TrainingConfig) -> Tensor:
-    return torch.arange(min(len(samples), config.batch_size), device=samples.inputs.device)
+    return torch.arange(min(len(samples), config.batch_size), device=samples.device)
 
 
 def _seconds(step: Callable[[], Tensor], count: int) -> float:

@@ -15,7 +15,7 @@ from torch.nn import functional
 from pipeline.backend import Backend
 from pipeline.errors import CalibrationError
 from pipeline.prediction import Prediction
-from pipeline.training.loop import Tensors
+from pipeline.training.tensors import Batch
 from pipeline.uncertainty._posterior import Posterior, slopes_in_eval
 
 LINEAR = (nn.Linear, nn.Conv1d, nn.Conv2d)
@@ -129,7 +129,7 @@ def curvatures(
     return found
 
 
-def _scores(output: Tensor, posterior: Posterior, batch: Tensors, number: int, backend: Backend) -> Iterator[Tensor]:
+def _scores(output: Tensor, posterior: Posterior, batch: Batch, number: int, backend: Backend) -> Iterator[Tensor]:
     """Yield slopes with regard to the output whose products have the Fisher information as their mean."""
     known = torch.isfinite(batch.target)
     if posterior.loss.likelihood == "square":
@@ -151,7 +151,7 @@ def _scores(output: Tensor, posterior: Posterior, batch: Tensors, number: int, b
     truth = torch.where(known, backend.to_torch(drawn).to(output.dtype), torch.nan)
     said = output.detach().requires_grad_(True)
     # The evidence of one truth has the slope scale * area * s; its information is scale * area * E[s s].
-    energy = posterior.of_output(said, Tensors(batch.inputs, truth, batch.place))
+    energy = posterior.of_output(said, Batch(batch.inputs, truth, batch.place))
     (slope,) = torch.autograd.grad(energy, said)
     share = (posterior.scale * batch.place.area).clamp(min=1e-12)
     yield slope / share.sqrt()

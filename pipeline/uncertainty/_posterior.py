@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from pipeline.errors import ConfigError
 from pipeline.samples import Samples
-from pipeline.training.loop import Tensors
 from pipeline.training.losses import Loss, make_loss
+from pipeline.training.tensors import Batch, Tensors
 from pipeline.training.trainable import Trainable
 
 
@@ -46,7 +46,7 @@ class Posterior:
     def of(cls, trainable: Trainable, train: Samples, *, prior: float, temperature: float = 1.0) -> Posterior:
         """Return the posterior of a fitted network's weights given the train split."""
         loss, tensors = trainable.loss, trainable.tensors(train)
-        loss.fit(tensors.target, tensors.place.cells(torch.isfinite(tensors.target)))
+        tensors.fit(loss)
         found = cls(loss, tensors, 1.0, prior)
         scale = 1.0 / temperature
         if loss.likelihood == "square":
@@ -60,8 +60,7 @@ class Posterior:
     @property
     def weight(self) -> float:
         """Sum of the areas of all cells with truth, over all samples: how many values there are."""
-        known = torch.isfinite(self.tensors.target)
-        return float((known * self.tensors.place.area).sum(dtype=torch.float64))
+        return self.tensors.weight()
 
     def __len__(self) -> int:
         return len(self.tensors)
@@ -75,7 +74,7 @@ class Posterior:
         batch = self.tensors.take(index)
         return self.of_output(network(batch.inputs), batch)
 
-    def of_output(self, output: Tensor, batch: Tensors) -> Tensor:
+    def of_output(self, output: Tensor, batch: Batch) -> Tensor:
         """Return the same of what a network answered for ``batch``."""
         known = torch.isfinite(batch.target)
         values = self.loss(output, batch.target.nan_to_num(0.0, 0.0, 0.0), batch.place.cells(known))

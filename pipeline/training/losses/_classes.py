@@ -101,7 +101,8 @@ class RegionLoss(ClassLoss):
 def shares(target: Tensor, cells: Cells, count: int) -> Tensor:
     """Return the share of each class in the known cells of ``target`` by area, float64, shape (class,)."""
     found = torch.zeros(count, target.shape[-1], dtype=torch.float64, device=target.device)
-    for part, known in zip(torch.split(target, BLOCK), torch.split(cells.known, BLOCK), strict=True):
+    for start in range(0, len(target), BLOCK):
+        part, known = target[start : start + BLOCK], cells.known[start : start + BLOCK]
         for number in range(count):
             found[number] += ((part == number) & known).sum((0, 1), dtype=torch.float64)
     area = found @ cells.area.double()

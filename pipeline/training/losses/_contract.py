@@ -100,7 +100,9 @@ class Loss(ABC):
         Parameters
         ----------
         target : Tensor, shape (time, target, cell)
-            The truth of the whole train split, in the numbers of the samples; NaN where it is missing.
+            The truth of the whole train split, in the numbers of the samples; NaN where it is missing. It may be
+            larger than memory (:class:`~pipeline.training.streamed.Streamed`): take it, and ``cells.known``, some
+            samples at a time, ``target[start:stop]``. ``len``, ``shape``, ``dtype`` and ``device`` are there as well.
         cells : Cells
             ``cells.known`` says where it is there.
 

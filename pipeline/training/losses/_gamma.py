@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -28,9 +29,15 @@ class GammaSums:
     @classmethod
     def of(cls, values: Tensor, chosen: Tensor) -> GammaSums:
         """Return the sums along time over ``values``, (time, target, cell), where ``chosen``; positive there."""
-        empty = torch.zeros(values.shape[1:], dtype=torch.float64, device=values.device)
-        count, total, logarithms = empty, empty, empty
-        for part, there in zip(torch.split(values, BLOCK), torch.split(chosen, BLOCK), strict=True):
+        return cls.over(zip(torch.split(values, BLOCK), torch.split(chosen, BLOCK), strict=True))
+
+    @classmethod
+    def over(cls, blocks: Iterable[tuple[Tensor, Tensor]]) -> GammaSums:
+        """Return the same of values that come in blocks of days, each with which of them are chosen."""
+        count = total = logarithms = torch.zeros((), dtype=torch.float64)
+        for part, there in blocks:
+            if not count.ndim:
+                count = total = logarithms = torch.zeros(part.shape[1:], dtype=torch.float64, device=part.device)
             amount = torch.where(there, part, 1.0).double()
             count = count + there.sum(dim=0)
             total = total + torch.where(there, amount, 0.0).sum(dim=0)

@@ -10,10 +10,12 @@ from pipeline.errors import DataError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from pipeline.training.streamed import Streamed
+
 BLOCK = 32  # samples at once: memory, not result
 
 
-def check_labels(target: Tensor, classes: Sequence[str], where: str = "the train split") -> None:
+def check_labels(target: Tensor | Streamed, classes: Sequence[str], where: str = "the train split") -> None:
     """Refuse labels that are no number of a class; NaN is one that is not known.
 
     Raises

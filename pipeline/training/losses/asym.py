@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from typing import ClassVar
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from pipeline.errors import DataError
 from pipeline.model_config import ModelConfig
 from pipeline.training.losses import LOSSES, Cells
-from pipeline.training.losses._gamma import GammaSums
+from pipeline.training.losses._gamma import BLOCK, GammaSums
 from pipeline.training.losses._point import PointLoss
 
 LEAST_WET_DAYS = 20
@@ -59,9 +60,14 @@ class Asym(PointLoss):
             If the threshold cannot be turned into numbers, or a target has too few wet days.
         """
         scale, shift = _affine(cells)
-        amount = target + shift / scale
-        wet = cells.known & (amount >= self.config.threshold / scale)
-        sums = GammaSums.of(torch.where(wet, amount, 1.0), wet)
+
+        def blocks() -> Iterator[tuple[Tensor, Tensor]]:
+            for start in range(0, len(target), BLOCK):
+                amount = target[start : start + BLOCK] + shift / scale
+                wet = cells.known[start : start + BLOCK] & (amount >= self.config.threshold / scale)
+                yield torch.where(wet, amount, 1.0), wet
+
+        sums = GammaSums.over(blocks())
         (shape, theta), (all_shape, all_theta) = sums.estimate(), sums.pooled().estimate()
         if bool((sums.pooled().count < LEAST_WET_DAYS).any()) or not bool(torch.isfinite(all_shape).all()):
             found = int(sums.pooled().count.min())

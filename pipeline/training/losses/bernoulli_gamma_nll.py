@@ -14,6 +14,7 @@ LOGIT_LIMIT, LOG_SHAPE_LIMIT = 15.0, 5.0
 of the likelihood overflows float32 inside."""
 START, LEAST_AMOUNT = 0.5, 1e-3
 """An answer of zero means a wet day of ``softplus(0.5)``, about one deviation; none has less than a thousandth."""
+BLOCK = 512  # days looked at at once: memory, not result
 NEGATIVE = 1e-4  # in numbers: what packing in files may leave below zero
 SEVERAL = (
     "A model has one loss for all of its targets: where some are no precipitation take one of members, such as "
@@ -49,7 +50,10 @@ class BernoulliGammaNll(Loss):
         DataError
             If some are negative, or zero is not dry.
         """
-        least = torch.where(cells.known, target, 0.0).amin((0, 2))
+        least = torch.zeros(target.shape[1], dtype=target.dtype, device=target.device)
+        for start in range(0, len(target), BLOCK):
+            part = slice(start, start + BLOCK)
+            least = torch.minimum(least, torch.where(cells.known[part], target[part], 0.0).amin((0, 2)))
         lowest, number = float(least.min()), len(least)
         shifted = cells.shift is not None and bool((cells.shift != 0).any())
         if lowest < -NEGATIVE or shifted:

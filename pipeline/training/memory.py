@@ -1,0 +1,102 @@
+"""What a step needs of the device's memory, and what is put back when there was not enough."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+
+@dataclass(frozen=True, eq=False)
+class Before:
+    """What a forward pass changes: random numbers, and the running moments of norms.
+
+    Costs a copy of some vectors a step, a thousandth of it: a step that has to be made again is then the same step.
+
+    Parameters
+    ----------
+    buffers, kept : sequence of Tensor
+        Of the network, and what they held.
+    device : torch.device
+        Whose random numbers are kept beside the host's.
+    numbers : tuple of Tensor
+        States of the generators.
+    """
+
+    buffers: Sequence[Tensor]
+    kept: Sequence[Tensor]
+    device: torch.device
+    numbers: tuple[Tensor, ...]
+
+    @classmethod
+    def of(cls, network: nn.Module, device: torch.device) -> Before:
+        """Keep what ``network`` and the generators hold."""
+        saved = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._NormBase)]
+        buffers = [buffer for module in saved for buffer in module.buffers()]
+        numbers = [torch.get_rng_state()]
+        if device.type != "cpu":
+            numbers.append(torch.get_device_module(device).get_rng_state(device))
+        return cls(buffers, [buffer.clone() for buffer in buffers], device, tuple(numbers))
+
+    def restore(self) -> None:
+        """Put it back."""
+        for buffer, kept in zip(self.buffers, self.kept, strict=True):
+            buffer.copy_(kept)
+        torch.set_rng_state(self.numbers[0])
+        if self.device.type != "cpu":
+            torch.get_device_module(self.device).set_rng_state(self.numbers[1], self.device)
+
+
+def empty_cache(device: torch.device) -> None:
+    """Let the device have back what torch holds and does not use: pieces too small for what comes next."""
+    if device.type != "cpu":
+        torch.accelerator.empty_cache()
+
+
+def first_line(said: str) -> str:
+    """Return the first sentence of what torch says."""
+    return (said.strip().splitlines() or ["no reason given"])[0].split(". ")[0]
+
+
+def saved_bytes(network: nn.Module, inputs: Tensor) -> int:
+    """Return how many bytes a forward pass keeps for the gradient; none are taken to find out.
+
+    Examples
+    --------
+    >>> saved_bytes(nn.Sequential(nn.Linear(3, 5), nn.Tanh()), torch.zeros(2, 3))  # inputs and what tanh answered
+    64
+    """
+    own = dict(network.named_parameters()) | dict(network.named_buffers())
+    weights = {name: tensor.detach().to("meta").requires_grad_(tensor.requires_grad) for name, tensor in own.items()}
+    found: dict[int, Tensor] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        found[tensor.untyped_storage()._cdata] = tensor
+        return tensor
+
+    mine = {tensor.untyped_storage()._cdata for tensor in weights.values()}
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        answer = functional_call(network, weights, (inputs.detach().to("meta"),))
+        del answer
+    return sum(tensor.untyped_storage().nbytes() for place, tensor in found.items() if place not in mine)
+
+
+def too_large(title: str, network: nn.Module, one: Tensor, device: torch.device, said: str) -> str:
+    """Return what to say where a single sample has no room: what it takes, what there is, and what would fit."""
+    shape = " x ".join(str(size) for size in one.shape[1:])
+    told = f"{title}: expected room for one sample of {shape} numbers on {device}, got out of memory "
+    told += f"({first_line(said)})."
+    advice = " Take a smaller region or network, precision: bfloat16, or another device."
+    try:
+        need = saved_bytes(network, one)
+    except Exception:  # a network that cannot be asked without numbers
+        return told + advice
+    told += f" It keeps {need / 2**20:.0f} MiB for its gradient"
+    if device.type == "cpu":
+        return told + "." + advice
+    free = torch.accelerator.get_memory_info(device)[0]
+    share = min(0.9 * free / max(need, 1), 1.0)
+    return told + f", where {free / 2**20:.0f} MiB are free: {share:.0%} of its cells would fit." + advice
