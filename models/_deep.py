@@ -107,7 +107,7 @@ class DeepModel(Together):
 
     Config: ClassVar[type[ModelConfig]] = DeepConfig
     traits: ClassVar[frozenset[str]] = frozenset(
-        {"seeded", "differentiable", "probabilistic", "trainable", "stackable"}
+        {"seeded", "differentiable", "probabilistic", "trainable", "stackable", "streams"}
     )
 
     def __init__(self, config: ModelConfig | None = None) -> None:
@@ -268,13 +268,13 @@ class DeepModel(Together):
         return self._network
 
     def _inputs(self, samples: Samples, context: Context) -> Inputs:
-        return load_inputs(samples, self._layout.order(samples), context.backend, context.memory)
+        return load_inputs(samples, self._layout.order(samples), context.backend, context.budget)
 
     def _tensors(self, samples: Samples, context: Context) -> Tensors:
         if samples.target is None:
             raise DataError(f"{samples.name}: expected a target to learn from, got a split without truth.")
         cells = torch.as_tensor(self._layout.mask, device=context.backend.torch_device)
-        target = load_target(samples, cells, context.backend, context.memory)
+        target = load_target(samples, cells, context.backend, context.budget)
         if self._classes:
             check_labels(target, self._classes, samples.name)
         return Tensors(self._inputs(samples, context), target, self._place(cells))

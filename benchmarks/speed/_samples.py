@@ -7,7 +7,8 @@ import numpy as np
 from benchmarks.speed._fields import DAYS, grid
 from pipeline.backend import Backend
 from pipeline.grid import Grid
-from pipeline.samples import Lagged, Samples, Schema
+from pipeline.lagged import Lagged
+from pipeline.samples import Samples, Schema
 
 
 def schema_of(channels: tuple[str, ...], coarse: Grid, fine: Grid) -> Schema:

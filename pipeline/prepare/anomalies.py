@@ -12,7 +12,7 @@ import numpy as np
 from pipeline.backend import array_namespace, block_bytes
 from pipeline.backend.threads import side_by_side, usable
 from pipeline.prepare.arrays import beside
-from pipeline.rows.blocks import blocks
+from pipeline.rows.parts import blocks
 
 if TYPE_CHECKING:
     from pipeline.prepare.climatology import Climatology

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from pipeline.backend import Backend, get_backend
+from pipeline.lagged import Lagged
 from pipeline.rows import Rows, Stored
-from pipeline.samples import Lagged
 from pipeline.training.lagged import LaggedInputs, steps_of
 
 BLOCK = 2 * 2**20  # bytes of what is looked at in one go where all of it is

@@ -51,7 +51,7 @@ def test_weights_and_answers_are_the_same(make_samples, in_files, kind):
     train, check = make_samples(48, **more), make_samples(20, seed=1, name="validation", **more)
     model = MODELS.get(kind)
     fitted = []
-    for splits, given in (((train, check), context()), ((in_files(train), in_files(check)), context(memory=BUDGET))):
+    for splits, given in (((train, check), context()), ((in_files(train), in_files(check)), context(budget=BUDGET))):
         made = model(model.Config(**QUICK | SMALL[kind])).fit(*splits, given)
         fitted.append((made, made.predict(splits[1], given).parameters["mean"]))
     assert same(fitted[0][0], fitted[1][0])
@@ -65,4 +65,4 @@ def test_a_constraint_looks_at_inputs_block_by_block(nested, in_files, monkeypat
     model = MODELS.get("unet")
     options = QUICK | SMALL["unet"] | {"loss": "mse", "constraint": {"kind": "multiplicative"}}
     with pytest.raises(DataError, match="expected coarse values that are not negative, got -9"):
-        model(model.Config(**options)).fit(in_files(train), in_files(train), context(memory=BUDGET))
+        model(model.Config(**options)).fit(in_files(train), in_files(train), context(budget=BUDGET))

@@ -11,9 +11,8 @@ from torch import nn
 
 from pipeline.backend import get_backend
 from pipeline.errors import DataError
-from pipeline.prepare.arrays import blocks
-from pipeline.rows import Held, Rows, Stored, store
-from pipeline.samples import Lagged
+from pipeline.lagged import Lagged
+from pipeline.rows import Held, Rows, Stored, blocks, store
 from pipeline.training.augment import Augmenter, Shares
 from pipeline.training.checkpoint import digest
 from pipeline.training.config import TrainingConfig
