@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -105,6 +106,7 @@ def read_results(part: str, out: Path, code: int, seconds: float, *, limit: floa
     figures = {
         name: value for path in sorted(out.rglob("result.json")) for name, value in _figures(_json(path)).items()
     }
+    figures |= _stages(out) | _printed(out / "output.txt")
     if limit is not None:
         state = "out of time"
         notes = [f"ended after {limit:.0f} s", *notes]
@@ -159,6 +161,18 @@ def _figures(tree: Any) -> dict[str, float]:
 
     collect(source, "")
     return found
+
+
+def _stages(out: Path) -> dict[str, float]:
+    """Return the seconds that each stage of a run took."""
+    records = ((path.stem, _json(path)) for path in sorted(out.rglob("stages/*.json")))
+    return {f"{stage} s": float(record["seconds"]) for stage, record in records if record and "seconds" in record}
+
+
+def _printed(output: Path) -> dict[str, float]:
+    """Return the ratios that a benchmark prints, each at the end of a line that begins with a name and a colon."""
+    text = output.read_text(encoding="utf-8", errors="replace") if output.is_file() else ""
+    return {name: float(ratio) for name, ratio in re.findall(r"^(\w[\w -]*): .*\bratio ([\d.]+)$", text, re.MULTILINE)}
 
 
 def _json(path: Path) -> Any:

@@ -74,6 +74,17 @@ def test_ratios_of_rows_and_their_share_of_the_limit_are_figures(page):
     assert found.figures == {"crps scores": 8.0, "crps of the limit": 0.5}
 
 
+def test_seconds_of_stages_and_printed_ratios_are_figures(page):
+    code = (
+        "import pathlib, sys\n"
+        "folder = pathlib.Path(sys.argv[1], 'tiny-1', 'stages'); folder.mkdir(parents=True)\n"
+        "(folder / 'fit.json').write_text('{\"seconds\": 2.5}')\n"
+        "print('8 members; ratio: seconds one by one\\nmlp: 900 weights a member, ratio 1.25')"
+    )
+    (found,), _ = run([part("both", code)], page)
+    assert found.figures == {"fit s": 2.5, "mlp": 1.25}
+
+
 def test_a_part_that_fails_does_not_stop_the_rest(page):
     chosen = [part("first", "print('what went wrong'); raise SystemExit(3)"), part("second", "pass")]
     found, _ = run(chosen, page)
