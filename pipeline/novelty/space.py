@@ -29,7 +29,7 @@ _Take = Callable[[np.ndarray], Array]  # positions of samples to their fields, f
 MOST = 1024
 """Numbers of a sample of fields, beyond which cells are joined to boxes: decompositions cost their cube."""
 _APART = 4  # steps of a window that stand for themselves; of more, those further back are means over longer pieces
-_BYTES = 32 * 2**20  # of what is read in one block
+_BYTES = 8 * 2**20  # of what is read in one block
 
 
 @dataclass(frozen=True)
