@@ -117,8 +117,8 @@ def _once_each(function: Callable[[Array], Array]) -> Callable[[Array], Array]:
 def clean(term: Array, valid: Array) -> Array:
     """Return a term in float64, zero where it does not count."""
     xp = array_namespace(term)
-    wide = xp.astype(term, xp.float64)
-    return xp.where(valid, wide, xp.zeros_like(wide))
+    wide = xp.astype(term, xp.float64, copy=False)
+    return wide if bool(xp.all(valid)) else xp.where(valid, wide, xp.zeros_like(wide))
 
 
 def adder(group: Group, like: Array) -> Callable[[Array], Array]:

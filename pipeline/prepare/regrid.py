@@ -9,13 +9,12 @@ from typing import Any, Literal
 import array_api_compat
 import numpy as np
 
-from pipeline.backend import array_namespace
+from pipeline.backend import array_namespace, block_bytes
 from pipeline.backend.threads import side_by_side, single_products, usable
 from pipeline.errors import ConfigError, DataError
 from pipeline.grid import Grid
 from pipeline.prepare.arrays import beside, known
 from pipeline.prepare.weights import Gather, bracket, corners, is_periodic, overlap, same_branch, triangles
-from pipeline.rows.parts import blocks
 
 Array = Any
 Method = Literal["bilinear", "nearest", "conservative"]
@@ -154,7 +153,9 @@ class Regridder:
         def carried(part: slice) -> None:
             result[part, ...] = xp.astype(self._carried(fields[part, ...], weights), values.dtype)
 
-        parts = list(blocks(fields, math.prod(self.target.shape)))
+        size = max(1, block_bytes(values) // (16 * max(math.prod(self.target.shape), math.prod(self.source.shape))))
+        count = fields.shape[0]
+        parts = [slice(start, min(start + size, count)) for start in range(0, count, size)]
         threads = min(usable(), len(parts)) if array_api_compat.is_numpy_array(values) else 1
         with single_products():
             side_by_side(carried, parts, max(1, threads))

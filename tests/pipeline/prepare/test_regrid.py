@@ -162,7 +162,7 @@ def test_one_row_of_cells_is_carried_everywhere():
 def test_blocks_of_fields_give_the_same(monkeypatch):
     values = np.random.default_rng(3).normal(size=(20, 3, *COARSE.shape)).astype("float32")
     whole = Regridder.between(COARSE, FINE, "bilinear")(values)
-    monkeypatch.setattr("pipeline.rows.parts.BLOCK_BYTES", 500)
+    monkeypatch.setattr("pipeline.prepare.regrid.block_bytes", lambda _: 5000)
     np.testing.assert_array_equal(Regridder.between(COARSE, FINE, "bilinear")(values), whole)
 
 
