@@ -34,7 +34,8 @@ def unet(scale: Scale) -> Case:
 
 
 def _case(kind: Kind, scale: Scale) -> Case:
-    samples, coarse = scale.grown(8, 256, 2048), scale.fixed(8, 16, 16)
+    small = 256 if kind == "deepesd" else 64
+    samples, coarse = scale.grown(8, small, 2048), scale.fixed(8, 16, 16)
     side = 2 * coarse if kind == "deepesd" else scale.fixed(2, 2, 4) * coarse
     inputs, target = noise(samples, 10, coarse, coarse), noise(samples, 1, side * side, seed=1)
     batch = min(BATCH, samples)
