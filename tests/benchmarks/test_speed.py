@@ -13,7 +13,7 @@ from benchmarks.speed._case import Case, Limit, Peer, Scale, Took, Wanted, on_ho
 from benchmarks.speed._measure import CPU, OURS, Row, measure
 from benchmarks.speed._rapids import CASES
 from benchmarks.speed._table import HEAD, line, markdown, tree
-from pipeline.backend import get_backend
+from pipeline.backend import get_backend, why_no_gpu
 
 ROOT = Path(__file__).resolve().parents[2]
 PROCESSES = {"cold-start-help", "cold-start-import", "cold-start-prediction", "whole-run"}
@@ -106,6 +106,8 @@ def test_growth_in_proportion_is_one():
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", [*CASES, *(name for name in SPEED.names() if name not in PROCESSES)])
 def test_a_gpu_agrees_with_its_cpu(name):
+    if (reason := why_no_gpu()) is not None:
+        pytest.skip(f"no gpu backend: {reason}")
     make = CASES[name] if name in CASES else SPEED.get(name)
     found = measure(name, make, TINY, get_backend("gpu"), 0.0, grow=False)
     assert CPU in found.peers
