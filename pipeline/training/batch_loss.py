@@ -54,7 +54,9 @@ def part_of(shares: Shares, part: slice, heard: bool = True) -> Shares:
 def _answer(network: Network, inputs: Tensor, config: TrainingConfig) -> Tensor:
     """Return what the network says of a batch, in the precision asked for."""
     half = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[config.precision]
-    with torch.autocast(inputs.device.type, dtype=half, enabled=half is not torch.float32):
+    with torch.autocast(
+        inputs.device.type, dtype=half, enabled=half is not torch.float32, cache_enabled=not config.cuda_graphs
+    ):
         output: Tensor = network(inputs)
     return output
 

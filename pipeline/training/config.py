@@ -33,6 +33,19 @@ class TrainingConfig(ModelConfig):
     )
     clip: float = Field(default=0.0, ge=0, description="Largest norm of the gradient; 0: no limit.")
     precision: Literal["float32", "bfloat16", "float16"] = Field(default="float32", description="Of the forward pass.")
+    channels_last: bool = Field(
+        default=False, description="Lay maps out with channels last in memory: the form that a GPU's tensor cores want."
+    )
+    compile: bool = Field(
+        default=False,
+        description="Compile the network's steps by torch.compile: worth it for many epochs alone; needs a compiler.",
+    )
+    cuda_graphs: bool = Field(
+        default=False, description="On a GPU: record a step's calls once and send them as one, for small networks."
+    )
+    tf32: bool = Field(
+        default=False, description="On a GPU: round what float32 products multiply to 11 bits, while training."
+    )
     checkpoint_every: int = Field(default=10, ge=1, description="Epochs between two checkpoints.")
 
     @model_validator(mode="after")

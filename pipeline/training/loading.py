@@ -69,10 +69,11 @@ def load_inputs(samples: Samples, order: Sequence[int] | None, backend: Backend,
 
 def load_target(samples: Samples, cells: Tensor, backend: Backend, budget: int | None = None) -> Tensor | StreamedRows:
     """Return the target of ``samples`` at ``cells``, bool of shape (lat, lon), as :func:`load_inputs` does."""
-    mask = {cells.device.type: cells, "cpu": cells.cpu()}
+    index = cells.flatten().nonzero()[:, 0]
+    places = {index.device.type: index, "cpu": index.cpu()}
     return _load(
         samples.target,
-        lambda values: values[..., mask[values.device.type]],
+        lambda values: values.flatten(-2).index_select(-1, places[values.device.type]),
         backend,
         lambda rows: _held(rows, "the target", samples.name, backend, budget),
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from torch import nn
 
-from pipeline.errors import DataError
+from pipeline.errors import ConfigError, DataError
 from pipeline.progress import Progress, silent
 from pipeline.training.augment import Augmenter
 from pipeline.training.checkpoint import digest, load_checkpoint, remove_checkpoint, save_checkpoint
@@ -23,6 +23,7 @@ from pipeline.training.losses import Loss
 from pipeline.training.randomness import seeded
 from pipeline.training.ranks import Ranks
 from pipeline.training.run import Run, evaluate
+from pipeline.training.speed import tf32
 from pipeline.training.streamed import parts
 from pipeline.training.tensors import Tensors, tensors_of
 
@@ -75,14 +76,21 @@ def train(
     DataError
         If a split has no truth at all, or the loss does not suit it.
     TrainingError
-        If the loss is not finite.
+        If the loss is not finite, or one sample has no room on the device.
+    ConfigError
+        If a network that is cut over several ranks is to keep checkpoints, or has penalties.
     """
     fit_loss(loss, samples, validation, title)
     ranks = ranks or Ranks()
     first = ranks.rank == 0
     more = "" if augment is None else augment.key
     key = "" if folder is None else digest(config, seed, network, tensors_of(samples, validation), more)
-    with ranks.training(network):
+    if folder is not None and any(hasattr(parameter, "full_tensor") for parameter in network.parameters()):
+        raise ConfigError(
+            f"{title}: expected no folder for checkpoints of a network that is cut over several ranks, got {folder}: "
+            "each rank has a part of the weights only. Leave the folder out."
+        )
+    with ranks.training(network), tf32(config.tf32):
         run = Run(network, loss, config, samples, augment, title, ranks)
         resumed = run.restore(None if folder is None else load_checkpoint(folder, key, str(run.device)))
         ranks.agree(network)

@@ -36,12 +36,15 @@ class Ranks:
         Samples of the present forward pass, here and over all ranks; of a pass that a rank makes for the others' sake
         alone, ``present`` is zero. Batch norm counts by them.
     together : bool
-        Whether ranks meet in the middle of a forward pass.
+        Whether ranks meet in the middle of a forward pass while the network is trained.
+    sharded : bool
+        Whether each rank has a part of the network's weights (:mod:`pipeline.training.sharded`), so that all of them
+        must make every pass.
     """
 
     rank, size = 0, 1
     present, total = 1, 1
-    together = False
+    together = sharded = False
 
     def mine(self, count: int) -> slice:
         """Return which samples of a batch of ``count`` are this rank's."""
@@ -80,7 +83,9 @@ class Group(Ranks):
         """Let batch norms take their moments over all ranks inside."""
         from pipeline.training.batch_norm import synchronised
 
-        with synchronised(network, self) as self.together:
+        self.sharded = any(_is_part(parameter) for parameter in network.parameters())
+        with synchronised(network, self) as norms:
+            self.together = norms or self.sharded
             yield
 
     def sum(self, *numbers: Tensor) -> tuple[Tensor, ...]:
@@ -91,17 +96,23 @@ class Group(Ranks):
 
     def gather_gradients(self, network: nn.Module) -> None:
         """Let every gradient be the sum over all ranks; one message for all that are of one dtype."""
-        gradients = [p.grad for p in network.parameters() if p.grad is not None]
+        # Those of a network that is cut over the ranks were summed on their way.
+        gradients = [p.grad for p in network.parameters() if p.grad is not None and not _is_part(p)]
         for flat, parts in _flat(gradients):
             torch.distributed.all_reduce(flat)
             _unflat(flat, parts)
 
     def agree(self, network: nn.Module) -> None:
         """Give all ranks the weights of the first."""
-        tensors = [tensor.detach() for tensor in network.state_dict().values()]
+        tensors = [tensor.detach() for tensor in network.state_dict().values() if not _is_part(tensor)]
         for flat, parts in _flat(tensors):
             torch.distributed.broadcast(flat, src=0)
             _unflat(flat, parts)
+
+
+def _is_part(tensor: Tensor) -> bool:
+    """Return whether the rest of a tensor lies on other ranks."""
+    return hasattr(tensor, "full_tensor")
 
 
 def _flat(tensors: Iterable[Tensor]) -> list[tuple[Tensor, list[Tensor]]]:

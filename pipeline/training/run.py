@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pipeline.errors import TrainingError
+from pipeline.backend.out_of_memory import is_out_of_memory
+from pipeline.errors import ConfigError, TrainingError
 from pipeline.seeding import derive_seed
 from pipeline.training.augment import Augmenter, Shares
 from pipeline.training.batch_loss import LEAST, batch_loss, part_of, shares_loss, shares_weight, zeros
@@ -23,6 +24,7 @@ from pipeline.training.memory import Before, empty_cache, first_line, too_large
 from pipeline.training.optimizers import build_optimizer, penalty, set_lr
 from pipeline.training.randomness import seeded, shuffled
 from pipeline.training.ranks import Ranks, sizes
+from pipeline.training.speed import Fast, why_not_faster
 from pipeline.training.tensors import Batch, Tensors
 
 log = logging.getLogger(__name__)
@@ -63,6 +65,16 @@ class Run:
         self.notes: list[str] = []
         self._network, self._loss, self._config, self._augment = network, loss, config, augment
         self._title, self._ranks = title, ranks or Ranks()
+        asked = config
+        if (reason := why_not_faster(config, self._ranks)) is not None:
+            asked = config.model_copy(update={"compile": False, "cuda_graphs": False})
+            self._note(f"the network is neither compiled nor recorded: {reason}.")
+        if self._ranks.sharded and (config.l1 or config.l2):
+            raise ConfigError(
+                f"{title}: expected l1: 0 and l2: 0 for a network that is cut over several ranks, "
+                f"got l1: {config.l1:g} and l2: {config.l2:g}. Take weight_decay."
+            )
+        self._fast = Fast(network, asked, self.device, self._note)
         self._optimizer = build_optimizer(network, config)
         # float16 has too few small numbers for gradients: they are scaled up, and steps that overflow are left out.
         self._scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "float16")
@@ -92,7 +104,9 @@ class Run:
                 return evaluate(
                     self._network, samples, self._loss, self._config, seed=seed, size=size, ranks=self._ranks
                 )
-            except torch.OutOfMemoryError as error:
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
                 said = str(error)
             self._cut_more(size, samples.take(slice(0, 1)).inputs, said)
 
@@ -115,7 +129,9 @@ class Run:
             try:
                 learned = self._gradients(batch, count, seed)
                 break
-            except torch.OutOfMemoryError as error:
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
                 said = str(error)
             # Outside of the clause: the error held on to what lay on the device.
             share = sizes(count, self._ranks.size)[0]
@@ -137,7 +153,7 @@ class Run:
         with self._own_numbers(seed):
             for number, each in enumerate(passes):
                 self._ranks.present, self._ranks.total = each.present, each.total
-                part, its_weight = shares_loss(self._network, each.shares, self._loss, self._config)
+                part, its_weight = shares_loss(self._fast, each.shares, self._loss, self._config)
                 loss = part / (its_weight if whole is None else whole).clamp(min=LEAST)
                 if number == 0 and self._ranks.rank == 0 and (self._config.l1 or self._config.l2):
                     loss = loss + penalty(self._network, self._config.l1, self._config.l2)
@@ -201,12 +217,15 @@ class Run:
                 f"parts: set accumulate: {2 * self.parts}."
             )
         self.parts *= 2
-        note = (
-            f"{self._title}: a batch is worked on in {self.parts} parts, as {size} samples at once are more than the "
-            "device has memory for"
+        self._note(
+            f"a batch is worked on in {self.parts} parts, as {size} samples at once are more than the device has "
+            f"memory for ({first_line(said)})."
         )
-        log.warning("%s (%s)", note, first_line(said))
-        self.notes.append(note + ".")
+
+    def _note(self, sentence: str) -> None:
+        """Log what had to be done otherwise than asked, and keep it for the report."""
+        log.warning("%s: %s", self._title, sentence)
+        self.notes.append(f"{self._title}: {sentence}")
 
     def _step(self) -> None:
         self._ranks.gather_gradients(self._network)
@@ -262,14 +281,18 @@ def evaluate(
     network.eval()
     ranks, size = ranks or Ranks(), size or config.batch_size
     total, count = zeros(samples.device)
-    starts = range(0, len(samples), size)
-    whole = [range(len(samples))[start : start + size] for start in starts]
-    own = [part[ranks.mine(len(part))] for part in whole]
-    asked = (slice(part.start, part.stop) for part in own if len(part))
+    asked, counts = [], []
+    for start in range(0, len(samples), size):
+        whole = range(len(samples))[start : start + size]
+        own = whole[ranks.mine(len(whole))]
+        if len(own) or ranks.sharded:  # a pass for the others' sake counts nothing
+            part = own if len(own) else whole[:1]
+            asked.append(slice(part.start, part.stop))
+            counts.append(float(len(own) > 0))
     draws = derive_seed(seed, "validation", ranks.rank)
     with torch.no_grad(), seeded(draws, str(samples.device)), closing(samples.batches(asked)) as batches:
-        for batch in batches:
+        for counted, batch in zip(counts, batches, strict=True):
             summed, weight = batch_loss(network, batch, loss, config)
-            total, count = total + summed, count + weight
+            total, count = total + counted * summed, count + counted * weight
     total, count = ranks.sum(total, count)
     return float(total / count)

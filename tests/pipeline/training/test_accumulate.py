@@ -91,15 +91,15 @@ def test_the_option_trains_in_parts_as_without(samples):
 class Narrow(nn.Module):
     """Has room for so many samples; draws numbers and moves running moments before it finds out."""
 
-    def __init__(self, inner, room):
+    def __init__(self, inner, room, error=torch.OutOfMemoryError):
         super().__init__()
-        self.inner, self.room, self.calls = inner, room, []
+        self.inner, self.room, self.calls, self.error = inner, room, [], error
 
     def forward(self, inputs):
         self.calls.append(len(inputs))
         answer = self.inner(inputs)
         if len(inputs) > self.room and inputs.device.type != "meta":  # there sizes alone are asked for
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has no more.")
+            raise self.error("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has no more.")
         return answer
 
 
@@ -116,11 +116,26 @@ def test_a_step_that_is_too_large_is_made_again_in_parts_that_fit(samples, caplo
         [epoch.train_loss for epoch in whole.history], rel=1e-10
     )
     assert trained.notes == (
-        "fit: a batch is worked on in 2 parts, as 16 samples at once are more than the device has memory for.",
-        "fit: a batch is worked on in 4 parts, as 8 samples at once are more than the device has memory for.",
+        "fit: a batch is worked on in 2 parts, as 16 samples at once are more than the device has memory for "
+        "(CUDA out of memory).",
+        "fit: a batch is worked on in 4 parts, as 8 samples at once are more than the device has memory for "
+        "(CUDA out of memory).",
     )
     assert "as 8 samples at once are more than the device has memory for (CUDA out of memory)" in caplog.text
     assert whole.notes == ()
+
+
+def test_the_words_of_another_allocator_are_known_and_another_error_is_not_taken_for_one(samples):
+    network = Narrow(Plain(), 8, RuntimeError)
+    train(network, wide(samples()), wide(samples(seed=1)), NLL, options(epochs=1), seed=1)
+    assert network.calls[:3] == [16, 8, 8]
+
+    class Wrong(Plain):
+        def forward(self, inputs):
+            raise RuntimeError("shapes do not match")
+
+    with pytest.raises(RuntimeError, match=r"^shapes do not match$"):
+        train(Wrong(), wide(samples()), wide(samples(seed=1)), NLL, options(epochs=1), seed=1)
 
 
 def test_a_step_made_again_leaves_norms_and_dropout_as_if_it_was_the_first(samples, small):
