@@ -11,5 +11,6 @@ from pipeline.backend import get_backend
 def test_the_loader_costs_little_beside_a_step(kind):
     # Of CPU seconds, which another process on the machine does not lengthen as it does those of the clock. The bound is
     # loose: the benchmark prints the figure.
+    limits = {"resident": 1.3, "streamed": 2.0}
     for found in measure(kind, "quickstart", get_backend("cpu"), steps=10, rounds=8):
-        assert found.cpu < 1.3, found
+        assert found.cpu < limits[found.way], found
