@@ -141,9 +141,28 @@ def make_plan(experiment: Experiment, *, where: str, base: Path | None = None) -
         for method in _methods(number, entry, models, experiment, where)
     )
     _named_once(methods)
+    _require_workers(experiment, models, where)
     explanations = plan_explanations(experiment, models, where)
     metrics = _metrics(experiment)
     return Plan(experiment, models, methods, explanations, metrics, plugins)
+
+
+def _require_workers(experiment: Experiment, models: Mapping[str, PlannedModel], where: str) -> None:
+    """Refuse models that more workers should train together than there are.
+
+    Raises
+    ------
+    ConfigError
+        If there is one.
+    """
+    there = experiment.compute.workers
+    for name, model in models.items():
+        wanted = getattr(model.config, "workers", 1)
+        if wanted > there and experiment.compute.scheduler is None:
+            raise ConfigError(
+                f"{where}: models.{name}.workers: expected at most the {there} of compute.workers, got {wanted}. Raise "
+                f"compute.workers (--workers {wanted}), or let fewer train it together."
+            )
 
 
 def _metrics(experiment: Experiment) -> tuple[str, ...]:

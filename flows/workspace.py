@@ -80,7 +80,7 @@ class Workspace:
     def budget(self) -> int:
         """Bytes that arrays of this process may take."""
         compute = self.plan.experiment.compute
-        return budget(compute.memory, compute.workers)
+        return budget(compute.memory, compute.workers, self.backend.torch_device)
 
     @cached_property
     def prepared(self) -> Prepared:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from flows.plan import PlannedMethod
 from flows.planned import PlannedModel
+from flows.stages._ranks import workers_of
 from flows.workspace import Workspace
 from pipeline.backend import get_backend
 from pipeline.backend.cluster import ClusterSpec, map_tasks
@@ -74,12 +75,19 @@ def choose(space: Workspace, spec: ClusterSpec, measure: Measure) -> dict[str, C
     if (space.run / KEPT).is_file():
         return {name: Choice(**kept) for name, kept in space.run.read_json(KEPT).items()}
     asked = {name: setting for name in space.plan.models if (setting := _asked(space, name)) is not None}
-    sizes = {name: _size(space.plan.members(name), spec.workers, asked[name]) for name in asked}
+    sizes = {
+        name: _size(space.plan.members(name), max(1, spec.workers // workers_of(space, name)), asked[name])
+        for name in asked
+    }
     open_ = [name for name in asked if sizes[name] > 1 and "stackable" in space.plan.models[name].type.traits]
+    found: dict[str, Found] = {
+        name: f"each is trained by {workers} workers" for name in asked if (workers := workers_of(space, name)) > 1
+    }
+    open_ = [name for name in open_ if name not in found]
     if all(space.prepared.samples(split).in_memory for split in ("train", "validation")):
-        found = _measured(space, {name: sizes[name] for name in open_}, spec, measure)
+        found |= _measured(space, {name: sizes[name] for name in open_}, spec, measure)
     else:
-        found = dict.fromkeys(open_, "the samples are larger than memory has room for")
+        found |= dict.fromkeys(open_, "the samples are larger than memory has room for")
     chosen = {}
     for name, setting in asked.items():
         chosen[name] = _choice(space, name, setting, sizes[name], spec.workers, found.get(name))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from flows.plan import PlannedMethod
+from flows.stages._ranks import over_workers, workers_of
 from flows.stages._together import choose, group, time_members, told
 from flows.stages._workers import at_work, spec_of
 from flows.workspace import FAILED, Workspace
@@ -18,6 +20,7 @@ from pipeline.files import remove, write_atomic
 from pipeline.model import Context, Model, Timing
 from pipeline.samples import Samples
 from pipeline.stage import StageOutput
+from pipeline.training.ranks import Ranks
 from pipeline.uncertainty import WHOLE, Part
 from pipeline.uncertainty.calibrated import Calibrated
 from pipeline.uncertainty.parts import lesson
@@ -101,14 +104,22 @@ def _seconds_of(space: Workspace, folder: Path) -> float:
 
 def _fit_all(space: Workspace, groups: list[tuple[Task, ...]], spec: ClusterSpec) -> dict[Task, BaseException]:
     """Fit each group of tasks; return those that failed. What the user got wrong ends the run."""
-    arguments = [(str(space.run.path.resolve()), tasks) for tasks in groups]
+    path = str(space.run.path.resolve())
+    shared = [tasks for tasks in groups if workers_of(space, tasks[0].model) > 1]
+    alone = [tasks for tasks in groups if tasks not in shared]
     with space.progress("fit", sum(map(len, groups))) as bar:
         results = map_tasks(
-            fit_members, arguments, spec, lambda index, result: bar.advance(len(groups[index]), _note(groups[index]))
+            fit_members,
+            [(path, tasks) for tasks in alone],
+            spec,
+            lambda index, result: bar.advance(len(alone[index]), _note(alone[index])),
         )
+        for tasks in shared:  # each on several workers at once, so one after another
+            results.append(over_workers(space, spec, fit_rank, tasks[0]))
+            bar.advance(1, _note(tasks))
     space.run.sweep()  # what workers that died left half-written
     failed = {}
-    for tasks, outcome in zip(groups, results, strict=True):
+    for tasks, outcome in zip([*alone, *shared], results, strict=True):
         whole = isinstance(outcome, BaseException)
         for task, result in zip(tasks, [outcome] * len(tasks) if whole else outcome, strict=True):
             if isinstance(result, UserError):
@@ -142,21 +153,29 @@ def fit_members(path: str, tasks: tuple[Task, ...]) -> list[BaseException | None
         return [None]
 
 
+def fit_rank(ranks: Ranks, path: str, task: Task) -> None:
+    """Fit a member of the run at ``path`` together with the other ranks. Runs on each of their workers."""
+    with at_work(path, "fit") as space:
+        _fit_member(space, task, ranks)
+
+
 def time_some(path: str, name: str, size: int) -> Timing | str:
     """Time ``size`` members of a model of the run at ``path`` as one and one by one. Runs on a worker."""
     with at_work(path, "fit") as space:
         return time_members(space, name, size)
 
 
-def _fit_member(space: Workspace, task: Task) -> None:
+def _fit_member(space: Workspace, task: Task, ranks: Ranks | None = None) -> None:
     if _folder(space, task).is_dir():
         return  # by a worker that died before it could say so
     checkpoints = _checkpoints(space, task, f"member-{task.member:02d}")
-    context = space.context(task.model, task.member, checkpoints, task.part)
+    context = replace(space.context(task.model, task.member, checkpoints, task.part), ranks=ranks)
     model = space.plan.models[task.model].build()
     train, validation = _samples(space, task)
     clock = time.perf_counter()
     model.fit(train, validation, context)
+    if ranks is not None and ranks.rank:
+        return  # all ranks have the same weights, and the first keeps them
     _keep(space, model, task, context, {"seconds": round(time.perf_counter() - clock, 3)})
     remove(checkpoints)
 

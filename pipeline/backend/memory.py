@@ -62,15 +62,23 @@ def available(cgroup: Path = _CGROUP, meminfo: Path = _MEMINFO) -> int:
     return int(psutil.virtual_memory().available)
 
 
-def budget(asked: str | None, processes: int = 1) -> int:
+def budget(asked: str | None, processes: int = 1, device: str = "cpu") -> int:
     """Return how many bytes the arrays of each of some processes may take: ``asked``, or their share of half.
+
+    On the torch device ``cuda`` it is half of what the process's own device has free.
 
     Examples
     --------
     >>> budget("2GiB") == 2**31
     True
     """
-    return parse_size(asked) if asked is not None else available() // SHARE // max(1, processes)
+    if asked is not None:
+        return parse_size(asked)
+    if device == "cpu":
+        return available() // SHARE // max(1, processes)
+    import torch
+
+    return int(torch.cuda.mem_get_info()[0]) // SHARE
 
 
 def too_large(what: str, needed: int, budget: int) -> MemoryBudgetError:

@@ -20,6 +20,11 @@ class TrainingConfig(ModelConfig):
         description="Parts that a batch is worked on in, one after another, where all of it is too much for the "
         "device; the gradient is that of the whole batch.",
     )
+    workers: int = Field(
+        default=1,
+        ge=1,
+        description="Workers that train the model together, each its share of every batch; at most compute.workers.",
+    )
     optimizer: Literal["adam", "adamw", "sgd", "rmsprop"] = Field(default="adamw")
     lr: float = Field(default=1e-3, gt=0, description="Learning rate, the highest of its schedule.")
     momentum: float = Field(default=0.9, ge=0, lt=1, description="For sgd and rmsprop.")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
 from flows.engine import Request, create_or_find, do_stage
 from pipeline.backend.cluster import client, one_cluster
+from pipeline.errors import ConfigError
 from pipeline.files import TEMPORARY
 from pipeline.progress import silent
 from pipeline.run_folder import RunFolder
@@ -115,3 +118,29 @@ def test_a_model_that_kills_every_worker_is_left_out_and_the_others_stay(world, 
     said = capfd.readouterr().err
     assert "member 0 of unlucky failed and was left out: the worker of task" in said
     assert "died 3 times, most often for want of memory" in said
+
+
+def test_two_workers_train_one_model_as_one_process_would(world):
+    world.experiment["models"] = {
+        "climatology": {"kind": "climatology"},
+        "unet": {"kind": "unet", "width": 4, "depth": 1, "epochs": 3, "batch_size": 50},
+    }
+    world.experiment["uncertainty"] = [{"method": "deep_ensemble", "models": ["unet"], "members": 2}]
+    world.write()
+    one = run(world, "compute.threads=1")
+    two = run(world, "compute.threads=1", "compute.workers=2", "models.unet.workers=2")
+    for member in ("member-00", "member-01"):
+        curves = [pd.read_csv(found / f"models/unet/{member}/history.csv") for found in (one, two)]
+        for column in ("train_loss", "validation_loss"):
+            np.testing.assert_allclose(curves[1][column], curves[0][column], rtol=1e-4)
+    said = two.read_json("models/unet+deep_ensemble/summary.json")["training"]
+    assert "each is trained by 2 workers" in said
+    scores = [pd.read_csv(found / "scores.csv") for found in (one, two)]
+    np.testing.assert_allclose(scores[1]["value"], scores[0]["value"], rtol=1e-3, atol=1e-4)
+
+
+def test_more_workers_for_a_model_than_there_are_are_refused(world):
+    world.experiment["models"]["unet"] = {"kind": "unet", "workers": 3}
+    world.write()
+    with pytest.raises(ConfigError, match=r"models\.unet\.workers: expected at most the 2 of compute\.workers, got 3"):
+        run(world, "compute.workers=2")
