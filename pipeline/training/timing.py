@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from pipeline.backend.out_of_memory import is_out_of_memory
 from pipeline.model import Timing
 from pipeline.training.config import TrainingConfig
 from pipeline.training.losses import Loss
@@ -91,7 +92,7 @@ def _seconds(step: Callable[[], Tensor], count: int) -> float:
 
 
 def _why(error: Exception) -> str:
-    if isinstance(error, torch.OutOfMemoryError):
+    if is_out_of_memory(error):
         return "all of them together want more memory than the device has"
     said = (str(error).strip() or type(error).__name__).splitlines()[0]
     if "random" in said:

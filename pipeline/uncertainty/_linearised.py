@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.func import functional_call, jvp
 
+from pipeline.backend.out_of_memory import is_out_of_memory
 from pipeline.errors import CalibrationError
 
 
@@ -48,7 +48,7 @@ class Linearised(nn.Module):
         try:
             here, slope = jvp(answer, (start,), (self._gaps,))[:2]
         except (NotImplementedError, RuntimeError) as error:
-            if isinstance(error, torch.OutOfMemoryError) or "forward" not in str(error):
+            if is_out_of_memory(error) or "forward" not in str(error):
                 raise
             raise CalibrationError(
                 "expected a network with a forward derivative for layers: all, got one with a part that torch has none "
