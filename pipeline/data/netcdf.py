@@ -12,6 +12,7 @@ from pipeline.backend import Backend
 from pipeline.data import READERS, Reader, ReaderOptions
 from pipeline.data._classic import missing_bytes
 from pipeline.data._combine import combine
+from pipeline.data._inflate import ThreadedStore
 from pipeline.data.axes import drop_bounds
 from pipeline.data.catalog import Entry
 from pipeline.errors import DataError
@@ -50,7 +51,8 @@ def open_netcdf(path: Path, group: str | None, chunks: dict[str, int] | None) ->
             f"{path}: the file is damaged: its header promises {short} bytes more than it has. Fetch it again."
         )
     try:
-        data = xr.open_dataset(path, engine="netcdf4", decode_times=False, group=group, chunks=chunks)
+        store = ThreadedStore.open(str(path), group=group)  # type: ignore[no-untyped-call]
+        data = xr.open_dataset(store, decode_times=False, chunks=chunks)
     except (OSError, RuntimeError, ValueError, KeyError) as error:
         raise DataError(
             f"{path}: expected a whole netCDF file, got {type(error).__name__}: {error}. Is it cut off?"
