@@ -25,7 +25,7 @@ from xarray.core import indexing
 from pipeline.backend.threads import usable
 
 _DEFLATE, _SHUFFLE = 1, 2  # HDF5's numbers of the two filters
-_BROKEN: type[Exception] = isal_zlib.error
+_BROKEN: Any = isal_zlib.error  # which its types call an instance
 _SMALL = 2**18  # bytes below which the library's own way is as fast
 
 
