@@ -92,6 +92,11 @@ def benchmark(name: str, seconds: float) -> Part:
     return Part(f"bench {name}", "its figures on this device", words, seconds)
 
 
+def module(name: str) -> tuple[str, ...]:
+    """Return the command of a benchmark that is a module of its own."""
+    return ("{python}", "-m", f"benchmarks.{name}", "--backend", "gpu")
+
+
 def parts() -> tuple[Part, ...]:
     """Return everything that is still to be proved, the most telling first; benchmarks come from their registry.
 
@@ -106,7 +111,7 @@ def parts() -> tuple[Part, ...]:
         60,
         (("FINESCALE_RAPIDS", "1"),),
     )
-    stacked = ("{python}", "-m", "benchmarks.stacked", "--backend", "gpu")
+    stacked = module("stacked")
     suites = (
         suite("parity", "both backends answer the same, within a tolerance by dtype", 120, "tests/parity"),
         suite("backend", "arrays, tables, estimators, memory and cluster", 90, "tests/pipeline/backend"),
@@ -123,6 +128,8 @@ def parts() -> tuple[Part, ...]:
         experiment("quickstart", 90),
         *(benchmark(name, 40) for name in names if name != "all"),
         Part("members as one", "how many times as fast as one by one they train", stacked, 40),
+        Part("loader", "what reading costs beside a step on one constant batch", module("loader"), 30),
+        Part("training step", "bf16, TF32, channels last, compiled, CUDA graphs", module("training_step"), 60),
         *suites[2:],
         suite("all other tests", "scores, families, training, tables of stations", 90, "tests", *ignored),
     )
