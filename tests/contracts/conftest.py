@@ -21,6 +21,7 @@ def known_traits() -> set[str]:
         "stackable",
         "linear",
         "trees",
+        "streams",
     }
 
 

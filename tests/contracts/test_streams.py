@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,33 +13,52 @@ from pipeline.backend import get_backend
 from pipeline.errors import MemoryBudgetError
 from pipeline.rows import Stored, keep_rows
 
-STREAMS = [name for name in MODELS.names() if "streams" in MODELS.get(name).traits]
+SPLITS = ((200, "train"), (60, "validation"), (20, "test"))
+GRIDDED = frozenset({"cnn_lstm"})  # want predictors on a grid for a series
+PAIRS = [
+    (name, task)
+    for task in ("downscaling", "series", "segmentation")
+    for name in MODELS.names()
+    if task in MODELS.get(name).tasks and "streams" in MODELS.get(name).traits
+]
 
 
 @pytest.fixture
 def streamed(tmp_path):
     """Return a function that puts the arrays of samples into files."""
 
+    def stored(samples, name, values):
+        path = tmp_path / f"{samples.name}-{name}.npy"
+        keep_rows(path, values, get_backend("cpu"))
+        return Stored.open(path, get_backend("cpu"))
+
     def put(samples):
-        backend, parts = get_backend("cpu"), {}
-        for name in ("inputs", "target", "previous"):
-            path = tmp_path / f"{samples.name}-{name}.npy"
-            keep_rows(path, getattr(samples, name), backend)
-            parts[name] = Stored.open(path, backend)
+        lagged = samples.lagged
+        there = [name for name in ("target", "previous") if getattr(samples, name) is not None]
+        parts = {name: stored(samples, name, getattr(samples, name)) for name in there}
+        if lagged is None:
+            parts["inputs"] = stored(samples, "inputs", samples.inputs)
+        else:
+            parts["inputs"] = replace(lagged, values=stored(samples, "inputs", lagged.values))
         return replace(samples, **parts)
 
     return put
 
 
-@pytest.mark.parametrize("name", STREAMS)
-def test_rows_teach_what_arrays_teach(name, make_samples, streamed, context, monkeypatch):
+@pytest.mark.parametrize(("name", "task"), PAIRS, ids=["-".join(pair) for pair in PAIRS])
+def test_rows_teach_what_arrays_teach(
+    name, task, make_samples, make_series, make_classes, streamed, context, monkeypatch
+):
     if context.backend.name != "cpu":
         pytest.skip("files are read by the cpu side here")
     monkeypatch.setattr("pipeline.rows.parts.BLOCK_BYTES", 50_000)  # several blocks
     kind = MODELS.get(name)
-    train = make_samples(300, missing=0.02)
-    validation = make_samples(100, seed=1, name="validation", missing=0.02)
-    asked = make_samples(20, seed=2, name="test")
+    make = {
+        "downscaling": partial(make_samples, further=True),
+        "series": partial(make_series, gridded=name in GRIDDED),
+        "segmentation": make_classes,
+    }[task]
+    train, validation, asked = (make(count, seed=seed, name=split) for seed, (count, split) in enumerate(SPLITS))
     answers = []
     for put in (lambda samples: samples, streamed):
         model = kind(_quick(kind)).fit(put(train), put(validation), context)
@@ -51,7 +71,9 @@ def test_rows_teach_what_arrays_teach(name, make_samples, streamed, context, mon
 
 
 def _quick(kind):
-    return kind.Config(epochs=2, batch_size=64) if "trainable" in kind.traits else kind.Config()
+    asked = {"epochs": 2, "batch_size": 64, "width": 4, "depth": 1}
+    asked |= {"blocks": (1, 2), "strides": (1, 1, 2)} if "strides" in kind.Config.model_fields else {}
+    return kind.Config.model_validate({key: value for key, value in asked.items() if key in kind.Config.model_fields})
 
 
 def _rounded(said):

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 BUDGET = 64 * 2**20
-SIDE, CELLS, TIMES = 48, 6, 29_200  # 20 years, six-hourly: 512 MiB of predictors
+SIDE, CELLS, TIMES = 48, 4, 29_200  # 20 years, six-hourly: 512 MiB of predictors, and a small target
 SMALL = 1_460  # a year: what the same run takes with next to no data
 VARIABLES = {"tas": "K", "psl": "Pa"}
 
@@ -80,11 +80,11 @@ def _experiment(folder, times):
         "models": {
             "climatology": {"kind": "climatology"},
             "persistence": {"kind": "persistence"},
-            "analogs": {"kind": "analogs"},
-            "unet": {"kind": "unet", "width": 4, "depth": 1, "epochs": 1, "batch_size": 64},
+            "deepesd": {"kind": "deepesd", "filters": [2, 2, 1], "epochs": 1, "batch_size": 64},
+            **({"analogs": {"kind": "analogs"}} if times == TIMES else {}),
         },
         "scores": ["rmse", "bias", "crps"],
-        "explain": [{"method": "saliency", "models": ["unet"], "days": 4, "check_days": 2}],
+        "explain": [{"method": "saliency", "models": ["deepesd"], "days": 4, "check_days": 2}],
         "compute": {"memory": f"{BUDGET}", "threads": 1},
     }
     (folder / "large.yaml").write_text(yaml.safe_dump(experiment))
@@ -102,20 +102,22 @@ def _run(folder, times):
     return run, done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_data_eight_times_the_memory_go_through_all_stages(tmp_path):
     small, _ = _run(tmp_path / "small", SMALL)
     large, said = _run(tmp_path / "large", TIMES)
     assert (tmp_path / "large/coarse.nc").stat().st_size > 8 * BUDGET * 0.99
-    peaks = {}
+    # A process keeps what it had before: a stage is held to the most that the small run had taken by then.
+    least, more = 0.0, {}
     for stage in ("ingest", "prepare", "fit", "predict", "score", "explain", "report"):
-        least, most = (
+        one, other = (
             json.loads((run / f"stages/{stage}.json").read_text())["peak_memory_mib"] for run in (small, large)
         )
-        peaks[stage] = most - least
-    print({stage: round(peak) for stage, peak in peaks.items()})
-    assert max(peaks.values()) < BUDGET / 2**20, peaks
-    assert (large / "models/unet/member-00").is_dir()
+        least = max(least, one)
+        more[stage] = round(other - least)
+    print(more)
+    assert max(more.values()) < BUDGET / 2**20, more
+    assert (large / "models/deepesd/member-00").is_dir()
     # One that needs its samples in memory is left out, and says what it would have needed.
     assert not (large / "models/analogs").exists()
     assert "expected analogs 0 with the" in said

@@ -11,7 +11,7 @@ from models._pixels import Pixels, drawn, frequencies, moments
 from pipeline.backend import get_backend
 from pipeline.errors import ConfigError, DataError
 from pipeline.grid import Grid
-from pipeline.prepare import arrays
+from pipeline.rows import parts as arrays
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from models._quantiles import QuantileMap, day_ranks, fill_empty, map_quantiles
-from pipeline.prepare import arrays
 from pipeline.prepare.quantiles import column_quantiles, midpoints
+from pipeline.rows import parts as arrays
 
 BOTH = pytest.mark.parametrize("xp", [np, array_api_strict])
 

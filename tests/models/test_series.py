@@ -219,5 +219,5 @@ def test_one_step_is_no_sequence(kind, layout):
 def test_it_is_for_series_and_shared(kind):
     model = MODELS.get(kind)
     assert model.tasks == {"series"}
-    assert model.traits == {"seeded", "differentiable", "probabilistic", "trainable", "stackable", "shared"}
+    assert model.traits == {"seeded", "differentiable", "probabilistic", "trainable", "stackable", "shared", "streams"}
     assert model.Config().batch_size == 256
