@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.backend import Backend
+from pipeline.backend import Backend, direct
 from pipeline.errors import DataError
 from pipeline.rows.lazy import Rows
 from pipeline.rows.parts import blocks
@@ -87,11 +87,23 @@ class Stored(Rows):
 
     def read(self, positions: np.ndarray) -> Array:
         """Return the rows at ``positions``: one read for every run of rows that follow each other."""
+        if len(positions) and direct.can_read(self.backend.torch_device):
+            return self._read_directly(positions)
         into = np.empty((len(positions), *self.shape[1:]), self.dtype)
         if into.size:
             row = into.nbytes // len(positions)
             self._fill(into.reshape(-1).view(np.uint8), _pieces(positions, row), row)
         return self.backend.asarray(into)
+
+    def _read_directly(self, positions: np.ndarray) -> Array:
+        """Return rows that went into the device's memory without one of ours."""
+        xp, row = self.backend.xp, math.prod(self.shape[1:]) * self.dtype.itemsize
+        into = xp.empty((len(positions), *self.shape[1:]), dtype=getattr(xp, self.dtype.name))
+        pieces = [
+            (place * row, self.start + first * row, count * row) for place, first, count in _pieces(positions, row)
+        ]
+        direct.read_into(self.path, into.reshape(-1).view(xp.uint8), pieces)
+        return into
 
     def _fill(self, into: np.ndarray, pieces: list[tuple[int, int, int]], row: int) -> None:
         handle = os.open(self.path, os.O_RDONLY)
