@@ -1,3 +1,4 @@
+# ruff: noqa: TID251 - one of the doors that the rule names
 """Files read straight into a device's memory by kvikIO, where it is installed; by GPUDirect Storage where there is any.
 
 Without it rows go through the host: a read, and a copy to the device. With it and no GPUDirect they do so too, in
