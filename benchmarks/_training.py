@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -12,12 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.speed._samples import schema_of
 from models import MODELS
 from pipeline.backend import Backend
 from pipeline.grid import Grid
 from pipeline.model import Context
 from pipeline.rows import Stored, store
-from pipeline.samples import Samples, Schema
+from pipeline.samples import Samples
 from pipeline.training.run import Run
 from pipeline.training.tensors import Tensors
 
@@ -45,18 +47,8 @@ def made(size: str, days: int, backend: Backend, folder: Path | None = None) -> 
     )
     mask = np.ones(fine.shape, bool)
     mask[:, : fine.shape[1] // 4] = False  # the sea
-    schema = Schema(
-        channels=tuple(f"c{number}" for number in range(asked["channels"])),
-        channel_units=("1",) * asked["channels"],
-        targets=("y",),
-        target_units=("1",),
-        input_grid=coarse,
-        target_grid=fine,
-        mask=mask,
-        static=np.zeros((1, *fine.shape), np.float32),
-        statics=("height",),
-        step=np.timedelta64(1, "D"),
-    )
+    schema = schema_of(tuple(f"c{number}" for number in range(asked["channels"])), coarse, fine)
+    schema = replace(schema, mask=mask, static=np.zeros((1, *fine.shape), np.float32), statics=("height",))
     values = {}
     for name, shape in (("inputs", (asked["channels"], *coarse.shape)), ("target", (1, *fine.shape))):
         array = random.normal(size=(days, *shape)).astype(np.float32)
@@ -100,6 +92,17 @@ def least(works: Sequence[Callable[[], Any]], rounds: int, device: str) -> list[
                 torch.accelerator.synchronize()
             seconds.append((time.perf_counter() - start[0], time.process_time() - start[1]))
     return [Seconds(*(min(part) for part in zip(*seconds, strict=True))) for seconds in taken]
+
+
+def parser_of(doc: str | None, *, steps: int, said: str) -> argparse.ArgumentParser:
+    """Return the command line of a benchmark of networks; ``said`` is its help of ``--steps``."""
+    parser = argparse.ArgumentParser(description=(doc or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--steps", type=int, default=steps, help=said)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--size", choices=list(SIZES), default="quickstart")
+    parser.add_argument("--backend", choices=("auto", "cpu", "gpu"), default="auto")
+    parser.add_argument("models", nargs="*", default=["deepesd", "unet"])
+    return parser
 
 
 def place(backend: Backend) -> str:

@@ -7,14 +7,13 @@ laying out and copying cost a twentieth of the step.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from benchmarks._training import BATCH, SIZES, Seconds, begun, least, made, place
+from benchmarks._training import BATCH, Seconds, begun, least, made, parser_of, place
 from pipeline.backend import Backend, get_backend
 
 
@@ -63,13 +62,7 @@ def measure(kind: str, size: str, backend: Backend, *, steps: int, rounds: int) 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--steps", type=int, default=40, help=f"of {BATCH} samples, in an epoch")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--size", choices=list(SIZES), default="quickstart")
-    parser.add_argument("--backend", choices=("auto", "cpu", "gpu"), default="auto")
-    parser.add_argument("models", nargs="*", default=["deepesd", "unet"])
-    asked = parser.parse_args()
+    asked = parser_of(__doc__, steps=40, said=f"of {BATCH} samples, in an epoch").parse_args()
     backend = get_backend(asked.backend)
     print(f"size {asked.size} on {place(backend)}; ratio: the real loop over one constant batch")
     print("| network | samples | step [ms] | ratio by the clock | ratio of CPU seconds |\n|---|---|---|---|---|")

@@ -17,11 +17,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from benchmarks.speed._samples import schema_of
 from models import MODELS
 from pipeline.backend import get_backend
 from pipeline.grid import Grid
 from pipeline.model import Context
-from pipeline.samples import Samples, Schema
+from pipeline.samples import Samples
 
 LAGS, BASINS = 16, 10
 CASES = {
@@ -89,18 +90,7 @@ def windows(count: int, seed: int, backend) -> Samples:
 
 def made(inputs: np.ndarray, target: np.ndarray, coarse: Grid, fine: Grid, channels, backend) -> Samples:
     """Return samples of noise: what is learned does not matter here."""
-    schema = Schema(
-        channels=tuple(channels),
-        channel_units=("1",) * len(channels),
-        targets=("y",),
-        target_units=("1",),
-        input_grid=coarse,
-        target_grid=fine,
-        mask=np.ones(fine.shape, bool),
-        static=np.zeros((0, *fine.shape), np.float32),
-        statics=(),
-        step=np.timedelta64(1, "D"),
-    )
+    schema = schema_of(tuple(channels), coarse, fine)
     time_ = np.datetime64("2000-01-01", "ns") + np.arange(len(inputs)) * np.timedelta64(1, "D")
     inputs, target = (backend.asarray(part.astype(np.float32)) for part in (inputs, target))
     return Samples("made", inputs, target, None, time_, np.arange(len(time_)) % 365 / 365.0, schema)

@@ -6,13 +6,12 @@ the option is faster. What an option cannot do on a device is told in its place.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from benchmarks._training import BATCH, SIZES, begun, least, made, place
+from benchmarks._training import BATCH, begun, least, made, parser_of, place
 from pipeline.backend import Backend, get_backend
 from pipeline.training import optimizers
 from pipeline.training.speed import tf32
@@ -63,13 +62,7 @@ def measure(kind: str, size: str, backend: Backend, name: str, *, steps: int, ro
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--steps", type=int, default=5, help="in a round")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--size", choices=list(SIZES), default="quickstart")
-    parser.add_argument("--backend", choices=("auto", "cpu", "gpu"), default="auto")
-    parser.add_argument("models", nargs="*", default=["deepesd", "unet"])
-    asked = parser.parse_args()
+    asked = parser_of(__doc__, steps=5, said="in a round").parse_args()
     backend = get_backend(asked.backend)
     print(f"size {asked.size} on {place(backend)}; ratio: seconds without the option over seconds with it")
     print("| option | " + " | ".join(asked.models) + " |\n|---|" + "---|" * len(asked.models))

@@ -14,6 +14,7 @@ from pipeline.grid import Grid
 from pipeline.metrics.indices import INDICES, indices_of_years
 from pipeline.prediction import Prediction
 from pipeline.prepare import powers
+from pipeline.prepare.anomalies import less_mean
 from pipeline.prepare.climatology import Climatology
 from pipeline.prepare.config import PrepareConfig, TargetConfig
 from pipeline.prepare.dates import phase_of_year
@@ -91,6 +92,14 @@ def climatology(backend: Backend, given: Given) -> dict[str, Array]:
     return {"mean": found.mean_at(PHASE[:400]), "sd": found.sd_at(PHASE[:400])}
 
 
+def anomalies(rows: slice, backend: Backend, given: Given) -> dict[str, Array]:
+    values = given["values"]
+    found = Climatology.fit(values, TRAIN, harmonics=2)
+    scale = 3.0 * backend.xp.ones_like(values[0, ...])
+    made = less_mean(values[rows, ...], found, PHASE[rows], scale)
+    return {"anomalies": less_mean(values[rows, ...], found, PHASE[rows]), "scaled": made}
+
+
 def empirical(backend: Backend, given: Given) -> dict[str, Array]:
     found = EmpiricalClimatology.fit(given["values"], TRAIN, members=9, windows=6)
     crps = found.crps(given["values"][:60, ...], PHASE[:60])
@@ -152,6 +161,8 @@ RECORDS = (
     *(Record("prepare", f"Standardiser {per}", fields, partial(standardised, per), ROUNDING)
       for per in ("per_field", "per_cell")),
     Record("prepare", "Climatology", fields, climatology, SUMS),
+    Record("prepare", "less_mean of years", fields, partial(anomalies, slice(None)), SUMS),
+    Record("prepare", "less_mean of some days", fields, partial(anomalies, slice(20, 90)), SUMS),
     Record("prepare", "EmpiricalClimatology", fields, empirical, ROUNDING),
     *(Record("prepare", f"InputTransform {missing}", fields, partial(input_transform, missing), SUMS)
       for missing in ("leave_out", "mean", "last")),

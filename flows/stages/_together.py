@@ -84,7 +84,7 @@ def choose(space: Workspace, spec: ClusterSpec, measure: Measure) -> dict[str, C
         name: f"each is trained by {workers} workers" for name in asked if (workers := workers_of(space, name)) > 1
     }
     open_ = [name for name in open_ if name not in found]
-    if all(space.prepared.samples(split).in_memory for split in ("train", "validation")):
+    if space.prepared.in_memory:
         found |= _measured(space, {name: sizes[name] for name in open_}, spec, measure)
     else:
         found |= dict.fromkeys(open_, "the samples are larger than memory has room for")

@@ -16,6 +16,7 @@ from flows.plan import split_of
 from flows.planned import refuse_unsuited
 from flows.workspace import Workspace
 from pipeline.attribution.asking import find_place
+from pipeline.backend.memory import fits
 from pipeline.errors import DataError
 from pipeline.files import remove, write_atomic
 from pipeline.novelty.fitted import Novelty
@@ -30,14 +31,12 @@ from pipeline.stage import StageOutput
 
 log = logging.getLogger(__name__)
 
-SHARE = 4  # a dataset is read as a whole if it takes at most this part of the memory
-
 
 def _opened(space: Workspace, name: str) -> xr.Dataset:
     """Return an ingested dataset, in memory if there is room for it."""
     path = space.run / f"work/ingest/{name}.nc"
     data = xr.open_dataset(path, engine="netcdf4", cache=False)
-    if data.nbytes > space.budget // SHARE:
+    if not fits(data.nbytes, space.budget):
         return data
     with data:
         return data.load()

@@ -7,6 +7,7 @@ kvikIO's own threads and pinned memory.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +20,12 @@ Array = Any
 
 def can_read(device: str) -> bool:
     """Return whether files can be read straight into the memory of a torch device."""
-    return device != "cpu" and importlib.util.find_spec("kvikio") is not None
+    return device != "cpu" and _installed()
+
+
+@functools.cache
+def _installed() -> bool:
+    return importlib.util.find_spec("kvikio") is not None
 
 
 def read_into(path: Path, target: Array, pieces: Sequence[tuple[int, int, int]]) -> None:

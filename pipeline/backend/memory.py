@@ -9,6 +9,7 @@ from pathlib import Path
 from pipeline.errors import MemoryBudgetError
 
 SHARE = 2  # one part in so many of what is available goes to arrays: the rest to libraries, networks and caches
+WHOLE = 4  # one array takes at most one part in so many of what arrays may take: others are made of it
 _UNITS: dict[str, int] = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12} | {
     f"{letter}i{end}": 2 ** (10 * power) for power, letter in enumerate("kmgt", start=1) for end in ("b", "")
 }
@@ -79,6 +80,17 @@ def budget(asked: str | None, processes: int = 1, device: str = "cpu") -> int:
     import torch
 
     return int(torch.cuda.mem_get_info()[0]) // SHARE
+
+
+def fits(size: int, budget: int) -> bool:
+    """Return whether an array of ``size`` bytes is held in memory where arrays may take ``budget``.
+
+    Examples
+    --------
+    >>> fits(2**20, budget=4 * 2**20), fits(2**20, budget=2**20)
+    (True, False)
+    """
+    return size <= budget // WHOLE
 
 
 def too_large(what: str, needed: int, budget: int) -> MemoryBudgetError:

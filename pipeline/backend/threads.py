@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
+One = TypeVar("One")
+Other = TypeVar("Other")
+
+AHEAD = 2
+"""What is read beyond what is in use: more costs memory and hides nothing that two do not."""
 
 
 def side_by_side(function: Callable[[Item], object], items: Iterable[Item], threads: int) -> None:
@@ -42,6 +48,29 @@ def side_by_side(function: Callable[[Item], object], items: Iterable[Item], thre
             except BaseException:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
+
+
+def read_ahead(read: Callable[[One], Other], asked: Iterable[One], ahead: int = AHEAD) -> Generator[Other]:
+    """Yield ``read(one)`` of everything asked for, in order; the next ``ahead`` are read in a thread meanwhile.
+
+    What fails in the thread fails here. The thread ends with the generator: close it where it may not be used up.
+
+    Examples
+    --------
+    >>> list(read_ahead(lambda number: number**2, range(4)))
+    [0, 1, 4, 9]
+    """
+    pool = ThreadPoolExecutor(1, thread_name_prefix="ahead")
+    waiting: deque[Future[Other]] = deque()
+    try:
+        for one in asked:
+            waiting.append(pool.submit(read, one))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def usable() -> int:

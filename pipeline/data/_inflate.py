@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +19,7 @@ from isal import isal_zlib
 from xarray.backends import BackendArray, NetCDF4DataStore
 from xarray.core import indexing
 
-from pipeline.backend.threads import usable
+from pipeline.backend.threads import side_by_side, usable
 
 _DEFLATE, _SHUFFLE = 1, 2  # HDF5's numbers of the two filters
 _BROKEN: Any = isal_zlib.error  # which its types call an instance
@@ -168,13 +165,7 @@ def _fill(layout: Layout, bounds: list[tuple[int, int]], into: np.ndarray) -> No
                 mask, packed = stored.read_direct_chunk(corner)
                 into[target] = _unpacked(layout, mask, packed)[source]
 
-        corners: Iterator[tuple[int, ...]] = itertools.product(*edges)
-        if math.prod(map(len, edges)) == 1 or usable() == 1:
-            for corner in corners:
-                one(corner)
-        else:
-            for _ in _pool(usable()).map(one, corners):
-                pass
+        side_by_side(one, itertools.product(*edges), min(usable(), math.prod(map(len, edges))))
 
 
 def _overlap(
@@ -204,8 +195,3 @@ def _unpacked(layout: Layout, mask: int, packed: bytes) -> np.ndarray:
     for place, those in enumerate(np.frombuffer(raw, np.uint8).reshape(size, count)):
         together[:, place] = those  # a third of the time that the transpose takes
     return together.view(layout.dtype).reshape(layout.chunks)
-
-
-@cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="unpack")

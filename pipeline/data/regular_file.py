@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -15,7 +16,9 @@ import xarray as xr
 from xarray.backends.netCDF4_ import NETCDF4_PYTHON_LOCK
 
 from pipeline.backend import Backend
-from pipeline.backend.memory import said
+from pipeline.backend.memory import fits, said
+from pipeline.backend.threads import read_ahead
+from pipeline.data.axes import find_time
 from pipeline.data.blocks import Blocks
 from pipeline.data.catalog import Catalog, Entry
 from pipeline.data.checks import check as check_whole
@@ -32,7 +35,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SHARE = 4  # a dataset is read as a whole if all its values in float64 take at most this part of the memory
 PARTS = 8  # a block of times takes at most this part of it: beside it lie what it is made of and the next one
 
 
@@ -84,7 +86,7 @@ def write_regular(
         As :func:`~pipeline.data.load.load` does; and if a dataset that is too large for memory has no times in order.
     """
     with opened(entry, catalog, places, backend, variables, progress) as source:
-        if budget is None or not _is_large(source, budget // SHARE):
+        if budget is None or not _is_large(source, budget):
             data, repairs = regularise(source.raw, source.entry, source.names, progress)
             check_whole(data, source.entry.name)
             packed = {name: {"zlib": True, "complevel": 1} for name in data.data_vars}
@@ -102,11 +104,15 @@ def write_regular(
         return _streamed(path, blocks, step, source.files, progress)
 
 
-def _is_large(source: Opened, most: int) -> bool:
-    """Return whether values in float64 take more bytes than ``most``, and change with time."""
-    arrays = [source.raw[source.entry.variables[name].source or name] for name in source.names
-              if (source.entry.variables[name].source or name) in source.raw.variables]  # fmt: skip
-    return sum(8 * array.size for array in arrays) > most and any("time" in map(str, array.dims) for array in arrays)
+def _is_large(source: Opened, budget: int) -> bool:
+    """Return whether values change with time and, in float64, have no room in memory."""
+    named = (source.entry.variables[name].source or name for name in source.names)
+    arrays = [
+        source.raw[name] for name in named if name in source.raw.variables
+    ]  # what lacks is told of by the reading
+    time = find_time(source.raw)
+    timed = any(time in array.dims or time in array.coords for array in arrays)
+    return timed and not fits(sum(8 * array.size for array in arrays), budget)
 
 
 def _streamed(path: Path, blocks: Blocks, step: int, files: tuple[Found, ...], progress: Progress) -> Regular:
@@ -114,8 +120,13 @@ def _streamed(path: Path, blocks: Blocks, step: int, files: tuple[Found, ...], p
     ranges: dict[str, Range] = {}
     repairs: list[Repair] = list(blocks.repairs)
     last: xr.Dataset | None = None
-    with _Growing(path, blocks.time) as file, progress(f"read {blocks.name}", count) as bar:
-        for data, mended in _ahead(blocks, step):
+    steps = (np.arange(first, min(first + step, count)) for first in range(0, count, step))
+    with (
+        _Growing(path, blocks.time) as file,
+        progress(f"read {blocks.name}", count) as bar,
+        closing(read_ahead(partial(blocks.mended, empty=True), steps, ahead=1)) as parts,
+    ):
+        for data, mended in parts:
             for name, array in data.data_vars.items():
                 found = Range.of(array.values)
                 ranges[str(name)] = found if str(name) not in ranges else ranges[str(name)].and_of(found)
@@ -127,20 +138,6 @@ def _streamed(path: Path, blocks: Blocks, step: int, files: tuple[Found, ...], p
     check_ranges(last, ranges, blocks.name)
     with xr.open_dataset(path, engine="netcdf4", cache=False) as written:
         return Regular(inspect(written, ranges), tuple(repairs), files)
-
-
-def _ahead(blocks: Blocks, step: int) -> Iterator[tuple[xr.Dataset, tuple[Repair, ...]]]:
-    """Yield the data some times at a time; the next ones are read while these are worked on."""
-    count = len(blocks.time)
-    parts = [np.arange(start, min(start + step, count)) for start in range(0, count, step)]
-    with ThreadPoolExecutor(1, thread_name_prefix="read") as pool:
-        coming = pool.submit(blocks.mended, parts[0], empty=True)
-        for following in [*parts[1:], None]:
-            found = coming.result()
-            if following is not None:
-                coming = pool.submit(blocks.mended, following, empty=True)
-            yield found
-            del found
 
 
 def _joined(known: Sequence[Repair], more: Sequence[Repair]) -> list[Repair]:

@@ -28,4 +28,3 @@ class Setup:
     leads: int
     ahead: int
     regions: CellRegions | None
-    threads: int

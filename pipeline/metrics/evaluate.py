@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from pipeline.backend.special import to_host
-from pipeline.backend.threads import side_by_side
 from pipeline.metrics import METRICS, Case, PairMetric
 from pipeline.metrics._losses import Losses, LossSum
 from pipeline.metrics._setup import Setup
@@ -93,7 +92,6 @@ def evaluate(
     leads: int = 1,
     ahead: int = 1,
     regions: CellRegions | None = None,
-    threads: int = 1,
 ) -> Evaluation:
     """Score all models on one split, over all times and over every season, and if asked every month, that is there.
 
@@ -134,8 +132,6 @@ def evaluate(
     regions : CellRegions, optional
         Parts of the cells, which have the scores :data:`~pipeline.metrics.regions.REGIONAL` over all times and by
         season: rows of the groups ``region=alps`` and ``region=alps;season=DJF``. They have no comparisons.
-    threads : int
-        How many models are scored at a time, each in a thread with the memory that it needs. Scores are the same.
 
     Raises
     ------
@@ -168,7 +164,6 @@ def evaluate(
         leads=leads,
         ahead=max(1, ahead),
         regions=regions,
-        threads=threads,
     )
     parts = {
         variable: _Variable(setup, variable, units[variable], {model: by[variable] for model, by in cases.items()})
@@ -219,8 +214,8 @@ class _Variable:
         self.missing: dict[str, MissingMembers] = {}
         # The reference comes first: the others' maps of skill need its sums.
         others = [model for model in cases if model != setup.reference]
-        for models in ([model for model in cases if model not in others], others):
-            side_by_side(self._score, models, setup.threads)
+        for model in [model for model in cases if model not in others] + others:
+            self._score(model)
 
     def _score(self, model: str) -> None:
         setup, case = self.setup, self.cases[model]

@@ -97,6 +97,11 @@ class Prepared(Recipe):
                 past = Past(only(known, self._cells(name)), chosen.first, last)
         return self._samples(name, chosen, steps, target, previous, past)
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether inputs and truth of the experiment's own dates lie in memory, none of them in a file."""
+        return not any(isinstance(part, Rows) for part in (self.steps.inputs, self.target))
+
     def time(self, name: str) -> np.ndarray:
         """Return the times of the samples of the split called ``name``, shape (time,); of tiles their numbers.
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from pipeline.rows.lazy import Rows
 from pipeline.rows.parts import blocks
+from pipeline.rows.stored import read_at
 
 Array = Any
 
@@ -61,7 +62,8 @@ def _turned(values: Rows, parts: Sequence[slice]) -> Iterator[Array]:
                 _write_at(handle, piece, int(start) + some.start * piece.shape[1] * size)
         for part, start in zip(parts, starts, strict=False):
             into = np.empty((count, part.stop - part.start), values.dtype)
-            _read_at(handle, into, int(start))
+            if into.size:
+                read_at(handle, memoryview(into.data).cast("B"), int(start), "a temporary file")
             yield values.backend.asarray(into)
 
 
@@ -69,13 +71,4 @@ def _write_at(handle: int, piece: np.ndarray, offset: int) -> None:
     left = memoryview(piece.data).cast("B") if math.prod(piece.shape) else memoryview(b"")
     while len(left):
         done = os.pwrite(handle, left, offset)
-        left, offset = left[done:], offset + done
-
-
-def _read_at(handle: int, into: np.ndarray, offset: int) -> None:
-    left = memoryview(into.data).cast("B") if math.prod(into.shape) else memoryview(b"")
-    while len(left):
-        done = os.preadv(handle, [left], offset)
-        if not done:
-            raise OSError(f"expected {len(left)} more bytes of a temporary file, got its end: is the disk full?")
         left, offset = left[done:], offset + done

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.backend import Backend
+from pipeline.backend.memory import fits
 from pipeline.rows.lazy import Rows
 from pipeline.rows.parts import blocks
 from pipeline.rows.stored import Stored, store
@@ -18,8 +19,6 @@ from pipeline.rows.stored import Stored, store
 Array = Any
 
 log = logging.getLogger(__name__)
-
-SHARE = 4  # one array takes at most this part of what is left: others are made of it
 
 
 class Room:
@@ -45,7 +44,7 @@ class Room:
 
     def fits(self, size: int) -> bool:
         """Return whether an array of that many bytes is kept in memory."""
-        return self._left is None or size <= self._left // SHARE
+        return self._left is None or fits(size, self._left)
 
     def opened(self, path: Path) -> Array:
         """Return the rows of an npy file, which stays as it is: as an array where there is room, else as they are.

@@ -112,7 +112,7 @@ class Stored(Rows):
             def one(piece: tuple[int, int, int]) -> None:
                 place, first, count = piece
                 target = into.data[place * row : (place + count) * row]
-                _read_at(handle, target, self.start + first * row, self.path)
+                read_at(handle, target, self.start + first * row, self.path)
 
             if len(pieces) == 1 or into.nbytes < PIECE:
                 for piece in pieces:
@@ -177,7 +177,14 @@ def _pieces(positions: np.ndarray, row: int) -> list[tuple[int, int, int]]:
     return found
 
 
-def _read_at(handle: int, target: memoryview, offset: int, path: Path) -> None:
+def read_at(handle: int, target: memoryview, offset: int, path: Path | str) -> None:
+    """Fill ``target`` with the bytes of a file from ``offset`` on.
+
+    Raises
+    ------
+    DataError
+        If the file, called ``path``, ends before.
+    """
     done = 0
     while done < len(target):
         count = os.preadv(handle, [target[done:]], offset + done)

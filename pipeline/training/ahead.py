@@ -1,43 +1,9 @@
-"""Batches that are read while the device works on those before them."""
+"""Tensors that go to a device while it works on those before them."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
-
 import torch
 from torch import Tensor
-
-AHEAD = 2
-"""Batches that are read beyond the one in use: more cost memory and hide nothing that two do not."""
-
-One = TypeVar("One")
-Other = TypeVar("Other")
-
-
-def read_ahead(read: Callable[[One], Other], asked: Iterable[One]) -> Generator[Other]:
-    """Yield ``read(one)`` of everything asked for, in order; the next two are read in a thread meanwhile.
-
-    What fails in the thread fails here. The thread ends with the generator: close it where it may not be used up.
-
-    Examples
-    --------
-    >>> list(read_ahead(lambda number: number**2, range(4)))
-    [0, 1, 4, 9]
-    """
-    pool = ThreadPoolExecutor(1, thread_name_prefix="loader")
-    waiting: deque[Future[Other]] = deque()
-    try:
-        for one in asked:
-            waiting.append(pool.submit(read, one))
-            if len(waiting) > AHEAD:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 class Carrier:

@@ -8,16 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from pipeline.backend import Backend
+from pipeline.backend import Backend, memory
 from pipeline.rows import Rows, whole
 from pipeline.samples import Samples
 from pipeline.training.lagged import LaggedInputs
 from pipeline.training.streamed import StreamedRows, StreamedWindows, parts
 from pipeline.training.tensors import Inputs
-
-SHARE = 4
-"""One array of samples takes at most this part of the memory there is: the other splits, the network's own maps and
-their gradients need the rest."""
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +39,8 @@ def fits(size: int, device: str | torch.device, budget: int | None = None) -> bo
     device = torch.device(device)
     if budget is None and device.type == "cpu":
         return True
-    room = torch.accelerator.get_memory_info(device)[0] if budget is None else budget
-    return size <= room // SHARE
+    # A part of it only: the other splits, the network's own maps and their gradients need the rest.
+    return memory.fits(size, torch.accelerator.get_memory_info(device)[0] if budget is None else budget)
 
 
 def load_inputs(samples: Samples, order: Sequence[int] | None, backend: Backend, budget: int | None = None) -> Inputs:

@@ -69,6 +69,7 @@ def whole(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
     Examples
     --------
+    >>> import torch
     >>> whole({"weight": torch.ones(2)})["weight"].tolist()
     [1.0, 1.0]
     """

@@ -10,7 +10,8 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from pipeline.training.ahead import Carrier, read_ahead
+from pipeline.backend.threads import read_ahead
+from pipeline.training.ahead import Carrier
 from pipeline.training.lagged import LaggedInputs
 from pipeline.training.losses import Loss, Place
 from pipeline.training.streamed import Index, Streamed, StreamedRows, StreamedWindows, parts, positions

@@ -1,4 +1,4 @@
-"""Models with the trait ``streams`` learn the same of rows in a file as of arrays."""
+"""Models with the trait ``streams`` learn the same of rows in a file as of arrays, to the last bit."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pipeline.errors import MemoryBudgetError
 from pipeline.rows import Stored, keep_rows
 
 SPLITS = ((200, "train"), (60, "validation"), (20, "test"))
+SUMMED = {"ridge": {"rtol": 1e-5, "atol": 1e-6}}  # its sums are made in blocks
 GRIDDED = frozenset({"cnn_lstm"})  # want predictors on a grid for a series
 PAIRS = [
     (name, task)
@@ -66,8 +67,9 @@ def test_rows_teach_what_arrays_teach(
     (one, said), (two, said_too) = answers
     assert one.family == two.family
     for parameter, values in one.parameters.items():
-        np.testing.assert_allclose(two.parameters[parameter], values, rtol=1e-5, atol=1e-6)
-    assert _rounded(said) == _rounded(said_too)
+        np.testing.assert_allclose(two.parameters[parameter], values, **SUMMED.get(name, {"rtol": 0, "atol": 0}))
+    alike = _rounded if name in SUMMED else (lambda told: told)
+    assert alike(said) == alike(said_too)
 
 
 def _quick(kind):

@@ -23,11 +23,11 @@ ROOT = Path(__file__).resolve().parents[2]
 BETWEEN = 0.02  # float32 against float64 on one side: data of 7 digits, and steps that jump at a threshold
 # Of pipeline.prepare, what has no record of its own, and why.
 WITHOUT = {
-    "beside": "places a constant", "blocks": "slices", "rows": "of every step", "split_missing": "of Climatology",
+    "beside": "places a constant", "rows": "of every step", "split_missing": "of Climatology",
     "flat": "a reshape", "ever": "of InputTransform", "anywhere": "of InputTransform", "only": "of InputTransform",
     "seasonal_quantiles": "of EmpiricalClimatology", "members_at": "of EmpiricalClimatology",
     "drawn_at": "of EmpiricalClimatology", "require_numbers": "a check", "class_shares": "of ClassFrequencies",
-    "write_state": "writes a file",
+    "write_state": "writes a file", "known": "of every fit",
     "deal_with": "of InputTransform", "forward": "powers", "backward": "powers", "TrainSplit": "of every fit",
     "Prepared": "a file", "Recipe": "a file", "fit_mask": "on the host", "Blocking": "a label", "MarineHeatwave": "a label", "PercentileExtreme": "a label",
 }  # fmt: skip

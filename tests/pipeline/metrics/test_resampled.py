@@ -111,14 +111,3 @@ def test_groups_of_the_same_times_have_resamples_of_their_own(make_case):
     both, months = (evaluate(cases, seasons=seasons, **over).scores for seasons in (True, False))
     assert {row.group for row in both} - {row.group for row in months} == {"season=DJF", "season=JJA"}
     assert [row for row in both if "season" not in row.group] == list(months)
-
-
-def test_models_scored_side_by_side_have_the_same_scores(make_case, winters):
-    families = ("normal", "point", "members", "mixture", "normal")
-    cases = {f"{family}{number}": {"tas": make_case(family, n=len(winters))} for number, family in enumerate(families)}
-    over = {"split": "test", "time": winters, "weights": WEIGHTS, "units": {"tas": "K"}, "seed": 0, "resamples": 20}
-    over |= {"reference": "point1", "metrics": ("rmse", "crps", "crpss", "nse", "bias_q98", "wasserstein", "ence")}
-    one, three = (evaluate(cases, threads=threads, **over) for threads in (1, 3))
-    assert repr(three.scores) == repr(one.scores)  # NaN is itself there
-    assert repr(three.comparisons) == repr(one.comparisons)
-    assert repr(three.maps) == repr(one.maps)
