@@ -6,10 +6,15 @@ from collections.abc import Mapping
 
 from flows import stages
 from flows.augment import OWN
+from flows.extent import extent_of, lacking
+from flows.footprint import footprint
 from flows.plan import Plan
 from flows.sources import Sources, used_entries
+from pipeline.backend import Backend, get_backend
+from pipeline.backend.memory import budget, said
 from pipeline.data.catalog import FileSpec
 from pipeline.data.files import Places, locate
+from pipeline.errors import UserError
 from pipeline.run_folder import RunFolder
 from pipeline.split_config import AnySplit, BasinSplitConfig, SplitConfig
 from pipeline.uncertainty.parts import WHOLE
@@ -37,8 +42,26 @@ def describe(plan: Plan, sources: Sources, backend: str, run: RunFolder | None) 
         lines.append(f"  {model.name} ({model.kind}){more}{f', train batches: {changed}' if changed else ''}")
     lines += [f"  {method.name}" for method in plan.methods]
     lines += ["", "explanations", *(f"  {e.method} of {e.model}" for e in plan.explanations)]
+    lines += ["", "memory at most, with its libraries", *_memory(plan, sources, get_backend(backend))]
     lines += ["", "stages", *(f"  {stage.name:<8} {_state(stage.name, run)}" for stage in stages.ALL)]
     return "\n".join(lines)
+
+
+def _memory(plan: Plan, sources: Sources, backend: Backend) -> list[str]:
+    """Return a line for every stage, or one that says why it cannot be told."""
+    absent = lacking(plan.experiment, sources)
+    if absent is not None:
+        return [f"  not known before {absent} is there"]
+    try:
+        extent = extent_of(plan.experiment, sources, backend)
+    except UserError as error:  # which is the first thing that the run would say
+        return [f"  not known: {error}"]
+    compute = plan.experiment.compute
+    arrays = budget(compute.memory, compute.workers, backend.torch_device)
+    found = footprint(plan, extent, backend, arrays)
+    lines = [f"  {name:<8} {said(size)}" for name, size in found.stages.items()]
+    workers = f" of each of {compute.workers} workers" if compute.workers > 1 else ""
+    return [*lines, f"  of it arrays{workers} at most {said(arrays)} (compute.memory)"]
 
 
 def _split(split: AnySplit) -> list[str]:

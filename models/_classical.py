@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ Array = Any
 COLUMN_BYTES = 64 * 2**20  # of a block of columns in float64
 MISSING = 0.1  # share of missing truth from which a cell's fit is said to be drawn to its mean
 FEW_ROWS = 0.1  # share of the train rows below which a draw of them is said on the report's first screen
+ROWS, COMPONENTS = 4, 8  # copies that a fit holds of its table, and of a square matrix of its components
 SMALLEST = 1e-3  # least standard deviation of a cell, as a share of the mean one: no cell is certain
 
 
@@ -251,6 +253,22 @@ def load_arrays(folder: Path, backend: Backend) -> dict[str, Array]:
     return {name: backend.asarray(array) for name, array in load_file(folder / "arrays.safetensors").items()}
 
 
+def samples_bytes(few: Samples, count: int) -> int:
+    """Return the bytes of so many samples."""
+    return int(few.nbytes) // len(few) * count
+
+
+def wide_rows(few: Samples, count: int, *, inputs: bool = True) -> int:
+    """Return the bytes of the truth of so many samples in float64, and of their inputs, windows laid out."""
+    wide = [part for part in (few.inputs if inputs else None, few.target) if part is not None]
+    return sum(8 * count * int(math.prod(part.shape[1:])) for part in wide)
+
+
+def components_bytes(few: Samples, train: int) -> int:
+    """Return the bytes of a square matrix of as many numbers as there are days or features, whichever are fewer."""
+    return 8 * int(min(train, math.prod(few.inputs.shape[1:]))) ** 2
+
+
 class ArrayModel(Model):
     """A model whose fitted state is a dictionary of arrays and what was chosen.
 
@@ -277,6 +295,11 @@ class ArrayModel(Model):
         if self._table is None:
             raise ValueError(f"expected a fitted {type(self).__name__}, got a new one; call fit or load first.")
         return self._table
+
+    def expected_memory(self, few: Samples, train: int, other: int, context: Context) -> int:
+        """Return what the samples, a table of them in float64, its copies and its principal components take."""
+        table = samples_bytes(few, train + other) + ROWS * wide_rows(few, train + other)
+        return table + COMPONENTS * components_bytes(few, train)
 
     def start(self, train: Samples, context: Context) -> Table:
         """Remember the layout of ``train`` and the backend; return the table they make."""

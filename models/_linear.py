@@ -8,7 +8,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from models._classical import FitData, column_blocks, column_mean, mean_square, sd_of
+from models._classical import (
+    FitData,
+    column_blocks,
+    column_mean,
+    components_bytes,
+    mean_square,
+    samples_bytes,
+    sd_of,
+    wide_rows,
+)
 from models._normal import NormalModel
 from models._spread import column_weights, to_channels
 from pipeline.model import Context
@@ -139,6 +148,11 @@ class LinearModel(NormalModel):
     """
 
     traits: ClassVar[frozenset[str]] = NormalModel.traits | {"linear"}
+
+    def expected_memory(self, few: Samples, train: int, other: int, context: Context) -> int:
+        """Return what samples, their table in float64 and its copies take, and a covariance with its eigenvectors."""
+        table = samples_bytes(few, train + other) + 3 * wide_rows(few, train + other)
+        return table + 4 * components_bytes(few, train)
 
     def keep(self, basis: Basis, solution: Solution, chosen: Choice, train: Samples, truth: Array) -> None:
         """Remember what was fitted."""

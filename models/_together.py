@@ -14,8 +14,12 @@ from pipeline.samples import Samples
 from pipeline.training.course import Trained
 from pipeline.training.loop import Tensors, fit_loss
 from pipeline.training.losses import Loss
+from pipeline.training.memory import saved_bytes
 from pipeline.training.stacked import train_together
 from pipeline.training.timing import time_stacked
+
+MAPS = 1.3  # of what is kept for the gradient: the gradients of some of it beside it
+COPIES = 5  # of the weights: themselves, their gradients, two moments, and the best ones so far
 
 
 class Together(Model):
@@ -29,6 +33,14 @@ class Together(Model):
     @abstractmethod
     def _begin(self, train: Samples, context: Context, learned: Tensors | None = None) -> tuple[Loss, Tensors]:
         """Build the network, and return the loss and the samples, unless they are given, that it learns from."""
+
+    def expected_memory(self, few: Samples, train: int, other: int, context: Context) -> int:
+        """Return what samples, weights, gradients, moments and the maps of a batch take: one pass is looked at."""
+        _, learned = self._begin(few, context)
+        weights = sum(tensor.nbytes for tensor in self._network.parameters())
+        inputs = learned.take(slice(0, len(few))).inputs
+        maps = MAPS * saved_bytes(self._network, inputs, "cpu") * min(train, self.config.batch_size) // len(few)
+        return few.nbytes // len(few) * (train + other) + COPIES * weights + int(maps)
 
     @abstractmethod
     def _tensors(self, samples: Samples, context: Context) -> Tensors:

@@ -7,7 +7,16 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field
 
 from models import MODELS
-from models._classical import SMALLEST, ArrayModel, Table, column_blocks, column_mean, known_truth
+from models._classical import (
+    COLUMN_BYTES,
+    SMALLEST,
+    ArrayModel,
+    Table,
+    column_blocks,
+    column_mean,
+    known_truth,
+    wide_rows,
+)
 from models._normal import amounts, least, normal
 from models._quantiles import fill_empty
 from models._seasonal import cycle_at, fit_cycle
@@ -65,6 +74,11 @@ class Climatology(ArrayModel):
     Config = ClimatologyConfig
     traits: ClassVar[frozenset[str]] = ArrayModel.traits | {"streams"}
     tasks: ClassVar[frozenset[str]] = frozenset({"downscaling", "series"})
+
+    def expected_memory(self, few: Samples, train: int, other: int, context: Context) -> int:
+        """Return what copies of the truth take, and of a block of its columns in float64."""
+        truth = wide_rows(few, train, inputs=False)
+        return 5 * truth // 2 + 6 * min(truth, COLUMN_BYTES)
 
     def fit(self, train: Samples, validation: Samples, context: Context) -> Self:
         """Fit the distribution; the validation split is not looked at."""

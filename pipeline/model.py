@@ -187,6 +187,20 @@ class Model(ABC):
     def load(cls, folder: Path, context: Context) -> Self:
         """Return the model that :meth:`save` wrote; its predictions are the same."""
 
+    def expected_memory(self, few: Samples, train: int, other: int, context: Context) -> int:
+        """Return about how many bytes fitting will take beside the prepared data, told before any are read.
+
+        Parameters
+        ----------
+        few : Samples
+            Two samples of zeros, with the channels, grids and targets of the run.
+        train, other : int
+            Number of samples of the train and of the validation split.
+        context : Context
+            As :meth:`fit` gets it.
+        """
+        return 3 * few.nbytes // len(few) * (train + other)
+
     def network(self, samples: Samples, context: Context, quantity: Callable[[Prediction], Any] | None = None) -> Any:
         """Return the mean as a ``torch.nn.Module``; only models with the trait ``differentiable``.
 

@@ -36,7 +36,9 @@ def run(
     resume: Annotated[
         str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run that stopped.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and what is already there.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan, what is already there, and the memory it takes.")
+    ] = False,
     no_server: Annotated[bool, typer.Option("--no-server", help="Do not use a Prefect server that answers.")] = False,
     debug: DebugOption = False,
 ) -> None:

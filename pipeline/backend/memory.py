@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
+import functools
+import gc
 import math
 import re
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.errors import MemoryBudgetError
@@ -91,6 +96,26 @@ def fits(size: int, budget: int) -> bool:
     (True, False)
     """
     return size <= budget // WHOLE
+
+
+def give_back() -> None:
+    """Give the system what was freed and is still held for later; where it cannot be asked to, nothing is done.
+
+    The C library of Linux keeps freed arrays of up to 32 MiB, and a stage of many of them would leave the next ones
+    with all of it. It takes some milliseconds a GiB, so it is for the end of a stage.
+    """
+    gc.collect()
+    trim = _trim()
+    if trim is not None:
+        trim(0)
+
+
+@functools.cache
+def _trim() -> Callable[[int], int] | None:
+    if not sys.platform.startswith("linux"):
+        return None
+    found: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, musl has not
+    return found
 
 
 def too_large(what: str, needed: int, budget: int) -> MemoryBudgetError:

@@ -87,6 +87,10 @@ class Blocks:
         data, mended = decode_times(drop_bounds(raw).assign_attrs(repairs=()), entry.name)
         return cls(entry.name, _times(data, entry.name), (*before, *mended), entry, data, names, raw)
 
+    def head(self) -> xr.Dataset:
+        """Return the regular dataset at the first step, to see its variables and places: no value is judged."""
+        return regularise(self._data.isel({find_time(self._data): slice(0, 1)}), self._entry, self._variables)[0]
+
     def read(self, steps: np.ndarray, *, empty: bool = False) -> xr.Dataset:
         """Return the regular dataset at ``steps``, ascending positions along :attr:`time`.
 

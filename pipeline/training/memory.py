@@ -61,8 +61,10 @@ def first_line(said: str) -> str:
     return (said.strip().splitlines() or ["no reason given"])[0].split(". ")[0]
 
 
-def saved_bytes(network: nn.Module, inputs: Tensor) -> int:
-    """Return how many bytes a forward pass keeps for the gradient; none are taken to find out.
+def saved_bytes(network: nn.Module, inputs: Tensor, device: str = "meta") -> int:
+    """Return how many bytes a forward pass keeps for the gradient; none are taken to find out, unless on a ``device``.
+
+    On ``meta`` the first pass of a process takes some seconds, for torch loads a compiler; on ``cpu`` it is a pass.
 
     Examples
     --------
@@ -70,7 +72,7 @@ def saved_bytes(network: nn.Module, inputs: Tensor) -> int:
     64
     """
     own = dict(network.named_parameters()) | dict(network.named_buffers())
-    weights = {name: tensor.detach().to("meta").requires_grad_(tensor.requires_grad) for name, tensor in own.items()}
+    weights = {name: tensor.detach().to(device).requires_grad_(tensor.requires_grad) for name, tensor in own.items()}
     found: dict[int, Tensor] = {}
 
     def note(tensor: Tensor) -> Tensor:
@@ -79,7 +81,7 @@ def saved_bytes(network: nn.Module, inputs: Tensor) -> int:
 
     mine = {tensor.untyped_storage()._cdata for tensor in weights.values()}
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        answer = functional_call(network, weights, (inputs.detach().to("meta"),))
+        answer = functional_call(network, weights, (inputs.detach().to(device),))
         del answer
     return sum(tensor.untyped_storage().nbytes() for place, tensor in found.items() if place not in mine)
 

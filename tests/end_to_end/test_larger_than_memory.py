@@ -103,7 +103,7 @@ def _run(folder, times):
 
 
 @pytest.mark.timeout(1800)
-def test_data_eight_times_the_memory_go_through_all_stages(tmp_path):
+def test_data_eight_times_the_memory_go_through_all_stages(tmp_path, told_over_taken):
     small, _ = _run(tmp_path / "small", SMALL)
     large, said = _run(tmp_path / "large", TIMES)
     assert (tmp_path / "large/coarse.nc").stat().st_size > 8 * BUDGET * 0.99
@@ -115,8 +115,11 @@ def test_data_eight_times_the_memory_go_through_all_stages(tmp_path):
         )
         least = max(least, one)
         more[stage] = round(other - least)
-    print(more)
+    told = {run: told_over_taken(run) for run in (small, large)}
+    print(more, told)
     assert max(more.values()) < BUDGET / 2**20, more
+    for shares in told.values():
+        assert {stage: share for stage, share in shares.items() if not 0.7 < share < 1.3} == {}
     assert (large / "models/deepesd/member-00").is_dir()
     # One that needs its samples in memory is left out, and says what it would have needed.
     assert not (large / "models/analogs").exists()

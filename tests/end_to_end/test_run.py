@@ -53,6 +53,12 @@ def test_every_stage_left_a_record_and_the_folder_holds_what_the_design_says(tin
     assert not list(tiny.rglob("*.pkl")) + list(tiny.rglob("*.pickle"))
 
 
+def test_every_stage_took_the_memory_that_was_told_within_thirty_percent(tiny, told_over_taken):
+    found = told_over_taken(tiny)
+    assert list(found) == STAGES
+    assert {name: share for name, share in found.items() if not 0.7 < share < 1.3} == {}
+
+
 def test_scores_are_tidy_and_hold_every_model_on_every_split(tiny):
     scores = pd.read_csv(tiny / "scores.csv")
     assert list(scores.columns) == SCORES

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+import psutil
 import pytest
 
 from pipeline.backend import memory
@@ -68,3 +70,13 @@ def test_processes_share_half_of_what_is_available(monkeypatch):
 def test_each_process_has_what_is_asked_for(monkeypatch):
     monkeypatch.setattr(memory, "available", lambda: 800)
     assert memory.budget("1KiB", processes=4) == 1024
+
+
+@pytest.mark.skipif(memory._trim() is None, reason="no C library that can be asked to give memory back")
+def test_what_was_freed_goes_back_to_the_system():
+    kept = [np.zeros(2000) for _ in range(6000)]  # 16 kB each, below what the C library maps by itself
+    del kept[:-1]  # and the last one lies above them all
+    held = psutil.Process().memory_info().rss
+    memory.give_back()
+    assert psutil.Process().memory_info().rss < held - 60 * 2**20
+    assert len(kept) == 1

@@ -1,0 +1,213 @@
+"""How large the data of a run are, told from the heads of their files: no field is read but one of each dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from flows.assemble import assemble
+from flows.plan import split_of
+from flows.sources import Sources, used_entries, used_variables
+from pipeline.backend import Backend
+from pipeline.data import READERS
+from pipeline.data.axes import find_time
+from pipeline.data.blocks import Blocks
+from pipeline.data.catalog import Entry
+from pipeline.data.files import locate
+from pipeline.data.regular import regularise
+from pipeline.experiment import Experiment
+from pipeline.experiment_checks import IMAGES
+from pipeline.grid import Grid
+from pipeline.prepare.align import align, crop
+from pipeline.prepare.carried import common_grid, lag_names
+from pipeline.prepare.places import placed, placed_predictors
+from pipeline.samples import Samples, Schema, lead_name
+from pipeline.split_config import BlockSplitConfig
+
+NUMBER = 4  # bytes of a float32
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """What is known of a dataset before it is read.
+
+    Parameters
+    ----------
+    first : Dataset
+        Regular, of its first time alone, or all of it where there is no time.
+    time : ndarray, shape (time,), or None
+        All its times.
+    made : bool
+        Whether it is made, not read.
+    """
+
+    first: xr.Dataset
+    time: np.ndarray | None
+    made: bool
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all values in float32."""
+        return sum(self._sizes())
+
+    @property
+    def largest(self) -> int:
+        """Bytes of the largest variable in float32."""
+        return max(self._sizes(), default=0)
+
+    def _sizes(self) -> list[int]:
+        times = 1 if self.time is None else len(self.time)
+        return [NUMBER * each.size * (times if "time" in each.dims else 1) for each in self.first.data_vars.values()]
+
+
+@dataclass(frozen=True, eq=False)
+class Extent:
+    """Sizes of a run.
+
+    Parameters
+    ----------
+    datasets : mapping of str to Dataset
+        Those of the catalog that are used.
+    few : Samples
+        Two samples of zeros, with all channels and on the grids of the run.
+    variables : int
+        Channels before lags.
+    samples : mapping of str to int
+        Number of samples of every split and test set; of a split by basins all of them have all times.
+    """
+
+    datasets: Mapping[str, Dataset]
+    few: Samples
+    variables: int
+    samples: Mapping[str, int]
+
+    @property
+    def steps(self) -> int:
+        """Number of samples of all splits."""
+        return sum(self.samples.values())
+
+    @property
+    def inputs(self) -> int:
+        """Bytes of a step's inputs, windows not laid out."""
+        return NUMBER * self.variables * int(np.prod(self.few.schema.input_grid.shape))
+
+    @property
+    def truth(self) -> int:
+        """Bytes of a step's truth."""
+        return NUMBER * len(self.few.schema.targets) * int(np.prod(self.few.schema.target_grid.shape))
+
+    @property
+    def train(self) -> int:
+        """Number of samples of the train split."""
+        return self.samples["train"]
+
+    @property
+    def tested(self) -> int:
+        """Number of samples of the largest of the other splits."""
+        return max(count for name, count in self.samples.items() if name != "train")
+
+
+def lacking(experiment: Experiment, sources: Sources) -> str | None:
+    """Return the first file that would have to be fetched, None if all are there."""
+    entries = used_entries(experiment, sources.catalog).values()
+    return next((spec.path for entry in entries for spec in entry.files if locate(spec, sources.places) is None), None)
+
+
+def extent_of(experiment: Experiment, sources: Sources, backend: Backend) -> Extent:
+    """Return how large the data are; all files must be there, see :func:`lacking`.
+
+    Raises
+    ------
+    UserError
+        If files or spans are at fault, as the first stages of the run would say.
+    """
+    found = {
+        name: _opened(entry, sources, backend, used_variables(experiment, name))
+        for name, entry in used_entries(experiment, sources.catalog).items()
+    }
+    if isinstance(experiment.split, BlockSplitConfig):
+        return _of_images(experiment, experiment.split, found)
+    parts = assemble(experiment, lambda name: found[name].first)
+    region = experiment.data.region
+    target = crop(placed(parts.target, "target"), region.bounds() if region else None)
+    predictors = placed_predictors(parts.predictors)
+    grid = common_grid(predictors, Grid.of(target), experiment.prepare.regrid)
+    names = [str(name) for _, data in predictors for name in data.data_vars]
+    names += [str(name) for data in parts.forcings for name in data.data_vars]
+    few = _few(experiment, names, [str(name) for name in target.data_vars], grid, Grid.of(target))
+    return Extent(found, few, len(names), _samples(experiment, found))
+
+
+def _opened(entry: Entry, sources: Sources, backend: Backend, variables: Sequence[str] | None) -> Dataset:
+    files = [path for spec in entry.files for path in (locate(spec, sources.places) or ("", ()))[1]]
+    raw = READERS.get(entry.format)().read(entry, tuple(files), backend)
+    names = tuple(entry.variables) if variables is None else tuple(variables)
+    with raw:
+        axis = find_time(raw)
+        if axis is None or axis not in raw.dims:
+            return Dataset(regularise(raw, entry, names)[0], None, not files)
+        blocks = Blocks.of(raw, entry, names)
+        return Dataset(blocks.head(), blocks.time, not files)
+
+
+def _samples(experiment: Experiment, found: Mapping[str, Dataset]) -> dict[str, int]:
+    """Return the number of samples of every split; of test sets with data of their own all times of these."""
+    data, split = experiment.data, split_of(experiment)
+
+    def times(name: str) -> xr.Dataset:
+        return xr.Dataset(coords={"time": found[name].time})
+
+    predictors = [(source.dataset, times(source.dataset)) for source in data.predictors]
+    axis = align(predictors, times(data.target.dataset), split, data.months, experiment.prepare.calendars)
+    counts = {name: len(positions) for name, positions in axis.positions.items()}
+    for name, test in data.tests.items():
+        time = found[test.predictors[0].dataset].time
+        counts[name] = 0 if time is None else len(time)
+    return counts
+
+
+def _of_images(experiment: Experiment, split: BlockSplitConfig, found: dict[str, Dataset]) -> Extent:
+    """Return the sizes of images that are cut into tiles, as many as they have room for."""
+    sources, shape = experiment.data.predictors, split.tile
+    first = next(iter(found.values())).first
+    names = [name for source in sources for name in source.variables or ()]
+    grid = Grid(np.arange(shape[0], dtype=float), np.arange(shape[1], dtype=float))
+    targets = list(experiment.data.target.variables or [IMAGES])
+    few = _few(experiment, names, targets, grid, grid)
+    cells = sum(next(iter(each.first.data_vars.values())).size for each in found.values())
+    blocks = {"train": split.train, "validation": split.validation, **split.test}
+    whole = first.sizes[split.along]
+    count = cells / (shape[0] * shape[1])
+    counts = {name: max(1, round(count * (last - start + 1) / whole)) for name, (start, last) in blocks.items()}
+    return Extent(found, few, len(names), counts)
+
+
+def _few(experiment: Experiment, names: Sequence[str], targets: Sequence[str], inputs: Grid, answers: Grid) -> Samples:
+    asked = experiment.prepare
+    channels, leads = lag_names(names, asked.inputs.steps_back), tuple(asked.target.leads)
+    answered = tuple(lead_name(name, lead) for lead in leads for name in targets)
+    # Labels make classes of values, and files name theirs; two are enough to see what a network of classes takes.
+    classes = ("one", "other") if experiment.task == "segmentation" else ()
+    schema = Schema(
+        channels=channels,
+        channel_units=("1",) * len(channels),
+        targets=answered,
+        target_units=("1",) * len(answered),
+        input_grid=inputs,
+        target_grid=answers,
+        mask=np.ones(answers.shape, bool),
+        static=np.zeros((len(experiment.data.static), *answers.shape), np.float32),
+        statics=tuple(f"static{number}" for number in range(len(experiment.data.static))),
+        step=np.timedelta64(1, "D"),
+        leads=leads,
+        classes=classes,
+        class_shares=tuple(1 / len(classes) for _ in classes),
+    )
+    time = np.datetime64("2000-01-01", "ns") + np.arange(2) * np.timedelta64(1, "D")
+    values = [
+        np.zeros((2, len(part), *grid.shape), np.float32) for part, grid in ((channels, inputs), (answered, answers))
+    ]
+    return Samples("few", values[0], values[1], None, time, np.zeros(2), schema)

@@ -1,0 +1,125 @@
+"""How much memory the stages of a run will take at most, told before any is done.
+
+Sizes of the data come from the heads of their files (:mod:`flows.extent`), what a fit takes from the models
+(:meth:`pipeline.model.Model.expected_memory`). What a stage makes of its data on the way is counted in copies that
+were measured, on runs of 1 to 16 times the size of the quickstart; so were the libraries. Within 30 % is what is
+aimed at, and what the tests hold the shipped experiments to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flows.extent import Extent
+from flows.plan import Plan
+from pipeline.backend import Backend
+from pipeline.backend.cluster import cluster_spec
+from pipeline.backend.memory import fits
+from pipeline.model import Context
+
+MIB = 2**20
+LIBRARIES = {"ingest": 400, "prepare": 420, "fit": 420, "predict": 420, "score": 430, "explain": 430, "report": 530}
+"""MiB of a process that has imported what a stage needs."""
+TORCH = 100  # MiB of it beside these
+WORKER = 380  # MiB of a worker, without torch
+MADE = 140  # MiB that making data takes, where they are made
+RESAMPLES = 27 * 8 * 1000  # bytes a cell: of the resamples of the scores that have them cell by cell,
+BLOCKS = 600 * MIB  # of which as many are in work at a time
+PARTS = 2**31  # bytes that predicting takes at most, as it goes part by part
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Bytes at most of each stage, of this process and its workers together, by name."""
+
+    stages: Mapping[str, int]
+
+    @property
+    def largest(self) -> str:
+        """Name of the stage that takes most."""
+        return max(self.stages, key=lambda name: self.stages[name])
+
+
+def footprint(plan: Plan, extent: Extent, backend: Backend, budget: int) -> Footprint:
+    """Return what the stages of a run will take.
+
+    Parameters
+    ----------
+    plan : Plan
+        What is done.
+    extent : Extent
+        How large its data are.
+    backend : Backend
+        Where it computes. What a GPU holds is not told.
+    budget : int
+        Bytes that the arrays of each process may take, ``compute.memory``.
+    """
+    known = _Known(plan, extent, backend, budget)
+    return Footprint({stage: round(known.of(stage)) for stage in LIBRARIES})
+
+
+class _Known:
+    def __init__(self, plan: Plan, extent: Extent, backend: Backend, budget: int) -> None:
+        self._plan, self._extent, self._budget = plan, extent, budget
+        self._workers = cluster_spec(backend.name, plan.experiment.compute)
+        few, train, other = extent.few, extent.train, extent.samples["validation"]
+        self._samples = (train + other) * (extent.inputs + extent.truth)
+        self._needs = {}
+        for name, model in plan.models.items():
+            context = Context(backend, name=name)
+            self._needs[name] = model.build().expected_memory(few, train, other, context)
+        self._torch = TORCH * MIB * any("differentiable" in model.type.traits for model in plan.models.values())
+
+    def of(self, stage: str) -> float:
+        """Return the bytes of a stage, all its processes together."""
+        here = LIBRARIES[stage] * MIB
+        if stage in ("ingest", "prepare"):
+            return here + self._arrays(getattr(self, f"_{stage}")())
+        tasks = getattr(self, f"_{stage}")()
+        worked = stage in ("fit", "predict", "score", "explain") and not self._workers.in_process
+        if self._workers.in_process:
+            return here + self._torch + self._held() + self._arrays(max(tasks, default=0))
+        # Workers stay for the stages after theirs, with their libraries and the data that they have mapped.
+        each = WORKER * MIB + self._torch + self._held()
+        largest = sorted(tasks, reverse=True)[: self._workers.workers] if worked else []
+        own = 0 if worked else self._torch + self._held() + self._arrays(max(tasks, default=0))
+        return here + own + self._workers.workers * each + sum(map(self._arrays, largest))
+
+    def _arrays(self, size: float) -> float:
+        """Return what is held of arrays: what is more than they may take stays in files."""
+        return min(size, self._budget)
+
+    def _held(self) -> float:
+        """Return the bytes of prepared data that have room in memory."""
+        extent = self._extent
+        parts = (extent.steps * extent.inputs, extent.steps * extent.truth)
+        return sum(part for part in parts if fits(part, self._budget))
+
+    def _ingest(self) -> float:
+        found = self._extent.datasets.values()
+        made = MADE * MIB * any(each.made for each in found)
+        return made + max((each.nbytes + 4.2 * each.largest for each in found), default=0)
+
+    def _prepare(self) -> float:
+        return self._extent.steps * (3.5 * self._extent.inputs + 4.8 * self._extent.truth)
+
+    def _fit(self) -> list[float]:
+        members = {name: sum(self._plan.wanted(name).values()) for name in self._needs}
+        return [need for name, need in self._needs.items() for _ in range(members[name])]
+
+    def _predict(self) -> list[float]:
+        extent = self._extent
+        one = min(extent.tested * (8.0 * extent.inputs + 45.0 * extent.truth), PARTS)
+        return [one for _ in self._plan.predictors]
+
+    def _score(self) -> list[float]:
+        extent = self._extent
+        one = extent.tested * 63.0 * extent.truth + min(RESAMPLES * extent.truth / 4, BLOCKS)
+        return [one for _ in range(min(len(self._plan.predictors), self._workers.workers))]
+
+    def _explain(self) -> list[float]:
+        return [0.65 * self._needs[each.model] + 0.55 * self._samples for each in self._plan.explanations]
+
+    def _report(self) -> list[float]:
+        return [self._extent.tested * 36.0 * self._extent.truth]
