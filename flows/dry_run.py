@@ -52,13 +52,12 @@ def _memory(plan: Plan, sources: Sources, backend: Backend) -> list[str]:
     absent = lacking(plan.experiment, sources)
     if absent is not None:
         return [f"  not known before {absent} is there"]
-    try:
-        extent = extent_of(plan.experiment, sources, backend)
-    except UserError as error:  # which is the first thing that the run would say
-        return [f"  not known: {error}"]
     compute = plan.experiment.compute
     arrays = budget(compute.memory, compute.workers, backend.torch_device)
-    found = footprint(plan, extent, backend, arrays)
+    try:
+        found = footprint(plan, extent_of(plan.experiment, sources, backend), backend, arrays)
+    except UserError as error:  # which is the first thing that the run would say
+        return [f"  not known: {error}"]
     lines = [f"  {name:<8} {said(size)}" for name, size in found.stages.items()]
     workers = f" of each of {compute.workers} workers" if compute.workers > 1 else ""
     return [*lines, f"  of it arrays{workers} at most {said(arrays)} (compute.memory)"]

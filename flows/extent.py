@@ -24,6 +24,7 @@ from pipeline.grid import Grid
 from pipeline.prepare.align import align, crop
 from pipeline.prepare.carried import common_grid, lag_names
 from pipeline.prepare.places import placed, placed_predictors
+from pipeline.prepare.scalars import CALENDAR, forcing_names
 from pipeline.samples import Samples, Schema, lead_name
 from pipeline.split_config import BlockSplitConfig
 
@@ -136,8 +137,8 @@ def extent_of(experiment: Experiment, sources: Sources, backend: Backend) -> Ext
     predictors = placed_predictors(parts.predictors)
     grid = common_grid(predictors, Grid.of(target), experiment.prepare.regrid)
     names = [str(name) for _, data in predictors for name in data.data_vars]
-    names += [str(name) for data in parts.forcings for name in data.data_vars]
-    few = _few(experiment, names, [str(name) for name in target.data_vars], grid, Grid.of(target))
+    forcings = forcing_names(parts.forcings)[0]
+    few = _few(experiment, names, forcings, [str(name) for name in target.data_vars], grid, Grid.of(target))
     return Extent(found, few, len(names), _samples(experiment, found))
 
 
@@ -176,7 +177,7 @@ def _of_images(experiment: Experiment, split: BlockSplitConfig, found: dict[str,
     names = [name for source in sources for name in source.variables or ()]
     grid = Grid(np.arange(shape[0], dtype=float), np.arange(shape[1], dtype=float))
     targets = list(experiment.data.target.variables or [IMAGES])
-    few = _few(experiment, names, targets, grid, grid)
+    few = _few(experiment, names, (), targets, grid, grid)
     cells = sum(next(iter(each.first.data_vars.values())).size for each in found.values())
     blocks = {"train": split.train, "validation": split.validation, **split.test}
     whole = first.sizes[split.along]
@@ -185,9 +186,17 @@ def _of_images(experiment: Experiment, split: BlockSplitConfig, found: dict[str,
     return Extent(found, few, len(names), counts)
 
 
-def _few(experiment: Experiment, names: Sequence[str], targets: Sequence[str], inputs: Grid, answers: Grid) -> Samples:
+def _few(
+    experiment: Experiment,
+    names: Sequence[str],
+    forcings: Sequence[str],
+    targets: Sequence[str],
+    inputs: Grid,
+    answers: Grid,
+) -> Samples:
     asked = experiment.prepare
-    channels, leads = lag_names(names, asked.inputs.steps_back), tuple(asked.target.leads)
+    scalars = (*(CALENDAR if asked.inputs.calendar else ()), *forcings)
+    channels, leads = (*lag_names(names, asked.inputs.steps_back), *scalars), tuple(asked.target.leads)
     answered = tuple(lead_name(name, lead) for lead in leads for name in targets)
     # Labels make classes of values, and files name theirs; two are enough to see what a network of classes takes.
     classes = ("one", "other") if experiment.task == "segmentation" else ()
@@ -202,6 +211,7 @@ def _few(experiment: Experiment, names: Sequence[str], targets: Sequence[str], i
         static=np.zeros((len(experiment.data.static), *answers.shape), np.float32),
         statics=tuple(f"static{number}" for number in range(len(experiment.data.static))),
         step=np.timedelta64(1, "D"),
+        scalars=scalars,
         leads=leads,
         classes=classes,
         class_shares=tuple(1 / len(classes) for _ in classes),
