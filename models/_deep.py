@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -27,6 +26,7 @@ from pipeline.prediction import FAMILIES, Prediction
 from pipeline.samples import Samples
 from pipeline.seeding import derive_seed
 from pipeline.training import loop
+from pipeline.training.answering import answers
 from pipeline.training.augment import Augmenter, AugmentSpec, make_augmentations, make_augmenter
 from pipeline.training.config import TrainingConfig
 from pipeline.training.course import Epoch, Trained
@@ -43,7 +43,7 @@ from pipeline.training.losses import (
 )
 from pipeline.training.randomness import seeded
 from pipeline.training.streamed import parts
-from pipeline.training.tensors import Inputs, Tensors, input_batches
+from pipeline.training.tensors import Inputs, Tensors
 from pipeline.training.trainable import Trainable
 
 WEIGHTS, HISTORY = "weights.safetensors", "history.csv"
@@ -210,7 +210,7 @@ class DeepModel(Together):
     def _predicted(self, network: nn.Module, inputs: Samples, context: Context) -> Prediction:
         loss = self._loss
         with torch.no_grad():
-            parts = [loss.distribution(output.float()) for output in self._answers(network, inputs, context)]
+            parts = list(self._answers(network, loss, inputs, context))
         # Time stands third from the end, behind members where there are any.
         joined = {name: torch.cat([part[name] for part in parts], dim=-3) for name in parts[0]}
         maps = {name: context.backend.from_torch(self._maps(cells, torch.nan)) for name, cells in joined.items()}
@@ -219,17 +219,19 @@ class DeepModel(Together):
             return prediction
         return prediction.at_least(context.backend.asarray(least))
 
-    def _answers(self, network: nn.Module, samples: Samples, context: Context) -> Iterator[Tensor]:
-        inputs, size = self._inputs(samples, context), self.config.batch_size
-        if not self._draws:
-            with closing(input_batches(inputs, size)) as batches:
-                yield from (self.answer(network, batch, context) for batch in batches)
-            return
+    def _answers(
+        self, network: nn.Module, loss: Loss, samples: Samples, context: Context
+    ) -> Iterator[dict[str, Tensor]]:
         seed = context.seed_for("draws")
-        for place, date in enumerate(samples.time):
-            with seeded(derive_seed(seed, str(date)), str(inputs.device)):
-                output = self.answer(network, inputs[place : place + 1], context)
-            yield output
+        return answers(
+            network,
+            self._inputs(samples, context),
+            lambda batch: loss.distribution(self.answer(network, batch, context).float()),
+            self.config.batch_size,
+            seeds=[derive_seed(seed, str(date)) for date in samples.time] if self._draws else None,
+            title=context.title,
+            tell=context.warn,
+        )
 
     @property
     def _draws(self) -> bool:

@@ -14,6 +14,7 @@ from models._layers import need_grids
 from models._layout import Layout
 from models._residual import Inlet, OwnChannel, Readout, Trunk
 from models.residual_unet import ResidualUNetConfig
+from pipeline.backend.passes import Passes
 from pipeline.errors import ConfigError
 from pipeline.model import Context, ModelConfig
 from pipeline.registry import suggest
@@ -70,6 +71,7 @@ class NoiseUNet(DeepModel):
     """
 
     Config: ClassVar[type[ModelConfig]] = NoiseUNetConfig
+    _passes: Passes | None = None  # kept from sample to sample, so that a pass that is too large is tried once
 
     def build(self, layout: Layout, parameters: int) -> nn.Module:
         """Return the network.
@@ -83,8 +85,10 @@ class NoiseUNet(DeepModel):
         return NoiseUNetNetwork(layout, parameters, self.config, self._loss)
 
     def answer(self, network: nn.Module, inputs: Tensor, context: Context) -> Tensor:
-        """Return ``draws`` members, shape (time, member, target, cell)."""
-        members: Tensor = network(inputs, self.config.draws)
+        """Return ``draws`` members, shape (time, member, target, cell); where memory is short, some at a time."""
+        if self._passes is None or self._passes.rows > self.config.draws:
+            self._passes = Passes(self.config.draws, context.title, what="draws", tell=context.warn)
+        members: Tensor = network(inputs, self.config.draws, passes=self._passes)
         return members
 
     def steady(self) -> nn.Module:
@@ -113,27 +117,36 @@ class NoiseUNetNetwork(nn.Module):
         self.own = OwnChannel(layout, loss, 1)
         self.end = _End(layout, config.nonnegative)
 
-    def forward(self, inputs: Tensor, draws: int | None = None, common: bool = False) -> Tensor:
+    def forward(
+        self, inputs: Tensor, draws: int | None = None, common: bool = False, passes: Passes | None = None
+    ) -> Tensor:
         """Return ``draws`` members of every sample (as many as the loss has if left out).
 
-        With ``common`` all samples get the same noise.
+        With ``common`` all samples get the same noise. ``passes`` says how many members are made at once, and is told
+        where memory is short; all noise is drawn before, so that members are the same in any case.
         """
         count = self._members if draws is None else draws
         levels = self.trunk.encode(self.inlet(inputs))
-        # Noise enters behind the encoder, which so runs once for all members.
-        levels = [_repeated(level, count) for level in levels]
-        for place, mixed in ((0, self.fine), (-1, self.large)):
-            levels[place] = levels[place] + mixed(self._draw(levels[place], count, common))
-        answer = self.own(_repeated(inputs, count), self.readout(self.trunk.decode(levels)))
-        members: Tensor = self.end(answer[:, 0].unflatten(0, (len(inputs), count)))
-        return members
+        noise = {place: self._draw(levels[place], count, common) for place in (0, -1)}
+
+        def some(part: slice) -> Tensor:
+            # Noise enters behind the encoder, which so runs once for all members.
+            own = [_repeated(level, part.stop - part.start) for level in levels]
+            for place, mixed in ((0, self.fine), (-1, self.large)):
+                own[place] = own[place] + mixed(noise[place][:, part].flatten(0, 1))
+            answer = self.own(_repeated(inputs, part.stop - part.start), self.readout(self.trunk.decode(own)))
+            members: Tensor = self.end(answer[:, 0].unflatten(0, (len(inputs), part.stop - part.start)))
+            return members
+
+        if passes is None:
+            return some(slice(0, count))
+        return torch.cat(list(passes.each(count, some)), dim=1)
 
     def _draw(self, like: Tensor, count: int, common: bool) -> Tensor:
-        """Return noise for the maps ``like`` of all samples and members, (time * member, noise, lat, lon)."""
-        samples = len(like) // count
-        shape = (1 if common else samples, count, self._noise, *like.shape[2:])
+        """Return noise for the maps ``like`` of all samples, (time, member, noise, lat, lon)."""
+        shape = (1 if common else len(like), count, self._noise, *like.shape[2:])
         noise = torch.randn(shape, dtype=like.dtype, device=like.device)
-        return noise.expand(samples, *shape[1:]).flatten(0, 1)
+        return noise.expand(len(like), *shape[1:])
 
 
 class _End(nn.Module):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from flows.apply.inputs import Inputs
 from flows.apply.novelty import Strange, Watch
 from flows.apply.past import OwnPast, lacking_past, past_of
 from flows.apply.stations import require_separate, without_stations
+from flows.passes import in_passes
 from flows.workspace import leads_of, target_variables
 from pipeline import __version__
 from pipeline.errors import ConfigError, DataError, SplitError
@@ -25,6 +28,8 @@ from pipeline.prepare.windows import require_step
 from pipeline.rows.parts import spans
 from pipeline.samples import Samples
 from pipeline.seeding import derive_seed
+
+log = logging.getLogger(__name__)
 
 SPLIT = "input"
 _MEMORY = 2**28  # bytes of inputs and answers that a block takes, before what a network needs in between
@@ -199,9 +204,10 @@ def _forecasts(
                 if past is not None:
                     samples, unknown = past.known_to(samples)
                     counted.unknown += unknown
-                forecast = _answer(bundle, predictor, samples, start + first, request)
-                counted.add(forecast)
-                yield forecast
+                answer = partial(_answer, bundle, predictor, samples, start + first, request)
+                for forecast in in_passes(bundle.name, len(samples), answer, log.warning):
+                    counted.add(forecast)
+                    yield forecast
             bar.advance(note=iso(inputs.time[start + first]))
     if not counted.times:
         raise DataError(
@@ -226,9 +232,16 @@ def _block(bundle: Bundle, inputs: Inputs, span: tuple[int, int]) -> Samples | N
 
 
 def _answer(
-    bundle: Bundle, predictor: Callable[[Samples], Prediction], samples: Samples, first: int, request: Request
+    bundle: Bundle,
+    predictor: Callable[[Samples], Prediction],
+    samples: Samples,
+    first: int,
+    request: Request,
+    part: slice,
 ) -> Forecast:
-    """Return the forecasts for ``samples``, whose first date is the one at ``first`` of the input."""
+    """Return the forecasts for a part of ``samples``, whose first date is the one at ``first`` of the input."""
+    if part.stop - part.start < len(samples):
+        samples, first = samples.take(part), first + part.start
     prediction = bundle.recipe.to_units(predictor(samples), samples)
     if request.members is not None:
         if prediction.is_categorical:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
+from flows.passes import in_passes
 from flows.stages._workers import Tick, each
 from flows.workspace import Workspace, leads_of, target_variables
 from pipeline.files import write_atomic
@@ -33,18 +35,25 @@ def _predict(space: Workspace, name: str, tick: Tick) -> float:
     predictor = space.predictor(name)
     clock = time.perf_counter()
     for folder, splits in (("work/validation", ("validation",)), ("predictions", space.tests)):
-        _write(space, name, folder, (part for split in splits for part in _forecasts(space, predictor, split)))
+        _write(space, name, folder, (part for split in splits for part in _forecasts(space, predictor, split, name)))
     tick(name)
     return round(time.perf_counter() - clock, 3)
 
 
-def _forecasts(space: Workspace, predictor: Callable[[Samples], Prediction], split: str) -> Iterator[Forecast]:
+def _forecasts(
+    space: Workspace, predictor: Callable[[Samples], Prediction], split: str, name: str
+) -> Iterator[Forecast]:
     """Yield what a predictor says about one split, some times at a time if it is large, in units, on the device."""
     samples = space.prepared.samples(split)
     for part in _parts(samples, min(_PART, space.budget // SHARE)):
-        asked = samples.take(part).held() if len(samples) > part.stop - part.start else samples.held()
-        prediction = space.prepared.to_units(predictor(asked), asked)
-        yield Forecast(split, asked.time, prediction, space.prepared.truth(split, part), asked.valid)
+
+        def forecast(own: slice, start: int = part.start) -> Forecast:
+            times = slice(start + own.start, start + own.stop)
+            asked = samples.take(times).held() if len(samples) > times.stop - times.start else samples.held()
+            prediction = space.prepared.to_units(predictor(asked), asked)
+            return Forecast(split, asked.time, prediction, space.prepared.truth(split, times), asked.valid)
+
+        yield from in_passes(name, part.stop - part.start, forecast, partial(space.warn, name))
 
 
 def _parts(samples: Samples, most: int) -> Iterator[slice]:

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from pipeline.attribution.subject import gradients_of, short_of_memory
+from pipeline.attribution.subject import gradients_of
+from pipeline.backend.out_of_memory import is_out_of_memory
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +123,7 @@ class DayGraph:
             try:
                 return self._together(_one_hot(wanted, self._sums))
             except (RuntimeError, UserWarning) as error:
-                if isinstance(error, RuntimeError) and short_of_memory(error):
+                if is_out_of_memory(error):
                     raise
                 asked.batched = False
                 reason = str(error).partition("\n")[0]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from pipeline.attribution._rows import CellGradients
-from pipeline.attribution.subject import Passes
+from pipeline.backend.passes import Passes
 from pipeline.sphere import great_circles
 
 LEAST = 0.1  # of a map's maximum, below which values count as nothing

@@ -109,7 +109,7 @@ def saliency_aggregates(
 
     from pipeline.attribution._rows import CellGradients
     from pipeline.attribution._saliency import block_sums, in_threads
-    from pipeline.attribution.subject import Passes
+    from pipeline.backend.passes import Passes
 
     groups = dict(groups or {})
     _check(inputs, schema, of, baseline, groups)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import numpy as np
 from pipeline.attribution import Case
 from pipeline.attribution.quantity import NO_GRADIENT, value
 from pipeline.attribution.question import Question
-from pipeline.backend.out_of_memory import is_out_of_memory
+from pipeline.backend.passes import Passes
 from pipeline.errors import TraitError
 from pipeline.prediction import Prediction
 from pipeline.training.config import TrainingConfig
@@ -21,69 +20,7 @@ from pipeline.training.config import TrainingConfig
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-log = logging.getLogger(__name__)
-
 _ROWS = 64  # in one pass of a model that is not trained in batches
-
-
-@dataclass(eq=False)
-class Passes:
-    """How many rows go through a network in one pass: fewer once memory has been short.
-
-    Parameters
-    ----------
-    rows : int
-        Most rows in one pass; halved in place, and it stays so.
-    name : str
-        Of what is asked, for the log.
-    advance : callable
-        Told after each pass, for progress.
-    """
-
-    rows: int
-    name: str = "model"
-    advance: Callable[[], None] = field(default=lambda: None)
-
-    def over(self, count: int, compute: Callable[[slice], Tensor], cost: int = 1) -> Tensor:
-        """Return ``compute`` of slices of ``count`` rows, joined along the first axis.
-
-        Parameters
-        ----------
-        count : int
-            Rows in all.
-        compute : callable
-            From a slice to a tensor with as many rows; called again on half of it where memory is short.
-        cost : int
-            Rows that go through the network for one row that is asked for, all in one pass.
-
-        Raises
-        ------
-        RuntimeError
-            If memory is short for a single row.
-
-        Examples
-        --------
-        >>> import torch
-        >>> Passes(2).over(3, lambda part: torch.arange(3)[part] * 2).tolist()
-        [0, 2, 4]
-        """
-        import torch
-
-        done, parts = 0, []
-        while done < count:
-            size = max(1, self.rows // cost)
-            part = slice(done, min(done + size, count))
-            try:
-                parts.append(compute(part))
-            except RuntimeError as error:
-                if size == 1 or not short_of_memory(error):
-                    raise
-                self.rows = max(1, min(self.rows, size * cost) // 2)
-                log.info("%s: short of memory, on with %d rows in one pass", self.name, self.rows)
-                continue
-            done = part.stop
-            self.advance()
-        return torch.cat(parts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,8 +179,3 @@ def gradients_of(network: Any) -> Iterator[None]:
         return
     with torch.backends.cudnn.flags(enabled=False):
         yield
-
-
-def short_of_memory(error: RuntimeError) -> bool:
-    """Return whether an error says that memory is short; torch has a class for it only with its own allocator."""
-    return is_out_of_memory(error)

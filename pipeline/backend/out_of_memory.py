@@ -23,3 +23,14 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in SAID)
+
+
+def first_line(said: str) -> str:
+    """Return the first sentence of what a library says.
+
+    Examples
+    --------
+    >>> first_line("CUDA out of memory. Tried to allocate 2.00 GiB.")
+    'CUDA out of memory'
+    """
+    return (said.strip().splitlines() or ["no reason given"])[0].split(". ")[0]

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pipeline.backend.out_of_memory import is_out_of_memory
+from pipeline.backend.out_of_memory import first_line, is_out_of_memory
 from pipeline.errors import ConfigError, TrainingError
 from pipeline.seeding import derive_seed
 from pipeline.training.augment import Augmenter, Shares
@@ -20,7 +20,7 @@ from pipeline.training.batch_loss import LEAST, batch_loss, part_of, shares_loss
 from pipeline.training.config import TrainingConfig
 from pipeline.training.course import Course
 from pipeline.training.losses import Loss
-from pipeline.training.memory import Before, empty_cache, first_line, too_large
+from pipeline.training.memory import Before, empty_cache, too_large
 from pipeline.training.optimizers import build_optimizer, penalty, set_lr
 from pipeline.training.randomness import seeded, shuffled
 from pipeline.training.ranks import Ranks, sizes

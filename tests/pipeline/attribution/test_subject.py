@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pipeline.attribution.question import Question
-from pipeline.attribution.subject import Passes, bare, gradients_of, subject_of, weighted
+from pipeline.attribution.subject import bare, gradients_of, subject_of, weighted
 from pipeline.errors import ConfigError
 from pipeline.prediction import Prediction
 
@@ -80,32 +80,6 @@ def test_a_gradient_is_one_of_each_row(formula, case, samples):
     factor = torch.from_numpy(subject.case.question.factors[0]).float()
     torch.testing.assert_close(found, factor.expand(4, 3, 3, 4))
     assert not inputs.requires_grad
-
-
-def test_passes_are_halved_and_stay_so():
-    seen = []
-
-    def compute(part):
-        seen.append(part.stop - part.start)
-        if seen[-1] > 3:
-            raise torch.OutOfMemoryError("CUDA out of memory.")
-        return torch.arange(10)[part]
-
-    passes = Passes(8)
-    assert passes.over(10, compute).tolist() == list(range(10))
-    assert seen == [8, 4, 2, 2, 2, 2, 2]
-    assert passes.rows == 2
-
-
-def test_a_costly_row_takes_the_place_of_several():
-    sizes = []
-
-    def compute(part):
-        sizes.append(part.stop - part.start)
-        return torch.zeros(sizes[-1])
-
-    Passes(8).over(5, compute, cost=4)
-    assert sizes == [2, 2, 1]
 
 
 def test_a_bare_network_is_asked_in_eval_mode():
