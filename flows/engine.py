@@ -14,6 +14,7 @@ from flows.load import dump, load_experiment, validate_tree
 from flows.plan import Plan, make_plan
 from flows.server import asked_for_server, server_that_answers
 from flows.sources import Sources, open_sources, used_entries
+from flows.stages._workers import note_workers
 from flows.workspace import FORMAT, Workspace
 from pipeline import __version__
 from pipeline.backend import get_backend
@@ -140,7 +141,7 @@ def _reach(run: RunFolder, cluster: SharedCluster) -> None:
     space = Workspace.open(run.path)
     spec = cluster_spec(space.backend.name, space.plan.experiment.compute)
     if spec.address is not None:
-        cluster.client(spec)
+        note_workers(run, len(cluster.client(spec).nthreads()))
 
 
 def result_of(run: RunFolder) -> Result:

@@ -1,7 +1,7 @@
 """Where a run's numbers come from: what stands in ``provenance.json``.
 
-Versions, commit, machine, data and what went otherwise than asked; no user name, no host name, and
-a home folder only as ``~``.
+Versions, commit, machine, workers, data and what went otherwise than asked; no user name, no host
+name but that of a scheduler that was asked for, no password, and a home folder only as ``~``.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.backend import Backend
+from pipeline.backend.cluster.record import ClusterRecord, without_credentials
 from pipeline.files import plain
 
 LIBRARIES = (
@@ -97,6 +98,7 @@ def collect(
     failed_members: Iterable[str | Mapping[str, Any]] = (),
     plugins: Iterable[str] = (),
     command: Sequence[str] | None = None,
+    cluster: ClusterRecord | None = None,
 ) -> dict[str, Any]:
     """Return what ``provenance.json`` holds, plain.
 
@@ -118,6 +120,8 @@ def collect(
         What was loaded beside the tree.
     command : sequence of str, optional
         Command line; this process's own by default.
+    cluster : ClusterRecord, optional
+        What its tasks went to.
 
     Examples
     --------
@@ -133,8 +137,9 @@ def collect(
         "python": platform.python_version(),
         "libraries": {name: found for name in LIBRARIES if (found := version(name)) is not None},
         "source": asdict(source_commit(Path(__file__).resolve().parents[1])),
-        "command": _without_home(shlex.join(words)),
+        "command": _without_home(without_credentials(shlex.join(words))),
         "device": {**asdict(machine()), "backend": backend.name, "gpus": list(backend.device_names)},
+        **({} if cluster is None else {"cluster": asdict(cluster)}),
         "platform": platform.platform(),
         "started": started,
         "finished": finished,

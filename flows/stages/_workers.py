@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from flows.workspace import Workspace
-from pipeline.backend.cluster import ClusterSpec, cluster_spec, map_tasks
+from pipeline.backend.cluster import ClusterRecord, ClusterSpec, cluster_record, cluster_spec, map_tasks
 from pipeline.files import file_digest
 from pipeline.run_folder import RunFolder
 from pipeline.run_log import in_stage, log_to
@@ -18,10 +18,23 @@ from pipeline.run_log import in_stage, log_to
 Done = TypeVar("Done")
 Tick = Callable[[str], None]
 
+REACHED = "work/workers.json"
+
 
 def spec_of(space: Workspace) -> ClusterSpec:
     """Return the cluster that the run's experiment asks for."""
     return cluster_spec(space.backend.name, space.plan.experiment.compute)
+
+
+def note_workers(run: RunFolder, count: int) -> None:
+    """Keep how many workers a scheduler that ran already had as the run began."""
+    run.write_json(REACHED, {"workers": count})
+
+
+def cluster_of(space: Workspace) -> ClusterRecord:
+    """Return what the run's tasks went to, for its provenance."""
+    reached = space.run.read_json(REACHED)["workers"] if (space.run / REACHED).is_file() else None
+    return cluster_record(spec_of(space), reached)
 
 
 def each(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from flows.stages._workers import cluster_of
 from flows.workspace import Workspace
 from pipeline.files import remove
 from pipeline.provenance import collect
@@ -45,6 +46,7 @@ def provenance(space: Workspace) -> dict[str, object]:
             failed_members=space.failed_members(),
             plugins=plan.plugins,
             command=settings["command"],
+            cluster=cluster_of(space),
         ),
         "baselines": sorted(name for name, model in plan.models.items() if "baseline" in model.type.traits),
         "n_effective": StageRecord.read(run, "score").summary.get("n_effective"),

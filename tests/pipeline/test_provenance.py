@@ -8,6 +8,7 @@ import pytest
 
 from pipeline import provenance
 from pipeline.backend import get_backend
+from pipeline.backend.cluster import ClusterRecord
 from pipeline.provenance import DataSource, SourceCommit, collect, machine, source_commit, version
 
 STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -70,6 +71,20 @@ def test_no_home_folder_is_kept(monkeypatch):
     found = collect(get_backend("cpu"), seed=0, started=STARTED, plugins=["/home/somebody/mine.py"])
     assert found["command"] == "finescale run --data=~/data"
     assert "somebody" not in json.dumps(found)
+
+
+def test_the_cluster_stands_in_it_and_no_password():
+    cluster = ClusterRecord("Dask scheduler", 6, None, "tls://head:8786")
+    command = ["finescale", "run", "a", "--scheduler", "tls://me:secret@head:8786"]
+    found = collect(get_backend("cpu"), seed=0, started=STARTED, cluster=cluster, command=command)
+    assert found["cluster"] == {
+        "kind": "Dask scheduler",
+        "workers": 6,
+        "threads_a_worker": None,
+        "scheduler": "tls://head:8786",
+    }
+    assert found["command"] == "finescale run a --scheduler tls://head:8786"
+    assert "cluster" not in collect(get_backend("cpu"), seed=0, started=STARTED)
 
 
 def test_the_commit_of_a_clean_and_a_changed_tree(repository):

@@ -45,13 +45,22 @@ def _lead(study: Study) -> str:
     provenance = study.run.provenance
     device = provenance.get("device")
     backend = device.get("backend") if isinstance(device, Mapping) else device
-    place = f" on {backend}" if backend else ""
+    place = (f" on {backend}" if backend else "") + _workers(provenance)
     sources = _sources(provenance)
     from_files = f", from {sources}" if sources else ""
     seed = study.run.experiment.get("seed", 0)
     begun = str(provenance.get("started") or "")[:10]
     when = f" on {begun}" if begun else ""
     return f"The run {study.run.path.resolve().name} was made{when}{place} with seed {seed}{from_files}."
+
+
+def _workers(provenance: Mapping[str, Any]) -> str:
+    cluster = provenance.get("cluster")
+    if not isinstance(cluster, Mapping) or cluster.get("kind") == "in this process":
+        return ""
+    workers, kind, address = int(cluster.get("workers") or 1), cluster.get("kind"), cluster.get("scheduler")
+    of = f"the {kind} at {address}" if address else f"a {kind}"
+    return f", on {numbers.plural(workers, 'worker')} of {of},"
 
 
 def _sources(provenance: Mapping[str, Any]) -> str:

@@ -34,6 +34,39 @@ def test_provenance_counts_what_has_a_digest(make_run, data, end):
     assert section.lead.endswith(f"with seed {study(load_run(run)).run.experiment['seed']}{end}.")
 
 
+HERE = {"kind": "in this process", "workers": 1, "threads_a_worker": 2, "scheduler": None}
+LOCAL = {"kind": "LocalCluster", "workers": 2, "threads_a_worker": 1, "scheduler": None}
+REACHED = {"kind": "Dask scheduler", "workers": 6, "threads_a_worker": None, "scheduler": "tcp://head:8786"}
+
+
+@pytest.mark.parametrize(
+    ("cluster", "said", "rows"),
+    [
+        (HERE, " on cpu with seed", {"kind": "in this process", "workers": "1", "threads a worker": "2"}),
+        (
+            LOCAL,
+            " on cpu, on 2 workers of a LocalCluster, with seed",
+            {"kind": "LocalCluster", "workers": "2", "threads a worker": "1"},
+        ),
+        (
+            REACHED,
+            " on cpu, on 6 workers of the Dask scheduler at tcp://head:8786, with seed",
+            {"kind": "Dask scheduler", "workers": "6", "scheduler": "tcp://head:8786"},
+        ),
+    ],
+)
+def test_provenance_says_what_the_tasks_went_to(make_run, cluster, said, rows):
+    provenance = {"device": {"backend": "cpu"}, "cluster": cluster, "data": []}
+    run = make_run(models=("ridge", "unet"), years=1, attributions=False, provenance=provenance)
+    section = origin.build(study(load_run(run)))
+    assert said in section.lead
+    table = next(b for b in section.blocks if getattr(b, "name", "") == "versions")
+    found = {row[0].text: row[1].text for row in table.rows}
+    assert {name: text for name, text in found.items() if name.startswith("cluster")} == {
+        f"cluster: {name}": text for name, text in rows.items()
+    }
+
+
 def test_made_data_are_called_so_in_the_list_of_files(make_run):
     run = make_run(models=("ridge", "unet"), years=1, attributions=False, provenance={"data": [MADE, FILE]})
     table = next(b for b in origin.build(study(load_run(run))).blocks if getattr(b, "name", "") == "files")
