@@ -17,6 +17,7 @@ from pipeline.data.axes import drop_bounds, find_time
 from pipeline.data.calendars import date_text, decode_times
 from pipeline.data.catalog import Entry
 from pipeline.data.checks import check
+from pipeline.data.lows import Lows
 from pipeline.data.records import Repair
 from pipeline.data.regular import regularise
 from pipeline.errors import DataError
@@ -103,11 +104,17 @@ class Blocks:
         """
         return self.mended(steps, empty=empty)[0]
 
-    def mended(self, steps: np.ndarray, *, empty: bool = False) -> tuple[xr.Dataset, tuple[Repair, ...]]:
-        """Return what :meth:`read` does, and what was mended on the way but for the times."""
+    def mended(
+        self, steps: np.ndarray, *, empty: bool = False, lows: Lows | None = None
+    ) -> tuple[xr.Dataset, tuple[Repair, ...]]:
+        """Return what :meth:`read` does, and what was mended on the way but for the times.
+
+        With ``lows`` values below a minimum are set to it and noted there; :meth:`judge` refuses them after the last
+        block, as those of all times at once would be.
+        """
         axis = find_time(self._data)
         try:
-            data, repairs = regularise(self._data.isel({axis: steps}), self._entry, self._variables)
+            data, repairs = regularise(self._data.isel({axis: steps}), self._entry, self._variables, lows=lows)
             bare = [name for name, array in data.data_vars.items() if empty and not array.notnull().any()]
             check(data.drop_vars(bare), self.name, part=True)
         except (OSError, RuntimeError) as error:
@@ -117,6 +124,16 @@ class Blocks:
                 "file is damaged or cut off: fetch it again."
             ) from error
         return data, repairs
+
+    def judge(self, lows: Lows) -> None:
+        """Refuse what lies further below a minimum than rounding leaves it, by the range of all that was read.
+
+        Raises
+        ------
+        DataError
+            If a value does.
+        """
+        lows.judge(self._entry)
 
     def bytes_per_step(self) -> int:
         """Return how much memory one step takes as float64, in which values are mended."""

@@ -19,18 +19,21 @@ from pipeline.data.calendars import date_text, decode_times
 from pipeline.data.catalog import Entry, Variable
 from pipeline.data.classes import check_classes, flags
 from pipeline.data.longitudes import contiguous
+from pipeline.data.lows import Lows
 from pipeline.data.records import Repair
 from pipeline.data.units import Conversion, conversion, is_unit
 from pipeline.errors import DataError
 from pipeline.progress import Progress, silent
 from pipeline.registry import suggest
 
-_BELOW = 0.01
-"""Share of a variable's range by which rounding may carry it below its ``minimum``."""
-
 
 def regularise(
-    data: xr.Dataset, entry: Entry, variables: Sequence[str], progress: Progress = silent
+    data: xr.Dataset,
+    entry: Entry,
+    variables: Sequence[str],
+    progress: Progress = silent,
+    *,
+    lows: Lows | None = None,
 ) -> tuple[xr.Dataset, tuple[Repair, ...]]:
     """Return the entry's ``variables`` as a regular dataset in memory, and what was mended.
 
@@ -44,6 +47,9 @@ def regularise(
         Names in the entry; the answer has them in this order.
     progress : Progress
         Shows the variables, one by one; this is where lazy files are read.
+    lows : Lows, optional
+        Takes note of what lies below a ``minimum`` where these are some times of the data only, for what is rounding is
+        told by the range of all of them. It is left to the caller to judge then.
 
     Raises
     ------
@@ -64,7 +70,7 @@ def regularise(
     parts = {}
     with progress(f"read {entry.name}", len(variables)) as bar:
         for name in variables:
-            parts[name], mended = _values(data[name], entry, name)
+            parts[name], mended = _values(data[name], entry, name, lows)
             repairs.extend(mended)
             bar.advance(note=name)
     return _dressed(xr.Dataset(parts, coords=data.coords)), tuple(repairs)
@@ -140,7 +146,7 @@ def _rising(data: xr.Dataset) -> tuple[xr.Dataset, tuple[Repair, ...]]:
     return data.sortby("lat"), (Repair("latitudes", None, data.sizes["lat"], text),)
 
 
-def _values(array: xr.DataArray, entry: Entry, name: str) -> tuple[xr.DataArray, tuple[Repair, ...]]:
+def _values(array: xr.DataArray, entry: Entry, name: str, lows: Lows | None) -> tuple[xr.DataArray, tuple[Repair, ...]]:
     """Read one variable into memory and mend its values."""
     spec, where = entry.variables[name], f"{entry.name}: variable {name!r}"
     if array.dtype.kind not in "fiub":
@@ -163,7 +169,7 @@ def _values(array: xr.DataArray, entry: Entry, name: str) -> tuple[xr.DataArray,
         count = int(np.isfinite(values).sum())
         repairs.append(Repair("units", name, count, f"{name} is converted from {units!r} to {spec.units!r}"))
     if spec.minimum is not None:
-        repairs += _clip(values, spec.minimum, where, name)
+        repairs += _clip(values, entry, name, lows)
     if spec.classes:
         check_classes(values, spec.classes, where)
     attrs: dict[str, Any] = {"units": spec.units, "long_name": str(array.attrs.get("long_name", name))}
@@ -206,20 +212,21 @@ def _conversion(units: str, wanted: str, where: str) -> Conversion:
         ) from error
 
 
-def _clip(values: np.ndarray, minimum: float, where: str, name: str) -> list[Repair]:
-    """Set what rounding left below ``minimum`` to it; anything further below is no rounding."""
+def _clip(values: np.ndarray, entry: Entry, name: str, lows: Lows | None) -> list[Repair]:
+    """Set what rounding left below the variable's minimum to it; anything further below is no rounding."""
+    minimum = entry.variables[name].minimum
+    assert minimum is not None
     below = values < minimum
-    if not below.any():
+    if lows is None and not below.any():
         return []
-    lowest, highest = float(np.nanmin(values)), float(np.nanmax(values))
-    if minimum - lowest > _BELOW * max(highest - minimum, 0.0):
-        raise DataError(
-            f"{where}: expected values of {minimum:g} or more but for rounding, got {lowest:g}. If that stands for a "
-            "missing value, write it under missing in the catalog."
-        )
+    own = Lows() if lows is None else lows
+    lowest = own.note(name, values)
+    if lows is None:
+        own.judge(entry)
+    count = int(below.sum())
     values[below] = minimum
-    text = f"{int(below.sum())} values of {name} down to {lowest:.3g} are set to {minimum:g}"
-    return [Repair("minimum", name, int(below.sum()), text)]
+    text = f"{count} values of {name} down to {lowest:.3g} are set to {minimum:g}"
+    return [Repair("minimum", name, count, text)]
 
 
 def _dressed(data: xr.Dataset) -> xr.Dataset:

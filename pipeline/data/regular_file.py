@@ -26,6 +26,7 @@ from pipeline.data.checks import check_ranges
 from pipeline.data.contents import Range, VariableCheck, inspect
 from pipeline.data.files import Places
 from pipeline.data.load import Opened, opened
+from pipeline.data.lows import Lows
 from pipeline.data.records import Found, Repair
 from pipeline.data.regular import regularise
 from pipeline.progress import Progress, silent
@@ -120,11 +121,12 @@ def _streamed(path: Path, blocks: Blocks, step: int, files: tuple[Found, ...], p
     ranges: dict[str, Range] = {}
     repairs: list[Repair] = list(blocks.repairs)
     last: xr.Dataset | None = None
+    lows = Lows()
     steps = (np.arange(first, min(first + step, count)) for first in range(0, count, step))
     with (
         _Growing(path, blocks.time) as file,
         progress(f"read {blocks.name}", count) as bar,
-        closing(read_ahead(partial(blocks.mended, empty=True), steps, ahead=1)) as parts,
+        closing(read_ahead(partial(blocks.mended, empty=True, lows=lows), steps, ahead=1)) as parts,
     ):
         for data, mended in parts:
             for name, array in data.data_vars.items():
@@ -135,6 +137,7 @@ def _streamed(path: Path, blocks: Blocks, step: int, files: tuple[Found, ...], p
             bar.advance(data.sizes["time"])
             last = data
     assert last is not None  # a time axis has a time
+    blocks.judge(lows)
     check_ranges(last, ranges, blocks.name)
     with xr.open_dataset(path, engine="netcdf4", cache=False) as written:
         return Regular(inspect(written, ranges), tuple(repairs), files)

@@ -123,3 +123,50 @@ def test_rain_below_none_is_told_when_all_of_it_was_seen(source, write):
     odd["rainfall"][390] = -3.0
     with pytest.raises(DataError, match="rainfall has values down to -3 mm d-1, expected none below 0"):
         write(odd, SMALL, variables={"rainfall": {"units": "mm d-1"}})
+
+
+def dry(source):
+    """Return the data with a hundred days at the start without rain, but for rounding below none on one of them."""
+    source["pr"][:100] = 0.0
+    source["pr"][3, 2, 2] = -1e-9
+    return source
+
+
+def test_rounding_below_none_on_dry_days_is_told_by_the_rain_of_all_days(source, write, tmp_path):
+    """A block of dry days has no range by which rounding could be told; all of them have."""
+    whole, parts = write(dry(source), None, "whole.nc"), write(dry(source), SMALL, "parts.nc")
+    with xr.open_dataset(tmp_path / "whole.nc") as one, xr.open_dataset(tmp_path / "parts.nc") as two:
+        xr.testing.assert_identical(one, two)
+        assert float(two["pr"].min()) == 0.0
+    assert parts.checks == whole.checks
+    assert sorted(parts.repairs, key=str) == sorted(whole.repairs, key=str)
+    assert next(repair.count for repair in parts.repairs if repair.kind == "minimum") == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "place"), [(-999.0, 3), (-999.0, 398), (-1.0, 150)], ids=["a dry block", "the last block", "a wet block"]
+)
+def test_a_fault_below_none_is_refused_as_in_the_whole(source, write, value, place):
+    """Whatever block it is in, and how much rain that has."""
+    source = dry(source)
+    source["pr"][place, 2, 2] = value
+    said = []
+    for budget in (None, SMALL):
+        with pytest.raises(DataError) as caught:
+            write(source, budget, f"{budget}.nc")
+        said.append(str(caught.value))
+    assert said[0] == said[1]
+    assert (
+        f"variable 'pr': expected values of 0 or more but for rounding, got {value:g}. If that stands for a missing "
+        "value, write it under missing in the catalog."
+    ) in said[0]
+
+
+def test_a_block_that_alone_would_hide_a_fault_does_not(source, write):
+    """Where a part of the data is judged by itself, one large value beside a fault makes it look like rounding."""
+    source["pr"][:] = 0.0
+    source["pr"][200, 0, 0], source["pr"][201, 1, 1] = 5.0, -0.04
+    source["pr"][10, 0, 0] = -0.06
+    for budget in (None, SMALL):
+        with pytest.raises(DataError, match=r"but for rounding, got -0\.06\."):
+            write(source, budget, f"{budget}.nc")
