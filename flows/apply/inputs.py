@@ -21,6 +21,7 @@ from pipeline.backend import Backend
 from pipeline.data.blocks import Blocks
 from pipeline.data.catalog import Entry, make_entry
 from pipeline.data.load import load
+from pipeline.data.lows import Lows
 from pipeline.data.records import ONE_GRID
 from pipeline.errors import ConfigError, DataError, LackingVariableError
 from pipeline.experiment import Source
@@ -61,6 +62,7 @@ class Inputs:
     _sources: tuple[tuple[Source, Blocks], ...]
     _steps: tuple[np.ndarray, ...]
     _closing: ExitStack
+    _lows: tuple[Lows, ...]
 
     @classmethod
     def open(cls, space: Workspace, words: Sequence[str], past: bool = False) -> Self:
@@ -104,8 +106,8 @@ class Inputs:
                 target = _target(entries[data.target.dataset], given[data.target.dataset], data.target, space.backend)
                 if target is not None:
                     closing.enter_context(target)
-            kept = closing.pop_all()
-            return cls(time, step, forcings, tuple(files), target, (), None, tuple(opened), tuple(steps), kept)
+            kept, lows = closing.pop_all(), tuple(Lows() for _ in opened)
+            return cls(time, step, forcings, tuple(files), target, (), None, tuple(opened), tuple(steps), kept, lows)
         raise AssertionError("unreachable: the block above returns or raises")
 
     def of_months(self, months: Sequence[int] | None) -> Self:
@@ -140,10 +142,21 @@ class Inputs:
     def read(self, first: int, last: int) -> Predictors:
         """Return the predictors of the dates from ``first`` up to, not including, ``last``."""
         found = []
-        for (source, blocks), steps in zip(self._sources, self._steps, strict=True):
-            picked, _ = pick(blocks.read(steps[first:last]), source)
+        for (source, blocks), steps, lows in zip(self._sources, self._steps, self._lows, strict=True):
+            picked, _ = pick(blocks.mended(steps[first:last], lows=lows)[0], source)
             found.append((source.dataset, picked if self._grid is None else with_stations(picked, self._grid)))
         return found
+
+    def judge(self) -> None:
+        """Refuse what lies further below a minimum than rounding leaves it, by the range of all dates that were read.
+
+        Raises
+        ------
+        DataError
+            If a value does.
+        """
+        for (_, blocks), lows in zip(self._sources, self._lows, strict=True):
+            blocks.judge(lows)
 
     def bytes_per_step(self) -> int:
         """Return how much memory the predictors of one date take while they are read."""

@@ -209,6 +209,7 @@ def _forecasts(
                     counted.add(forecast)
                     yield forecast
             bar.advance(note=iso(inputs.time[start + first]))
+    inputs.judge()
     if not counted.times:
         raise DataError(
             f"expected a date with all predictors and their lags, got none among the {chosen[1] - start} of the input."

@@ -13,6 +13,7 @@ from flows.apply.change import spans_of, write_changes
 from flows.apply.predict import Request, apply
 from flows.engine import Request as RunRequest
 from flows.engine import start
+from flows.workspace import Workspace
 from pipeline.errors import DataError
 
 EXPERIMENT = """
@@ -37,7 +38,7 @@ surface:
 pressure:
   format: netcdf
   files: [{path: pressure.nc}]
-  variables: {psl: {units: hPa, from: msl}}
+  variables: {psl: {units: hPa, from: msl, minimum: 900}}
   licence: CC0-1.0
 fine:
   format: netcdf
@@ -122,6 +123,44 @@ def test_blocks_do_not_work_out_the_step_anew(predicted, new):
     for given in (winters, new):
         _, parts = predicted(given, block=2)
         xr.testing.assert_equal(parts, whole)
+
+
+@pytest.mark.parametrize("block", [None, 2])
+def test_rounding_below_a_minimum_is_told_by_all_dates(predicted, new, block):
+    """The first block has no range of its own, by which rounding could be told."""
+    new["msl"][:12] = 900.0
+    new["msl"][1, 2, 2] = 899.99
+    clean = new.copy(deep=True)
+    clean["msl"][1, 2, 2] = 900.0
+    (_, found), (_, expected) = predicted(new, block=block), predicted(clean)
+    np.testing.assert_allclose(found["tas"], expected["tas"], rtol=1e-6)
+    new["msl"][1, 2, 2] = 600.0
+    with pytest.raises(DataError, match=r"expected values of 900 or more but for rounding, got 600\. If that stands"):
+        predicted(new, block=block)
+
+
+def test_fewer_dates_go_together_where_memory_is_short(predicted, new, monkeypatch, caplog):
+    known, asked = Workspace.predictor, []
+
+    def predictor(self, name):
+        inner = known(self, name)
+
+        def narrow(samples):
+            asked.append(len(samples))
+            if len(samples) > 4:
+                raise MemoryError("std::bad_alloc: out_of_memory: CUDA error")
+            return inner(samples)
+
+        return narrow
+
+    done, expected = predicted(new)
+    monkeypatch.setattr(Workspace, "predictor", predictor)
+    again, found = predicted(new)
+    assert (again.first, again.last, again.times) == (done.first, done.last, done.times)
+    np.testing.assert_allclose(found["tas"], expected["tas"], rtol=1e-6)
+    np.testing.assert_array_equal(found["time"], expected["time"])
+    assert asked == [9, 4, 4, 1]
+    assert "ridge: short of memory, on with 4 times in one pass, as 9 at once are too many" in caplog.text
 
 
 def test_files_of_another_place_or_a_part_are_refused(predicted, new):

@@ -60,7 +60,7 @@ def _workers(provenance: Mapping[str, Any]) -> str:
         return ""
     workers, kind, address = int(cluster.get("workers") or 1), cluster.get("kind"), cluster.get("scheduler")
     of = f"the {kind} at {address}" if address else f"a {kind}"
-    return f", on {numbers.plural(workers, 'worker')} of {of},"
+    return f" by {numbers.plural(workers, 'worker')} of {of}"
 
 
 def _sources(provenance: Mapping[str, Any]) -> str:

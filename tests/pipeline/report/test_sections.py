@@ -45,12 +45,12 @@ REACHED = {"kind": "Dask scheduler", "workers": 6, "threads_a_worker": None, "sc
         (HERE, " on cpu with seed", {"kind": "in this process", "workers": "1", "threads a worker": "2"}),
         (
             LOCAL,
-            " on cpu, on 2 workers of a LocalCluster, with seed",
+            " on cpu by 2 workers of a LocalCluster with seed",
             {"kind": "LocalCluster", "workers": "2", "threads a worker": "1"},
         ),
         (
             REACHED,
-            " on cpu, on 6 workers of the Dask scheduler at tcp://head:8786, with seed",
+            " on cpu by 6 workers of the Dask scheduler at tcp://head:8786 with seed",
             {"kind": "Dask scheduler", "workers": "6", "scheduler": "tcp://head:8786"},
         ),
     ],
