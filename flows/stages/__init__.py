@@ -40,7 +40,7 @@ _OWNS: Mapping[str, tuple[str, ...]] = {
         "work/failed_members.json",
         "work/together.json",
     ),
-    "predict": ("predictions", "work/validation"),
+    "predict": ("predictions", "work/validation", "work/blocks"),
     "score": ("scores.csv", "comparisons.csv", "changes.csv", "diagnostics"),
     "explain": ("attributions",),
     "report": ("report.html", "provenance.json"),

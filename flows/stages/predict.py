@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
-from flows.passes import in_passes
+from flows.stages._blocks import FOLDER, cut, forecasts, is_kept, keep, kept
 from flows.stages._workers import Tick, each
 from flows.workspace import Workspace, leads_of, target_variables
-from pipeline.files import write_atomic
-from pipeline.prediction import Prediction
+from pipeline.files import remove, write_atomic
 from pipeline.prediction.serial import Forecast, write_forecasts
 from pipeline.rows.parts import spans
 from pipeline.samples import Samples
@@ -23,37 +22,44 @@ ANSWERS = 16  # fields of a prediction: of members there are many, of the parame
 
 
 def predict(space: Workspace) -> StageOutput:
-    """Write ``predictions/<model>.nc`` (test sets) and ``work/validation/<model>.nc``, one model a worker."""
+    """Write ``predictions/<model>.nc`` (test sets) and ``work/validation/<model>.nc``, one model a worker.
+
+    Where there are more workers than models and the data are large, blocks of time are worked out first.
+    """
     names = space.predictors()
-    seconds = each(space, "predict", _predict, dict.fromkeys(names, 1))
-    folders = (space.run / "predictions", space.run / "work/validation")
-    return StageOutput(folders, {"seconds": dict(zip(names, seconds, strict=True))})
+    seconds = dict.fromkeys(names, 0.0)
+    blocks = cut(space, names, partial(_parts, most=_most(space)))
+    for block, took in zip(
+        blocks, each(space, "predict", keep, dict.fromkeys(blocks, 1)) if blocks else (), strict=True
+    ):
+        seconds[block.name] += took
+    for name, took in zip(names, each(space, "predict", _predict, dict.fromkeys(names, 1)), strict=True):
+        seconds[name] = round(seconds[name] + took, 3)
+    remove(space.run / FOLDER)
+    return StageOutput((space.run / "predictions", space.run / "work/validation"), {"seconds": seconds})
 
 
 def _predict(space: Workspace, name: str, tick: Tick) -> float:
     """Write what one model predicts; return the seconds that it took."""
-    predictor = space.predictor(name)
     clock = time.perf_counter()
     for folder, splits in (("work/validation", ("validation",)), ("predictions", space.tests)):
-        _write(space, name, folder, (part for split in splits for part in _forecasts(space, predictor, split, name)))
+        _write(space, name, folder, (part for split in splits for part in _forecasts(space, split, name)))
     tick(name)
     return round(time.perf_counter() - clock, 3)
 
 
-def _forecasts(
-    space: Workspace, predictor: Callable[[Samples], Prediction], split: str, name: str
-) -> Iterator[Forecast]:
-    """Yield what a predictor says about one split, some times at a time if it is large, in units, on the device."""
-    samples = space.prepared.samples(split)
-    for part in _parts(samples, min(_PART, space.budget // SHARE)):
+def _forecasts(space: Workspace, split: str, name: str) -> Iterator[Forecast]:
+    """Yield what a model says about one split, some times at a time if it is large, in units, on the device."""
+    if is_kept(space, name, split):
+        yield from kept(space, name, split)
+        return
+    predictor, samples = space.predictor(name), space.prepared.samples(split)
+    for part in _parts(samples, _most(space)):
+        yield from forecasts(space, predictor, name, samples, part)
 
-        def forecast(own: slice, start: int = part.start) -> Forecast:
-            times = slice(start + own.start, start + own.stop)
-            asked = samples.take(times).held() if len(samples) > times.stop - times.start else samples.held()
-            prediction = space.prepared.to_units(predictor(asked), asked)
-            return Forecast(split, asked.time, prediction, space.prepared.truth(split, times), asked.valid)
 
-        yield from in_passes(name, part.stop - part.start, forecast, partial(space.warn, name))
+def _most(space: Workspace) -> int:
+    return min(_PART, space.budget // SHARE)
 
 
 def _parts(samples: Samples, most: int) -> Iterator[slice]:

@@ -144,3 +144,23 @@ def test_more_workers_for_a_model_than_there_are_are_refused(world):
     world.write()
     with pytest.raises(ConfigError, match=r"models\.unet\.workers: expected at most the 2 of compute\.workers, got 3"):
         run(world, "compute.workers=2")
+
+
+def test_more_workers_than_models_share_the_times_of_a_prediction(world):
+    world.experiment["models"] = {
+        "climatology": {"kind": "climatology"},
+        "unet": {"kind": "unet", "width": 4, "depth": 1, "epochs": 1, "batch_size": 50},
+    }
+    world.write()
+    asked = ("compute.threads=1", "compute.memory=1MiB")
+    alone, spread = run(world, *asked), run(world, *asked, "compute.workers=3")
+    patterns = ("predictions/*.nc", "work/validation/*.nc")
+    ours, theirs = files(alone.path, *patterns), files(spread.path, *patterns)
+    assert ours.keys() == theirs.keys()
+    assert len(ours) == 2 + 2
+    for name, path in ours.items():
+        with xr.open_dataset(path) as one, xr.open_dataset(theirs[name]) as other:
+            assert one.identical(other), name
+    assert (spread / "scores.csv").read_bytes() == (alone / "scores.csv").read_bytes()
+    assert not (spread / "work/blocks").exists()
+    assert "unet, validation 0 to" in (spread / "log.jsonl").read_text()
