@@ -42,7 +42,7 @@ def describe(plan: Plan, sources: Sources, backend: str, run: RunFolder | None) 
         lines.append(f"  {model.name} ({model.kind}){more}{f', train batches: {changed}' if changed else ''}")
     lines += [f"  {method.name}" for method in plan.methods]
     lines += ["", "explanations", *(f"  {e.method} of {e.model}" for e in plan.explanations)]
-    lines += ["", "memory at most, with its libraries", *_memory(plan, sources, get_backend(backend))]
+    lines += ["", "memory, about, with the libraries", *_memory(plan, sources, get_backend(backend))]
     lines += ["", "stages", *(f"  {stage.name:<8} {_state(stage.name, run)}" for stage in stages.ALL)]
     return "\n".join(lines)
 
@@ -53,14 +53,20 @@ def _memory(plan: Plan, sources: Sources, backend: Backend) -> list[str]:
     if absent is not None:
         return [f"  not known before {absent} is there"]
     compute = plan.experiment.compute
-    arrays = budget(compute.memory, compute.workers, backend.torch_device)
+    # Of the host, also where arrays live on a GPU: what these take there is not told.
+    arrays = budget(compute.memory, compute.workers)
     try:
-        found = footprint(plan, extent_of(plan.experiment, sources, backend), backend, arrays)
-    except UserError as error:  # which is the first thing that the run would say
+        found = footprint(plan, extent_of(plan.experiment, sources, backend), arrays)
+    except UserError as error:  # as the first stages of the run would say
         return [f"  not known: {error}"]
     lines = [f"  {name:<8} {said(size)}" for name, size in found.stages.items()]
-    workers = f" of each of {compute.workers} workers" if compute.workers > 1 else ""
-    return [*lines, f"  of it arrays{workers} at most {said(arrays)} (compute.memory)"]
+    if found.worker is not None:
+        lines.append(f"  and each worker of {compute.scheduler} {said(found.worker)}")
+    lines += [f"  without the fit of {name}, which is not known: {why}" for name, why in found.unknown.items()]
+    of = "compute.memory" if compute.memory is not None else "half of what is free now; compute.memory sets it"
+    each = f" of each of {compute.workers} workers" if compute.workers > 1 else ""
+    lines.append(f"  of it arrays{each} at most {said(arrays)} ({of})")
+    return [*lines, *(["  and what lies on the GPU beside it"] if backend.name == "gpu" else [])]
 
 
 def _split(split: AnySplit) -> list[str]:

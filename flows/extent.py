@@ -1,4 +1,8 @@
-"""How large the data of a run are, told from the heads of their files: no field is read but one of each dataset."""
+"""How large the data of a run are, told from the heads of their files.
+
+Of files that know their times, such as netCDF and Zarr, a single field of each variable is read; tables and images are
+read whole, and made data are made.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +23,12 @@ from pipeline.data.catalog import Entry
 from pipeline.data.files import locate
 from pipeline.data.regular import regularise
 from pipeline.experiment import Experiment
-from pipeline.experiment_checks import IMAGES
 from pipeline.grid import Grid
 from pipeline.prepare.align import align, crop
-from pipeline.prepare.carried import common_grid, lag_names
+from pipeline.prepare.carried import channel_names, channel_units, common_grid, lag_names
 from pipeline.prepare.places import placed, placed_predictors
 from pipeline.prepare.scalars import CALENDAR, forcing_names
-from pipeline.samples import Samples, Schema, lead_name
+from pipeline.samples import Affine, Samples, Schema, lead_name
 from pipeline.split_config import BlockSplitConfig
 
 NUMBER = 4  # bytes of a float32
@@ -136,9 +139,9 @@ def extent_of(experiment: Experiment, sources: Sources, backend: Backend) -> Ext
     target = crop(placed(parts.target, "target"), region.bounds() if region else None)
     predictors = placed_predictors(parts.predictors)
     grid = common_grid(predictors, Grid.of(target), experiment.prepare.regrid)
-    names = [str(name) for _, data in predictors for name in data.data_vars]
-    forcings = forcing_names(parts.forcings)[0]
-    few = _few(experiment, names, forcings, [str(name) for name in target.data_vars], grid, Grid.of(target))
+    names = channel_names(predictors)
+    fields = _Named(names, channel_units(predictors))
+    few = _few(experiment, fields, _Named(*forcing_names(parts.forcings)), _targets(target), grid, Grid.of(target))
     return Extent(found, few, len(names), _samples(experiment, found))
 
 
@@ -174,10 +177,11 @@ def _of_images(experiment: Experiment, split: BlockSplitConfig, found: dict[str,
     """Return the sizes of images that are cut into tiles, as many as they have room for."""
     sources, shape = experiment.data.predictors, split.tile
     first = next(iter(found.values())).first
-    names = [name for source in sources for name in source.variables or ()]
+    names = tuple(name for source in sources for name in source.variables or ())
     grid = Grid(np.arange(shape[0], dtype=float), np.arange(shape[1], dtype=float))
-    targets = list(experiment.data.target.variables or [IMAGES])
-    few = _few(experiment, names, (), targets, grid, grid)
+    fields = _Named(names, tuple(str(first[name].attrs.get("units", "")) for name in names))
+    targets = _targets(first[experiment.data.target.variables] if experiment.data.target.variables else first)
+    few = _few(experiment, fields, _Named((), ()), targets, grid, grid)
     cells = sum(next(iter(each.first.data_vars.values())).size for each in found.values())
     blocks = {"train": split.train, "validation": split.validation, **split.test}
     whole = first.sizes[split.along]
@@ -186,25 +190,41 @@ def _of_images(experiment: Experiment, split: BlockSplitConfig, found: dict[str,
     return Extent(found, few, len(names), counts)
 
 
+@dataclass(frozen=True)
+class _Named:
+    """Names and units of channels, and of targets what CF calls them."""
+
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+    standard_names: tuple[str, ...] = ()
+
+
+def _targets(target: xr.Dataset) -> _Named:
+    attrs = [target[name].attrs for name in target.data_vars]
+    standard = tuple(str(each.get("standard_name", "")) for each in attrs)
+    return _Named(tuple(map(str, target.data_vars)), tuple(str(each.get("units", "")) for each in attrs), standard)
+
+
 def _few(
-    experiment: Experiment,
-    names: Sequence[str],
-    forcings: Sequence[str],
-    targets: Sequence[str],
-    inputs: Grid,
-    answers: Grid,
+    experiment: Experiment, fields: _Named, forcings: _Named, targets: _Named, inputs: Grid, answers: Grid
 ) -> Samples:
-    asked = experiment.prepare
-    scalars = (*(CALENDAR if asked.inputs.calendar else ()), *forcings)
-    channels, leads = (*lag_names(names, asked.inputs.steps_back), *scalars), tuple(asked.target.leads)
-    answered = tuple(lead_name(name, lead) for lead in leads for name in targets)
+    """Return two samples of zeros, as far as they are known before anything is fitted."""
+    asked, lags = experiment.prepare, experiment.prepare.inputs.steps_back
+    calendar, leads = CALENDAR if asked.inputs.calendar else (), tuple(asked.target.leads)
+    scalars = (*calendar, *forcings.names)
+    channels = (*lag_names(fields.names, lags), *scalars)
+    answered = tuple(lead_name(name, lead) for lead in leads for name in targets.names)
     # Labels make classes of values, and files name theirs; two are enough to see what a network of classes takes.
     classes = ("one", "other") if experiment.task == "segmentation" else ()
+    # How numbers become units is known once it is fitted; that they do is known before.
+    powers = tuple(asked.inputs.transform.get(name, "none") for name in fields.names) * len(lags)
+    kinds = (*powers, *("none" for _ in scalars)) if asked.inputs.transform else ()
+    of_season = any(asked.target.anomaly_of(name) == "day_of_year" for name in targets.names)
     schema = Schema(
         channels=channels,
-        channel_units=("1",) * len(channels),
+        channel_units=(*fields.units * len(lags), *("1" for _ in calendar), *forcings.units),
         targets=answered,
-        target_units=("1",) * len(answered),
+        target_units=targets.units * len(leads),
         input_grid=inputs,
         target_grid=answers,
         mask=np.ones(answers.shape, bool),
@@ -212,12 +232,19 @@ def _few(
         statics=tuple(f"static{number}" for number in range(len(experiment.data.static))),
         step=np.timedelta64(1, "D"),
         scalars=scalars,
+        channel_affine=None if asked.inputs.anomaly == "day_of_year" else _same(len(channels), kinds),
+        target_affine=None if of_season and not classes else _same(len(answered)),
         leads=leads,
         classes=classes,
         class_shares=tuple(1 / len(classes) for _ in classes),
+        target_standard_names=targets.standard_names * len(leads),
     )
     time = np.datetime64("2000-01-01", "ns") + np.arange(2) * np.timedelta64(1, "D")
-    values = [
+    given, truth = (
         np.zeros((2, len(part), *grid.shape), np.float32) for part, grid in ((channels, inputs), (answered, answers))
-    ]
-    return Samples("few", values[0], values[1], None, time, np.zeros(2), schema)
+    )
+    return Samples("few", given, truth, None, time, np.zeros(2), schema)
+
+
+def _same(count: int, kinds: tuple[str, ...] = ()) -> Affine:
+    return Affine(np.ones((count, 1, 1), np.float32), np.zeros((count, 1, 1), np.float32), kinds)

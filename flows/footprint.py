@@ -2,8 +2,7 @@
 
 Sizes of the data come from the heads of their files (:mod:`flows.extent`), what a fit takes from the models
 (:meth:`pipeline.model.Model.expected_memory`). What a stage makes of its data on the way is counted in copies that
-were measured, on runs of 1 to 16 times the size of the quickstart; so were the libraries. Within 30 % is what is
-aimed at, and what the tests hold the shipped experiments to.
+were measured; so were the libraries. Within 30 % is what is aimed at, docs/memory.md tells of which runs it holds.
 """
 
 from __future__ import annotations
@@ -13,10 +12,11 @@ from dataclasses import dataclass
 
 from flows.extent import Extent
 from flows.plan import Plan
-from pipeline.backend import Backend
+from pipeline.backend import get_backend
 from pipeline.backend.cluster import cluster_spec
 from pipeline.backend.memory import fits
-from pipeline.model import Context
+from pipeline.errors import UserError
+from pipeline.model import Context, samples_bytes
 
 MIB = 2**20
 LIBRARIES = {"ingest": 400, "prepare": 420, "fit": 420, "predict": 420, "score": 430, "explain": 430, "report": 530}
@@ -24,6 +24,7 @@ LIBRARIES = {"ingest": 400, "prepare": 420, "fit": 420, "predict": 420, "score":
 TORCH = 100  # MiB of it beside these
 WORKER = 380  # MiB of a worker, without torch
 MADE = 140  # MiB that making data takes, where they are made
+WORKED = ("fit", "predict", "score", "explain")  # stages whose work goes to workers
 RESAMPLES = 27 * 8 * 1000  # bytes a cell: of the resamples of the scores that have them cell by cell,
 BLOCKS = 600 * MIB  # of which as many are in work at a time
 PARTS = 2**31  # bytes that predicting takes at most, as it goes part by part
@@ -31,18 +32,25 @@ PARTS = 2**31  # bytes that predicting takes at most, as it goes part by part
 
 @dataclass(frozen=True)
 class Footprint:
-    """Bytes at most of each stage, of this process and its workers together, by name."""
+    """What the stages of a run will take on this machine.
+
+    Parameters
+    ----------
+    stages : mapping of str to int
+        Bytes of each stage, of this process and the workers that it starts together.
+    worker : int or None
+        Bytes of a worker of a scheduler that runs already, at the stage that takes most; None without one.
+    unknown : mapping of str to str
+        By model why it cannot be told what its fit takes, which is then counted as nothing.
+    """
 
     stages: Mapping[str, int]
-
-    @property
-    def largest(self) -> str:
-        """Name of the stage that takes most."""
-        return max(self.stages, key=lambda name: self.stages[name])
+    worker: int | None
+    unknown: Mapping[str, str]
 
 
-def footprint(plan: Plan, extent: Extent, backend: Backend, budget: int) -> Footprint:
-    """Return what the stages of a run will take.
+def footprint(plan: Plan, extent: Extent, budget: int) -> Footprint:
+    """Return what the stages of a run will take of the host's memory.
 
     Parameters
     ----------
@@ -50,41 +58,48 @@ def footprint(plan: Plan, extent: Extent, backend: Backend, budget: int) -> Foot
         What is done.
     extent : Extent
         How large its data are.
-    backend : Backend
-        Where it computes. What a GPU holds is not told.
     budget : int
         Bytes that the arrays of each process may take, ``compute.memory``.
     """
-    known = _Known(plan, extent, backend, budget)
-    return Footprint({stage: round(known.of(stage)) for stage in LIBRARIES})
+    known = _Known(plan, extent, budget)
+    stages = {stage: round(known.of(stage)) for stage in LIBRARIES}
+    return Footprint(stages, round(known.worker()) if known.elsewhere else None, known.unknown)
 
 
 class _Known:
-    def __init__(self, plan: Plan, extent: Extent, backend: Backend, budget: int) -> None:
+    def __init__(self, plan: Plan, extent: Extent, budget: int) -> None:
         self._plan, self._extent, self._budget = plan, extent, budget
-        self._workers = cluster_spec(backend.name, plan.experiment.compute)
+        workers = cluster_spec("cpu", plan.experiment.compute)
+        self.elsewhere = workers.address is not None
+        self._workers = 0 if workers.in_process or self.elsewhere else workers.workers
         few, train, other = extent.few, extent.train, extent.samples["validation"]
-        self._samples = (train + other) * (extent.inputs + extent.truth)
-        self._needs = {}
+        self._samples = samples_bytes(few, train + other)
+        self._needs: dict[str, int] = {}
+        self.unknown: dict[str, str] = {}
         for name, model in plan.models.items():
-            context = Context(backend, name=name)
-            self._needs[name] = model.build().expected_memory(few, train, other, context)
+            context = Context(get_backend("cpu"), name=name)
+            try:
+                self._needs[name] = model.build().expected_memory(few, train, other, context)
+            except UserError as error:  # only prepared data can tell whether the model would refuse them too
+                self._needs[name], self.unknown[name] = 0, str(error)
         self._torch = TORCH * MIB * any("differentiable" in model.type.traits for model in plan.models.values())
 
     def of(self, stage: str) -> float:
-        """Return the bytes of a stage, all its processes together."""
+        """Return the bytes of a stage, all its processes on this machine together."""
         here = LIBRARIES[stage] * MIB
         if stage in ("ingest", "prepare"):
             return here + self._arrays(getattr(self, f"_{stage}")())
-        tasks = getattr(self, f"_{stage}")()
-        worked = stage in ("fit", "predict", "score", "explain") and not self._workers.in_process
-        if self._workers.in_process:
-            return here + self._torch + self._held() + self._arrays(max(tasks, default=0))
+        tasks = sorted(getattr(self, f"_{stage}")(), reverse=True)
+        given = stage in WORKED and (self.elsewhere or self._workers > 0)
+        own = 0 if given else self._torch + self._held() + sum(map(self._arrays, tasks[:1]))
         # Workers stay for the stages after theirs, with their libraries and the data that they have mapped.
         each = WORKER * MIB + self._torch + self._held()
-        largest = sorted(tasks, reverse=True)[: self._workers.workers] if worked else []
-        own = 0 if worked else self._torch + self._held() + self._arrays(max(tasks, default=0))
-        return here + own + self._workers.workers * each + sum(map(self._arrays, largest))
+        return here + own + self._workers * each + sum(map(self._arrays, tasks[: self._workers] if given else ()))
+
+    def worker(self) -> float:
+        """Return the most bytes of a single worker."""
+        tasks = [task for stage in WORKED for task in getattr(self, f"_{stage}")()]
+        return WORKER * MIB + self._torch + self._held() + self._arrays(max(tasks, default=0))
 
     def _arrays(self, size: float) -> float:
         """Return what is held of arrays: what is more than they may take stays in files."""
@@ -116,7 +131,7 @@ class _Known:
     def _score(self) -> list[float]:
         extent = self._extent
         one = extent.tested * 63.0 * extent.truth + min(RESAMPLES * extent.truth / 4, BLOCKS)
-        return [one for _ in range(min(len(self._plan.predictors), self._workers.workers))]
+        return [one for _ in self._plan.predictors]
 
     def _explain(self) -> list[float]:
         return [0.65 * self._needs[each.model] + 0.55 * self._samples for each in self._plan.explanations]

@@ -15,7 +15,7 @@ from models._layout import Layout
 from pipeline.backend import Backend
 from pipeline.backend.estimators import Estimator
 from pipeline.errors import DataError
-from pipeline.model import Context, Model, ModelConfig
+from pipeline.model import Context, Model, ModelConfig, samples_bytes
 from pipeline.prepare.arrays import anywhere
 from pipeline.rows import Rows
 from pipeline.samples import Samples
@@ -251,11 +251,6 @@ def load_arrays(folder: Path, backend: Backend) -> dict[str, Array]:
     from safetensors.numpy import load_file
 
     return {name: backend.asarray(array) for name, array in load_file(folder / "arrays.safetensors").items()}
-
-
-def samples_bytes(few: Samples, count: int) -> int:
-    """Return the bytes of so many samples."""
-    return int(few.nbytes) // len(few) * count
 
 
 def wide_rows(few: Samples, count: int, *, inputs: bool = True) -> int:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any, ClassVar
 
-from models._classical import Table, known_truth, mean_square, sd_of
-from models._lag_features import LagFeatures
+from models._classical import Table, known_truth, mean_square, sd_of, wide_rows
+from models._lag_features import BLOCK_BYTES, LagFeatures
+from models._layout import Layout
 from models._normal import NormalModel
-from pipeline.model import Context
+from pipeline.model import Context, samples_bytes
 from pipeline.samples import Samples
 
 Array = Any
@@ -24,6 +25,13 @@ class LagModel(NormalModel):
 
     traits: ClassVar[frozenset[str]] = frozenset({"baseline", "probabilistic", "shared"})
     tasks: ClassVar[frozenset[str]] = frozenset({"series"})
+
+    def expected_memory(self, few: Samples, train: int, other: int, context: Context) -> int:
+        """Return what samples, copies of their truth and some blocks of features take."""
+        width = len(LagFeatures.of(self.config, Layout.of(few.schema), context.name).names)
+        features = 8 * width * train * int(few.schema.mask.sum())
+        truth = wide_rows(few, train + other, inputs=False)
+        return samples_bytes(few, train + other) + 4 * truth + 4 * min(features, BLOCK_BYTES)
 
     @property
     def features(self) -> LagFeatures:

@@ -14,13 +14,12 @@ from models._classical import (
     column_mean,
     components_bytes,
     mean_square,
-    samples_bytes,
     sd_of,
     wide_rows,
 )
 from models._normal import NormalModel
 from models._spread import column_weights, to_channels
-from pipeline.model import Context
+from pipeline.model import Context, samples_bytes
 from pipeline.progress import Step
 from pipeline.samples import Samples
 

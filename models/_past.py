@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from models._classical import known_truth, residual_sd
+from models._classical import known_truth, residual_sd, wide_rows
 from models._layout import Layout
 from models._normal import NormalAnswer, NormalConfig
 from models._seasonal import cycle_at, fit_cycle
 from models.climatology import HarmonicsConfig
 from pipeline.errors import DataError
-from pipeline.model import Context
+from pipeline.model import Context, samples_bytes
 from pipeline.prediction import Prediction
 from pipeline.prepare.climatology import usable_harmonics
 from pipeline.samples import Past, Samples, variable_of
@@ -55,6 +55,10 @@ class PastModel(NormalAnswer):
     tasks: ClassVar[frozenset[str]] = frozenset({"series"})
     simpler: ClassVar[str] = ""
     """What to do about a search that did not end, a sentence; of models that search."""
+
+    def expected_memory(self, few: Samples, train: int, other: int, context: Context) -> int:
+        """Return what the truth takes and is made of: inputs are not looked at."""
+        return samples_bytes(few, train + other) + 6 * wide_rows(few, train + other, inputs=False)
 
     def start_cycle(self, train: Samples, context: Context) -> Array:
         """Fit the mean cycle and what is answered; return the train truth, float64, shape (time, column)."""

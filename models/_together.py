@@ -9,7 +9,7 @@ from typing import Self
 from torch import nn
 
 from pipeline.errors import ConfigError, TrainingError
-from pipeline.model import Context, Model, ModelConfig, Timing
+from pipeline.model import Context, Model, ModelConfig, Timing, samples_bytes
 from pipeline.samples import Samples
 from pipeline.training.course import Trained
 from pipeline.training.loop import Tensors, fit_loss
@@ -40,7 +40,9 @@ class Together(Model):
         weights = sum(tensor.nbytes for tensor in self._network.parameters())
         inputs = learned.take(slice(0, len(few))).inputs
         maps = MAPS * saved_bytes(self._network, inputs, "cpu") * min(train, self.config.batch_size) // len(few)
-        return few.nbytes // len(few) * (train + other) + COPIES * weights + int(maps)
+        batch = int(min(train, self.config.batch_size)) * int(few.inputs[0].nbytes)  # whose windows are laid out
+        steps = COPIES * int(weights) + int(maps)
+        return samples_bytes(few, train + other) + batch + steps
 
     @abstractmethod
     def _tensors(self, samples: Samples, context: Context) -> Tensors:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -137,6 +138,13 @@ class Timing:
         return self.members * self.single / self.stacked if self.stacked else 0.0
 
 
+def samples_bytes(few: Samples, count: int) -> int:
+    """Return the bytes of so many samples: of windows every step once, as they are not laid out."""
+    schema = few.schema
+    steps = len({name.partition("@-")[0] for name in schema.channels}) * math.prod(schema.input_grid.shape)
+    return 4 * count * (steps + len(schema.targets) * math.prod(schema.target_grid.shape))
+
+
 class Model(ABC):
     """A model: fitted on samples, asked for a :class:`~pipeline.prediction.Prediction`.
 
@@ -199,7 +207,7 @@ class Model(ABC):
         context : Context
             As :meth:`fit` gets it.
         """
-        return 3 * few.nbytes // len(few) * (train + other)
+        return 3 * samples_bytes(few, train + other)
 
     def network(self, samples: Samples, context: Context, quantity: Callable[[Prediction], Any] | None = None) -> Any:
         """Return the mean as a ``torch.nn.Module``; only models with the trait ``differentiable``.

@@ -1,7 +1,7 @@
 """Where a run's numbers come from: what stands in ``provenance.json``.
 
 Versions, commit, machine, workers, data and what went otherwise than asked; no user name, no host
-name but that of a scheduler that was asked for, no password, and a home folder only as ``~``.
+name but that of a scheduler that was asked for, and a home folder only as ``~``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.backend import Backend
-from pipeline.backend.cluster.record import ClusterRecord, without_credentials
+from pipeline.backend.cluster.record import ClusterRecord
 from pipeline.files import plain
 
 LIBRARIES = (
@@ -137,7 +137,7 @@ def collect(
         "python": platform.python_version(),
         "libraries": {name: found for name in LIBRARIES if (found := version(name)) is not None},
         "source": asdict(source_commit(Path(__file__).resolve().parents[1])),
-        "command": _without_home(without_credentials(shlex.join(words))),
+        "command": _without_home(shlex.join(words)),
         "device": {**asdict(machine()), "backend": backend.name, "gpus": list(backend.device_names)},
         **({} if cluster is None else {"cluster": asdict(cluster)}),
         "platform": platform.platform(),

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.backend.memory import give_back
+from pipeline.backend.memory import trim_host_memory
 from pipeline.errors import FinescaleError, RunFolderError
 from pipeline.files import file_digest, plain, remove
 from pipeline.run_folder import RunFolder
@@ -162,7 +162,7 @@ def run_stage(
         run.write_json(f"stages/{name}.json", asdict(record))
         remove(run / unfinished)
         log.info("%s: done in %.1f s, at most %.0f MiB", name, seconds, memory.mib)
-        give_back()
+        trim_host_memory()
         return record
 
 

@@ -98,7 +98,7 @@ def fits(size: int, budget: int) -> bool:
     return size <= budget // WHOLE
 
 
-def give_back() -> None:
+def trim_host_memory() -> None:
     """Give the system what was freed and is still held for later; where it cannot be asked to, nothing is done.
 
     The C library of Linux keeps freed arrays of up to 32 MiB, and a stage of many of them would leave the next ones

@@ -63,7 +63,7 @@ def _told_over_taken(run):
     settings = space.run.read_json("work/settings.json")
     places = (Path(settings[key]) if settings[key] else None for key in ("catalog", "data", "catalog_below"))
     extent = extent_of(space.plan.experiment, open_sources(*places), space.backend)
-    told = footprint(space.plan, extent, space.backend, space.budget).stages
+    told = footprint(space.plan, extent, space.budget).stages
     return {name: told[name] / 2**20 / StageRecord.read(space.run, name).peak_memory_mib for name in told}
 
 

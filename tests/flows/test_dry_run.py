@@ -1,5 +1,8 @@
 """What a run would do, told before it is done: of every shipped experiment, whatever it is split by."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from flows.dry_run import describe
@@ -8,15 +11,19 @@ from flows.plan import make_plan
 from flows.sources import open_sources
 
 
-def told(name, *overrides):
+def told(name, *overrides, data=None):
     loaded = load_experiment(name, overrides)
-    return describe(make_plan(loaded.experiment, where=str(loaded.source)), open_sources(), "cpu", None).splitlines()
+    sources = open_sources(None, Path(data) if data else None)
+    return describe(make_plan(loaded.experiment, where=str(loaded.source)), sources, "cpu", None).splitlines()
 
 
 @pytest.mark.parametrize("name", sorted(shipped()))
 def test_every_shipped_experiment_is_told(name):
-    lines = told(name)
+    lines = told(name, data=os.environ.get("FINESCALE_DATA"))
     assert lines[0].startswith(f"{name}: ")
+    memory = lines[lines.index("memory, about, with the libraries") + 1 :]
+    assert memory[0].startswith(("  ingest ", "  not known before "))
+    assert [line for line in memory[1:] if "not known" in line] == []  # every model can tell what it takes
     assert lines[-1].split() == ["report", "to", "do"]
     assert [line for line in lines if line.startswith("  train ")]
 

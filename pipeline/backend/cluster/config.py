@@ -31,6 +31,17 @@ class ComputeConfig(BaseModel):
     )
     strict: bool = Field(default=False, description="Make it an error when an estimator has to leave the GPU.")
 
+    @field_validator("scheduler")
+    @classmethod
+    def _no_password(cls, scheduler: str | None) -> str | None:
+        # The experiment is kept with the run, shown in its report and handed on with its models.
+        if scheduler is not None and "@" in scheduler:
+            raise ValueError(
+                "expected the address of a Dask scheduler without a user name or password, such as tls://host:8786, "
+                "got one with an @; Dask asks for certificates in their place, see distributed.comm.tls of its settings"
+            )
+        return scheduler
+
     @field_validator("memory")
     @classmethod
     def _a_size(cls, memory: str | None) -> str | None:

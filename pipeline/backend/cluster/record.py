@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 
 from pipeline.backend.cluster.spec import ClusterSpec
@@ -17,16 +16,16 @@ class ClusterRecord:
     ----------
     kind : str
         ``in this process``, the class that started the workers, or ``Dask scheduler``.
-    workers : int
-        How many.
+    workers : int or None
+        How many; of a scheduler that ran already, how many it had as the run began, None where it was not asked.
     threads_a_worker : int or None
         Of BLAS, OpenMP and torch; None where the workers' own settings hold, which nobody was told.
     scheduler : str or None
-        Address of a scheduler that ran already, without names and passwords.
+        Address of a scheduler that ran already.
     """
 
     kind: str
-    workers: int
+    workers: int | None
     threads_a_worker: int | None
     scheduler: str | None = None
 
@@ -43,26 +42,15 @@ def cluster_record(spec: ClusterSpec, workers: int | None = None) -> ClusterReco
 
     Examples
     --------
-    >>> cluster_record(ClusterSpec(None, workers=1, address="tls://me:secret@head:8786"), workers=8)
+    >>> cluster_record(ClusterSpec(None, workers=1, address="tls://head:8786"), workers=8)
     ClusterRecord(kind='Dask scheduler', workers=8, threads_a_worker=None, scheduler='tls://head:8786')
     """
     if spec.address is not None:
-        return ClusterRecord("Dask scheduler", workers or spec.workers, spec.threads, without_credentials(spec.address))
+        return ClusterRecord("Dask scheduler", workers, spec.threads, spec.address)
     if spec.in_process:
         return ClusterRecord("in this process", 1, spec.threads or _own_threads())
     kind = str(spec.class_path).rpartition(".")[2]
     return ClusterRecord(kind, spec.workers, _of_environment() or spec.threads or 1)
-
-
-def without_credentials(text: str) -> str:
-    """Return a text whose addresses have no user names and passwords.
-
-    Examples
-    --------
-    >>> without_credentials("--scheduler tls://me:secret@head:8786"), without_credentials("tcp://10.0.0.1:8786")
-    ('--scheduler tls://head:8786', 'tcp://10.0.0.1:8786')
-    """
-    return re.sub(r"(?<=://)[^/\s]*@", "", text)
 
 
 def _of_environment() -> int | None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from pipeline.backend.cluster.client import open_client, scheduler_lost
 from pipeline.backend.cluster.spec import ClusterSpec
+from pipeline.backend.memory import trim_host_memory
 from pipeline.errors import WorkerError
 
 log = logging.getLogger(__name__)
@@ -83,7 +84,9 @@ def map_tasks(
 
 def _limited(threads: int | None, function: Callable[..., Any], *task: Any) -> Any:
     with limit_threads(threads):
-        return function(*task)
+        outcome = function(*task)
+    trim_host_memory()  # a worker waits for the stages after this one
+    return outcome
 
 
 def _here(function: Callable[..., Any], task: tuple[Any, ...], index: int, on_done: OnDone) -> Any:

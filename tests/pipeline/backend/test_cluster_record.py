@@ -2,6 +2,7 @@
 
 import pytest
 import threadpoolctl
+from pydantic import ValidationError
 
 from pipeline.backend.cluster import ClusterRecord, ComputeConfig, cluster_record, cluster_spec
 
@@ -41,7 +42,13 @@ def test_the_environment_of_workers_goes_before_what_is_asked_for(monkeypatch):
     assert record("cpu", workers=2, threads=3).threads_a_worker == 3
 
 
-def test_of_a_scheduler_workers_are_counted_and_no_password_is_kept():
-    found = record("cpu", 6, scheduler="tls://me:secret@head.example:8786")
+def test_of_a_scheduler_workers_are_those_that_were_counted():
+    found = record("cpu", 6, scheduler="tls://head.example:8786")
     assert found == ClusterRecord("Dask scheduler", 6, None, "tls://head.example:8786")
+    assert record("cpu", workers=3, scheduler="tls://head.example:8786").workers is None
     assert record("cpu", 6, scheduler="tcp://10.0.0.1:8786", threads=2).threads_a_worker == 2
+
+
+def test_an_address_with_a_password_is_refused_as_it_would_be_kept_with_the_run():
+    with pytest.raises(ValidationError, match="without a user name or password, such as tls://host:8786"):
+        ComputeConfig(scheduler="tls://me:secret@head.example:8786")

@@ -77,6 +77,6 @@ def test_what_was_freed_goes_back_to_the_system():
     kept = [np.zeros(2000) for _ in range(6000)]  # 16 kB each, below what the C library maps by itself
     del kept[:-1]  # and the last one lies above them all
     held = psutil.Process().memory_info().rss
-    memory.give_back()
+    memory.trim_host_memory()
     assert psutil.Process().memory_info().rss < held - 60 * 2**20
     assert len(kept) == 1
