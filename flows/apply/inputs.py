@@ -63,6 +63,7 @@ class Inputs:
     _steps: tuple[np.ndarray, ...]
     _closing: ExitStack
     _lows: tuple[Lows, ...]
+    _target_lows: Lows
 
     @classmethod
     def open(cls, space: Workspace, words: Sequence[str], past: bool = False) -> Self:
@@ -107,7 +108,8 @@ class Inputs:
                 if target is not None:
                     closing.enter_context(target)
             kept, lows = closing.pop_all(), tuple(Lows() for _ in opened)
-            return cls(time, step, forcings, tuple(files), target, (), None, tuple(opened), tuple(steps), kept, lows)
+            parts = (tuple(opened), tuple(steps), kept, lows, Lows())
+            return cls(time, step, forcings, tuple(files), target, (), None, *parts)
         raise AssertionError("unreachable: the block above returns or raises")
 
     def of_months(self, months: Sequence[int] | None) -> Self:
@@ -135,7 +137,9 @@ class Inputs:
         """
         lacking: set[str] = set()
         for source, blocks in self._sources if grid.stations else ():
-            there = stations_of(pick(blocks.read(np.arange(1), empty=True), source)[0])
+            # Its values are judged where they are read, with those of all dates.
+            first, _ = blocks.mended(np.arange(1), empty=True, lows=Lows())
+            there = stations_of(pick(first, source)[0])
             lacking |= set(grid.stations) - there if there & set(grid.stations) else set()
         return replace(self, _grid=grid, lacking=tuple(name for name in grid.stations if name in lacking))
 
@@ -147,6 +151,11 @@ class Inputs:
             found.append((source.dataset, picked if self._grid is None else with_stations(picked, self._grid)))
         return found
 
+    def known(self, steps: np.ndarray) -> xr.Dataset:
+        """Return the target's own past at ``steps``, ascending positions along its own time, values missing or not."""
+        assert self.target is not None
+        return self.target.mended(steps, empty=True, lows=self._target_lows)[0]
+
     def judge(self) -> None:
         """Refuse what lies further below a minimum than rounding leaves it, by the range of all dates that were read.
 
@@ -157,6 +166,8 @@ class Inputs:
         """
         for (_, blocks), lows in zip(self._sources, self._lows, strict=True):
             blocks.judge(lows)
+        if self.target is not None:
+            self.target.judge(self._target_lows)
 
     def bytes_per_step(self) -> int:
         """Return how much memory the predictors of one date take while they are read."""

@@ -140,14 +140,13 @@ class OwnPast:
 
     def _read(self, places: np.ndarray) -> Array:
         """Return the target on the dates at ``places``, ascending, shape (date, variable, lat, lon)."""
-        recipe, data, target = self.bundle.recipe, self.bundle.space.plan.experiment.data, self.inputs.target
-        assert target is not None
+        recipe, data = self.bundle.recipe, self.bundle.space.plan.experiment.data
         steps, time = self.steps[places], self.inputs.time[places]
         there, xp, schema = steps >= 0, recipe.backend.xp, recipe.schema
         shape = (len(places), len(schema.variables), *schema.target_grid.shape)
         values = xp.full(shape, xp.nan, dtype=xp.float32)
         if there.any():
-            own, _ = pick(target.read(steps[there], empty=True), data.target)
+            own, _ = pick(self.inputs.known(steps[there]), data.target)
             own = crop(with_stations(own, schema.target_grid), data.region.bounds() if data.region else None)
             try:
                 values = truth_on(recipe, own, time)

@@ -90,7 +90,8 @@ class Blocks:
 
     def head(self) -> xr.Dataset:
         """Return the regular dataset at the first step, to see its variables and places: no value is judged."""
-        return regularise(self._data.isel({find_time(self._data): slice(0, 1)}), self._entry, self._variables)[0]
+        first = self._data.isel({find_time(self._data): slice(0, 1)})
+        return regularise(first, self._entry, self._variables, lows=Lows())[0]
 
     def read(self, steps: np.ndarray, *, empty: bool = False) -> xr.Dataset:
         """Return the regular dataset at ``steps``, ascending positions along :attr:`time`.

@@ -22,6 +22,8 @@ class Lows:
 
     def note(self, name: str, values: np.ndarray) -> float:
         """Take note of values of a variable, NaN where missing; return the least of them, NaN without any."""
+        if not values.size:
+            return float("nan")
         least, most = float(np.fmin.reduce(values, axis=None)), float(np.fmax.reduce(values, axis=None))
         low, high = self._ends.get(name, (np.nan, np.nan))
         self._ends[name] = float(np.fmin(low, least)), float(np.fmax(high, most))

@@ -6,13 +6,18 @@ import xarray as xr
 import yaml
 
 from flows.apply.bundle import Bundle
+from flows.apply.inputs import Inputs
 from flows.apply.predict import Request, apply
 from flows.engine import Request as RunRequest
 from flows.engine import start
-from pipeline.errors import ConfigError, PredictError
+from pipeline.errors import ConfigError, DataError, PredictError
 
 BASINS = {"seed": 0, "basins": 4, "first_year": 2001, "years": 4, "gaps": 0.05, "noise": 0.08}
-VARIABLES = {"pr": {"units": "mm d-1"}, "tas": {"units": "degC"}, "flow": {"units": "L s-1 km-2"}}
+VARIABLES = {
+    "pr": {"units": "mm d-1", "minimum": 0},
+    "tas": {"units": "degC"},
+    "flow": {"units": "L s-1 km-2", "minimum": 0},
+}
 ENTRY = {"format": "synthetic_basins", "options": {**BASINS, "part": "series"}, "licence": "CC0-1.0"}
 CATALOG = {
     "schema_version": 1,
@@ -122,6 +127,31 @@ def test_without_the_targets_past_a_model_that_goes_on_from_it_is_refused(predic
     with pytest.raises(PredictError, match=said.format("none of it is known up to any of the dates")):
         predicted(model, new.assign(flow=new["flow"] * np.nan))
     assert not (tmp_path / "out.nc").exists()
+
+
+def test_rounding_on_a_dry_first_date_is_told_by_all_dates(predicted, new):
+    """The stations of a table are looked up at its first date, which has no range of its own."""
+    dry = new.copy(deep=True)
+    dry["pr"][0] = 0.0
+    _, expected = predicted("lag_ridge", dry)
+    dry["pr"][0, 1] = -1e-9
+    _, found = predicted("lag_ridge", dry)
+    xr.testing.assert_equal(found["flow"], expected["flow"])
+    dry["pr"][0, 1] = -600.0
+    with pytest.raises(DataError, match=r"'pr': expected values of 0 or more but for rounding, got -600\."):
+        predicted("lag_ridge", dry)
+
+
+def test_rounding_of_the_targets_past_is_told_by_all_that_was_read(run, new, tmp_path):
+    dry = new.copy(deep=True)
+    dry["flow"][:5], dry["flow"][3, 1] = 0.0, -1e-9
+    dry.to_netcdf(tmp_path / "dry.nc")
+    with Inputs.open(Bundle.open(run, "persistence").space, [str(tmp_path / "dry.nc")], past=True) as inputs:
+        assert float(inputs.known(np.arange(5))["flow"].min()) == 0.0
+        with pytest.raises(DataError, match=r"'flow': expected values of 0 or more but for rounding, got -1e-09\."):
+            inputs.judge()
+        inputs.known(np.arange(5, 20))
+        inputs.judge()
 
 
 def test_models_of_the_predictors_need_no_past(predicted, new):

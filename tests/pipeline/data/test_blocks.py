@@ -5,6 +5,7 @@ import pytest
 
 from pipeline.backend import get_backend
 from pipeline.data.blocks import Blocks
+from pipeline.data.lows import Lows
 from pipeline.errors import DataError
 
 SPECS = {"tas": {"units": "degC"}}
@@ -86,3 +87,26 @@ def test_a_block_without_any_value_is_refused_unless_it_may_be(tmp_path, make_fi
         with pytest.raises(DataError, match=r"set: not fit for a run: tas has no value at all"):
             blocks.read(np.arange(2, 4))
         assert not np.isfinite(blocks.read(np.arange(2, 4), empty=True)["tas"]).any()
+
+
+def test_rounding_at_the_first_step_is_not_judged_by_that_step_alone(tmp_path, make_field, opened):
+    """A dry first day has no range by which rounding could be told."""
+    field = make_field("pr", units="mm d-1")
+    field["pr"][0], field["pr"][0, 1, 1] = 0.0, -1e-9
+    field.to_netcdf(tmp_path / "a.nc")
+    with opened("a.nc", specs={"pr": {"units": "mm d-1", "minimum": 0}}) as blocks:
+        head = blocks.head()["pr"].values
+        lows = Lows()
+        blocks.mended(np.arange(1), lows=lows)
+        with pytest.raises(DataError, match="expected values of 0 or more but for rounding, got -1e-09"):
+            blocks.judge(lows)
+        blocks.mended(np.arange(1, 5), lows=lows)
+        blocks.judge(lows)
+    assert head.shape == (1, 3, 4)
+    assert (head == 0.0).all()
+
+
+def test_a_block_without_any_value_has_no_least():
+    lows = Lows()
+    assert np.isnan(lows.note("pr", np.empty((0, 3))))
+    assert lows.note("pr", np.array([np.nan, 2.0])) == 2.0
