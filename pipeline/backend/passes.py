@@ -89,7 +89,7 @@ class Passes:
                 yield made
                 continue
             # Outside of the clause: the error held on to what lay on the device.
-            give_back()
+            empty_device_cache()
             tried = part.stop - part.start
             self.rows = max(1, min(self.rows, tried * cost) // 2)
             self.tell(
@@ -111,7 +111,7 @@ class Passes:
         return torch.cat(list(self.each(count, compute, cost)))
 
 
-def give_back() -> None:
+def empty_device_cache() -> None:
     """Let the device have back what torch holds and does not use: pieces too small for what comes next."""
     torch = sys.modules.get("torch")  # who has not imported it holds nothing by it
     if torch is not None and torch.accelerator.is_available():

@@ -8,7 +8,7 @@ from contextlib import closing
 from torch import Tensor, nn
 
 from pipeline.backend.out_of_memory import is_out_of_memory
-from pipeline.backend.passes import Passes, give_back
+from pipeline.backend.passes import Passes, empty_device_cache
 from pipeline.errors import MemoryBudgetError
 from pipeline.training.memory import no_answer
 from pipeline.training.randomness import seeded
@@ -72,7 +72,7 @@ def answers(
             raise
         said = str(error)
     # Outside of the clause: the error held on to what lay on the device.
-    give_back()
+    empty_device_cache()
     # A network that draws takes more than its inputs, and what it holds depends on that.
     raise MemoryBudgetError(no_answer(title, network if seeds is None else None, inputs[:1], inputs.device, said))
 

@@ -56,12 +56,6 @@ class Before:
             torch.get_device_module(self.device).set_rng_state(self.numbers[1], self.device)
 
 
-def empty_cache(device: torch.device) -> None:
-    """Let the device have back what torch holds and does not use: pieces too small for what comes next."""
-    if device.type != "cpu":
-        torch.accelerator.empty_cache()
-
-
 def saved_bytes(network: nn.Module, inputs: Tensor, device: str = "meta") -> int:
     """Return how many bytes a forward pass keeps for the gradient; none are taken to find out, unless on a ``device``.
 

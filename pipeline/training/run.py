@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.backend.out_of_memory import first_line, is_out_of_memory
+from pipeline.backend.passes import empty_device_cache
 from pipeline.errors import ConfigError, TrainingError
 from pipeline.seeding import derive_seed
 from pipeline.training.augment import Augmenter, Shares
@@ -20,7 +21,7 @@ from pipeline.training.batch_loss import LEAST, batch_loss, part_of, shares_loss
 from pipeline.training.config import TrainingConfig
 from pipeline.training.course import Course
 from pipeline.training.losses import Loss
-from pipeline.training.memory import Before, empty_cache, too_large
+from pipeline.training.memory import Before, too_large
 from pipeline.training.optimizers import build_optimizer, penalty, set_lr
 from pipeline.training.randomness import seeded, shuffled
 from pipeline.training.ranks import Ranks, sizes
@@ -207,7 +208,7 @@ class Run:
         TrainingError
             If they cannot be halved: one sample is too large, or other ranks count on as many parts.
         """
-        empty_cache(self.device)
+        empty_device_cache()
         if size == 1:
             raise TrainingError(too_large(self._title, self._network, one, self.device, said))
         if self._ranks.size > 1 and self._ranks.together:
