@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -21,7 +22,7 @@ from pipeline.prediction.serial import Variable
 from pipeline.prepare.prepared import Prepared
 from pipeline.progress import Progress, silent
 from pipeline.rows import Room
-from pipeline.run_folder import RunFolder
+from pipeline.run_folder import RunFolder, json_digest
 from pipeline.samples import Samples, Schema
 from pipeline.uncertainty import WHOLE, Part, UncertaintyMethod
 
@@ -46,15 +47,19 @@ class Workspace:
         Where it computes.
     progress : Progress
         Told of what takes time.
+    keeps : bool
+        Whether sentences about models are kept in the run, for its report; else they go to the log alone.
     """
 
     run: RunFolder
     plan: Plan
     backend: Backend
     progress: Progress = field(default=silent)
+    keeps: bool = True
+    _logged: set[str] = field(default_factory=set, init=False, repr=False)
 
     @classmethod
-    def open(cls, path: str | Path, progress: Progress = silent) -> Workspace:
+    def open(cls, path: str | Path, progress: Progress = silent, *, keeps: bool = True) -> Workspace:
         """Return the run at ``path``, ready for its next stage.
 
         Raises
@@ -74,7 +79,7 @@ class Workspace:
         require_format(run.path, settings.get("format"), FORMAT)
         experiment = validate_tree(source)
         plan = make_plan(experiment, where=str(source), base=Path(settings["base"]))
-        return cls(run, plan, get_backend(settings["backend"]), progress)
+        return cls(run, plan, get_backend(settings["backend"]), progress, keeps)
 
     @cached_property
     def budget(self) -> int:
@@ -130,17 +135,29 @@ class Workspace:
         self._keep("warnings", name, message)
 
     def said(self, kind: Literal["warnings", "fallbacks"]) -> list[str]:
-        """Return every sentence that was kept, by model."""
-        paths = sorted((self.run / "work" / kind).glob("*.json"))
-        return [message for path in paths for message in json.loads(path.read_text(encoding="utf-8"))]
+        """Return every sentence that was kept, by model and then by its words, numbers in them by size.
+
+        Who said what first depends on how fast workers are, so nothing goes by that.
+        """
+        folder = self.run / "work" / kind
+        found = {(path.parent.name, json.loads(path.read_text(encoding="utf-8"))) for path in folder.glob("*/*.json")}
+        # Runs that began with an older version have a list a model, too.
+        found |= {(path.stem, one) for path in folder.glob("*.json") for one in json.loads(path.read_text("utf-8"))}
+        return [message for _, message in sorted(found, key=lambda one: (one[0], _by_words(one[1])))]
 
     def _keep(self, kind: str, name: str, message: str) -> None:
-        """Keep a sentence once, however often it is said; one file a model, for members run side by side."""
-        path = self.run / "work" / kind / f"{name}.json"
-        known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
-        if message not in known:
-            log.warning(message)
-            self.run.write_json(path.relative_to(self.run.path), [*known, message])
+        """Keep a sentence once, however often it is said.
+
+        A file each, named by what it says: several processes that speak of one model at once lose nothing.
+        """
+        path = self.run / "work" / kind / name / f"{json_digest(message)[:16]}.json"
+        if path.is_file() if self.keeps else message in self._logged:
+            return
+        log.warning(message)
+        if self.keeps:
+            self.run.write_json(path.relative_to(self.run.path), message)
+        else:
+            self._logged.add(message)
 
     def failed_members(self) -> list[dict[str, Any]]:
         """Return model, member and error of every member that could not be fitted."""
@@ -188,6 +205,11 @@ class Workspace:
         models = [name for name in self.plan.models if self.member_folder(name, 0).is_dir()]
         methods = [method.name for method in self.plan.methods if (self.run / f"models/{method.name}").is_dir()]
         return (*models, *methods)
+
+
+def _by_words(message: str) -> list[str | int]:
+    # Words and numbers in turn, beginning with words, be they empty.
+    return [int(part) if place % 2 else part for place, part in enumerate(re.split(r"(\d+)", message))]
 
 
 def target_variables(schema: Schema) -> list[Variable]:

@@ -75,7 +75,8 @@ class Bundle:
             raise RunFolderError(
                 f"expected a run whose stage prepare is done, or a bundle, got {run.path} without {', '.join(missing)}."
             )
-        space = Workspace.open(path, progress)
+        # It is only read: it may be anyone's, or lie where nobody may write.
+        space = Workspace.open(path, progress, keeps=False)
         known = space.predictors()
         if not known:
             raise RunFolderError(f"expected a fitted model in {run.path}, got none. Finish it: run --resume {run.path}")

@@ -17,7 +17,8 @@ LARGE = 5_000_000  # bytes of a report that opens at once and that mail servers 
 def report(space: Workspace) -> StageOutput:
     """Write ``provenance.json`` and ``report.html``."""
     run = space.run
-    remove(run / "work/warnings/report.json")  # of a report that is made anew
+    for name in ("report", "report.json"):
+        remove(run / "work/warnings" / name)  # of a report that is made anew
     run.write_json("provenance.json", provenance(space))
     with space.progress("report"):
         path = render(run.path, "html")

@@ -7,6 +7,7 @@ import pytest
 from flows.engine import Request, create_or_find
 from flows.workspace import FORMAT, Workspace
 from pipeline.errors import FormatError
+from pipeline.run_folder import RunFolder
 
 
 @pytest.fixture
@@ -56,3 +57,43 @@ def test_the_run_that_finished_is_shown_and_said(run, tmp_path, finescale):
     code, _, err = finescale("run", "--resume", "tiny", "--no-server")
     assert code == 2
     assert "which fits 2 in" in err
+
+
+def test_sentences_of_several_processes_about_one_model_are_all_kept(run, monkeypatch):
+    """Two that read, add and write one list would each lose what the other wrote in between."""
+    one, other = Workspace.open(run.path), Workspace.open(run.path)
+    known = RunFolder.write_json
+
+    def interrupted(self, relative, data):
+        monkeypatch.setattr(RunFolder, "write_json", known)
+        other.warn("unet", "member 10 is slow")
+        other.warn("unet", "of all")
+        known(self, relative, data)
+
+    monkeypatch.setattr(RunFolder, "write_json", interrupted)
+    one.warn("unet", "member 9 is slow")
+    one.warn("unet", "of all")
+    one.warn("ridge", "of all")
+    expected = ["of all", "member 9 is slow", "member 10 is slow", "of all"]
+    assert one.said("warnings") == other.said("warnings") == expected
+    assert one.said("fallbacks") == []
+
+
+def test_a_sentence_is_kept_and_logged_once(run, caplog):
+    space = Workspace.open(run.path)
+    for _ in range(2):
+        space.warn("unet", "short of memory")
+        Workspace.open(run.path).warn("unet", "short of memory")
+    assert caplog.messages == ["short of memory"]
+    run.write_json("work/warnings/ridge.json", ["as kept by an older version"])
+    assert space.said("warnings") == ["as kept by an older version", "short of memory"]
+
+
+def test_where_nothing_is_kept_sentences_go_to_the_log_alone(run, caplog):
+    before = sorted(run.path.rglob("*"))
+    space = Workspace.open(run.path, keeps=False)
+    for tell in (space.context("unet").warn, space.context("unet").fall_back):
+        tell("short of memory")
+        tell("short of memory")
+    assert caplog.messages == ["short of memory"]
+    assert sorted(run.path.rglob("*")) == before
