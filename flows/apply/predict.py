@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from flows.apply.bundle import OWN_PAST, Bundle
+from flows.apply.draws import drawn
 from flows.apply.inputs import Inputs
 from flows.apply.novelty import Strange, Watch
 from flows.apply.past import OwnPast, lacking_past, past_of
@@ -204,8 +205,7 @@ def _forecasts(
                 if past is not None:
                     samples, unknown = past.known_to(samples)
                     counted.unknown += unknown
-                answer = partial(_answer, bundle, predictor, samples, start + first, request)
-                for forecast in in_passes(bundle.name, len(samples), answer, log.warning):
+                for forecast in _answers(bundle, predictor, samples, start + first, request):
                     counted.add(forecast)
                     yield forecast
             bar.advance(note=iso(inputs.time[start + first]))
@@ -232,31 +232,30 @@ def _block(bundle: Bundle, inputs: Inputs, span: tuple[int, int]) -> Samples | N
     return without_stations(samples.take(own), inputs.lacking) if own.size else None
 
 
-def _answer(
-    bundle: Bundle,
-    predictor: Callable[[Samples], Prediction],
-    samples: Samples,
-    first: int,
-    request: Request,
-    part: slice,
-) -> Forecast:
-    """Return the forecasts for a part of ``samples``, whose first date is the one at ``first`` of the input."""
-    if part.stop - part.start < len(samples):
-        samples, first = samples.take(part), first + part.start
-    prediction = bundle.recipe.to_units(predictor(samples), samples)
-    if request.members is not None:
-        if prediction.is_categorical:
+def _answers(
+    bundle: Bundle, predictor: Callable[[Samples], Prediction], samples: Samples, first: int, request: Request
+) -> Iterator[Forecast]:
+    """Yield the forecasts for a block, whose first date is the one at ``first`` of the input; in parts, if need be."""
+
+    def answer(part: slice) -> Forecast:
+        some = samples if part.stop - part.start == len(samples) else samples.take(part)
+        prediction = bundle.recipe.to_units(predictor(some), some)
+        if request.members is not None and prediction.is_categorical:
             raise ConfigError(
                 f"--members: expected a model of numbers, got {bundle.name!r}, which answers classes: a class has no "
                 "members. Its file holds the probability of every class."
             )
-        prediction = _drawn(prediction, request.members, bundle.space.plan.experiment.seed, first)
-    return Forecast(SPLIT, samples.time, prediction, None, samples.valid)
+        return Forecast(SPLIT, some.time, prediction, None, some.valid)
 
-
-def _drawn(prediction: Prediction, count: int, seed: int, first: int) -> Prediction:
-    members = prediction.sample(count, seed=derive_seed(seed, "predict", first))
-    return Prediction("members", {"members": members})
+    tell = partial(bundle.space.warn, bundle.name)
+    made = in_passes(bundle.name, len(samples), answer, tell)
+    if request.members is None:
+        yield from made
+        return
+    # What is drawn depends on how many dates there are, so it is drawn once for all of the block.
+    seed = derive_seed(bundle.space.plan.experiment.seed, "predict", first)
+    members = drawn([part.prediction for part in made], request.members, seed, bundle.space.backend, tell)
+    yield Forecast(SPLIT, samples.time, members, None, samples.valid)
 
 
 def _within(time: np.ndarray, span: tuple[str, str] | None, months: Sequence[int] | None) -> tuple[int, int]:

@@ -139,28 +139,69 @@ def test_rounding_below_a_minimum_is_told_by_all_dates(predicted, new, block):
         predicted(new, block=block)
 
 
-def test_fewer_dates_go_together_where_memory_is_short(predicted, new, monkeypatch, caplog):
-    known, asked = Workspace.predictor, []
+@pytest.fixture
+def narrow(monkeypatch):
+    """Let models have room for so many dates at once; return how many they were asked for."""
 
-    def predictor(self, name):
-        inner = known(self, name)
+    def narrow(room):
+        known, asked = Workspace.predictor, []
 
-        def narrow(samples):
-            asked.append(len(samples))
-            if len(samples) > 4:
-                raise MemoryError("std::bad_alloc: out_of_memory: CUDA error")
-            return inner(samples)
+        def predictor(self, name):
+            inner = known(self, name)
 
-        return narrow
+            def narrow(samples):
+                asked.append(len(samples))
+                if len(samples) > room:
+                    raise MemoryError("std::bad_alloc: out_of_memory: CUDA error")
+                return inner(samples)
 
+            return narrow
+
+        monkeypatch.setattr(Workspace, "predictor", predictor)
+        return asked
+
+    return narrow
+
+
+def test_fewer_dates_go_together_where_memory_is_short(predicted, new, narrow, caplog):
     done, expected = predicted(new)
-    monkeypatch.setattr(Workspace, "predictor", predictor)
+    asked = narrow(4)
     again, found = predicted(new)
     assert (again.first, again.last, again.times) == (done.first, done.last, done.times)
     np.testing.assert_allclose(found["tas"], expected["tas"], rtol=1e-6)
     np.testing.assert_array_equal(found["time"], expected["time"])
     assert asked == [9, 4, 4, 1]
     assert "ridge: short of memory, on with 4 times in one pass, as 9 at once are too many" in caplog.text
+
+
+@pytest.mark.parametrize("block", [None, 6])
+def test_members_are_the_same_where_memory_is_short(predicted, new, narrow, block):
+    _, expected = predicted(new, members=5, block=block)
+    asked = narrow(2)
+    _, found = predicted(new, members=5, block=block)
+    assert max(asked) > 2
+    np.testing.assert_allclose(found["tas_member"], expected["tas_member"], rtol=1e-6)
+    assert float(expected["tas_member"].std("member").mean()) > 1e-3
+
+
+def test_what_is_said_while_predicting_is_not_written_into_the_run(run, predicted, new, monkeypatch, caplog):
+    """A bundle may lie where nobody may write."""
+    known = Workspace.predictor
+
+    def predictor(self, name):
+        inner, context = known(self, name), self.context(name)
+
+        def talks(samples):
+            context.warn("ridge: short of memory")
+            return inner(samples)
+
+        return talks
+
+    monkeypatch.setattr(Workspace, "predictor", predictor)
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    predicted(new, block=4)
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+    assert caplog.messages.count("ridge: short of memory") == 1
 
 
 def test_files_of_another_place_or_a_part_are_refused(predicted, new):
