@@ -118,8 +118,8 @@ class DeepModel(Together):
     def build(self, layout: Layout, parameters: int) -> nn.Module:
         """Return the network with weights as they are before training, drawn from torch's generator."""
 
-    def answer(self, network: nn.Module, inputs: Tensor, context: Context) -> Tensor:
-        """Return what ``network`` says of a batch, shape (time, parameter, target, cell).
+    def asker(self, network: nn.Module, context: Context) -> Callable[[Tensor], Tensor]:
+        """Return what tells of a batch what ``network`` says of it, shape (time, parameter, target, cell).
 
         A model whose network draws its own members overrides this to draw as many as a prediction
         should have, from torch's own generator. It is then asked for one sample at a time, with that
@@ -127,8 +127,7 @@ class DeepModel(Together):
         the batch, the block of time or the selection of samples. That costs one call a sample, whose
         draws fill a batch of their own.
         """
-        output: Tensor = network(inputs)
-        return output
+        return network
 
     @property
     def _loss(self) -> Loss:
@@ -222,13 +221,14 @@ class DeepModel(Together):
     def _answers(
         self, network: nn.Module, loss: Loss, samples: Samples, context: Context
     ) -> Iterator[dict[str, Tensor]]:
-        seed = context.seed_for("draws")
+        seed, ask = context.seed_for("draws"), self.asker(network, context)
         return answers(
             network,
             self._inputs(samples, context),
-            lambda batch: loss.distribution(self.answer(network, batch, context).float()),
+            lambda batch: loss.distribution(ask(batch).float()),
             self.config.batch_size,
             seeds=[derive_seed(seed, str(date)) for date in samples.time] if self._draws else None,
+            name=context.name,
             title=context.title,
             tell=context.warn,
         )
@@ -236,7 +236,7 @@ class DeepModel(Together):
     @property
     def _draws(self) -> bool:
         """Whether the network draws its own members."""
-        return type(self).answer is not DeepModel.answer
+        return type(self).asker is not DeepModel.asker
 
     def network(
         self, samples: Samples, context: Context, quantity: Callable[[Prediction], Tensor] | None = None

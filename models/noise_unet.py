@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -71,7 +73,6 @@ class NoiseUNet(DeepModel):
     """
 
     Config: ClassVar[type[ModelConfig]] = NoiseUNetConfig
-    _passes: Passes | None = None  # kept from sample to sample, so that a pass that is too large is tried once
 
     def build(self, layout: Layout, parameters: int) -> nn.Module:
         """Return the network.
@@ -84,12 +85,13 @@ class NoiseUNet(DeepModel):
         need_grids(layout, "noise_unet")
         return NoiseUNetNetwork(layout, parameters, self.config, self._loss)
 
-    def answer(self, network: nn.Module, inputs: Tensor, context: Context) -> Tensor:
-        """Return ``draws`` members, shape (time, member, target, cell); where memory is short, some at a time."""
-        if self._passes is None or self._passes.rows > self.config.draws:
-            self._passes = Passes(self.config.draws, context.title, what="draws", tell=context.warn)
-        members: Tensor = network(inputs, self.config.draws, passes=self._passes)
-        return members
+    def asker(self, network: nn.Module, context: Context) -> Callable[[Tensor], Tensor]:
+        """Return what makes ``draws`` members of samples, shape (time, member, target, cell).
+
+        Where memory is short they are made some at a time; what is too large is tried once a prediction.
+        """
+        passes = Passes(self.config.draws, context.name, what="draws", tell=context.warn)
+        return partial(network, draws=self.config.draws, passes=passes)
 
     def steady(self) -> nn.Module:
         """Return the network as explanations see it: ``draws`` members, the same noise for all samples."""

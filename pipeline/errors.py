@@ -22,6 +22,10 @@ class MemoryBudgetError(FinescaleError):
     """Something needs more memory than arrays may take."""
 
 
+class NoRoomError(MemoryBudgetError):
+    """A single sample has no room, so that fewer at once do not help."""
+
+
 class WorkerError(FinescaleError):
     """A worker of the cluster died or could not be started."""
 

@@ -26,11 +26,13 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def first_line(said: str) -> str:
-    """Return the first sentence of what a library says.
+    """Return the first sentence of what a library says, without its full stop.
 
     Examples
     --------
     >>> first_line("CUDA out of memory. Tried to allocate 2.00 GiB.")
     'CUDA out of memory'
+    >>> first_line("CUDA out of memory.")
+    'CUDA out of memory'
     """
-    return (said.strip().splitlines() or ["no reason given"])[0].split(". ")[0]
+    return (said.strip().splitlines() or ["no reason given"])[0].split(". ")[0].rstrip(".")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from pipeline.backend.out_of_memory import first_line, is_out_of_memory
-from pipeline.errors import MemoryBudgetError
+from pipeline.errors import MemoryBudgetError, NoRoomError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,7 +37,8 @@ class Passes:
     what : str
         What rows are, in the plural.
     tell : callable, optional
-        Told in a sentence what was halved and why; the log by default.
+        Told in a sentence of how many rows there was room for in the end, the same whenever it is as many; the log by
+        default, which has all that was tried.
     """
 
     rows: int
@@ -73,7 +74,7 @@ class Passes:
         >>> list(Passes(4).each(5, compute))
         [[0, 1], [2, 3], [4]]
         """
-        done = 0
+        done, cut = 0, False
         while done < count:
             size = max(1, self.rows // cost)
             part = slice(done, min(done + size, count))
@@ -85,17 +86,18 @@ class Passes:
                 said = str(error)
             else:
                 done = part.stop
+                if cut:
+                    self.tell(f"{self.name}: short of memory, on with {self._counted(cost)} in one pass.")
+                    cut = False
                 self.advance()
                 yield made
                 continue
             # Outside of the clause: the error held on to what lay on the device.
             empty_device_cache()
-            tried = part.stop - part.start
-            self.rows = max(1, min(self.rows, tried * cost) // 2)
-            self.tell(
-                f"{self.name}: short of memory, on with {max(1, self.rows // cost)} {self.what} in one pass, as "
-                f"{tried} at once are too many ({first_line(said)})."
-            )
+            tried, cut = part.stop - part.start, True
+            log.info("%s: %d %s at once are too many (%s)", self.name, tried, self.what, first_line(said))
+            while max(1, self.rows // cost) >= tried:  # always the same sizes, however few rows there are
+                self.rows //= 2
 
     def over(self, count: int, compute: Callable[[slice], Tensor], cost: int = 1) -> Tensor:
         """Return what :meth:`each` yields, tensors with as many rows as their slices, joined along the first axis.
@@ -110,6 +112,10 @@ class Passes:
 
         return torch.cat(list(self.each(count, compute, cost)))
 
+    def _counted(self, cost: int) -> str:
+        size = max(1, self.rows // cost)
+        return f"{size} {self.what if size > 1 else self.what.removesuffix('s')}"
+
 
 def empty_device_cache() -> None:
     """Let the device have back what torch holds and does not use: pieces too small for what comes next."""
@@ -120,4 +126,6 @@ def empty_device_cache() -> None:
 
 def _short(error: Exception) -> bool:
     """Return whether fewer rows at once may help: a library's word, or that of a pass within the pass."""
-    return isinstance(error, MemoryBudgetError) or is_out_of_memory(error)
+    if isinstance(error, MemoryBudgetError):
+        return not isinstance(error, NoRoomError)
+    return is_out_of_memory(error)

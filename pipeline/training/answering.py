@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pipeline.backend.out_of_memory import is_out_of_memory
 from pipeline.backend.passes import Passes, empty_device_cache
-from pipeline.errors import MemoryBudgetError
+from pipeline.errors import MemoryBudgetError, NoRoomError
 from pipeline.training.memory import no_answer
 from pipeline.training.randomness import seeded
 from pipeline.training.streamed import Streamed
@@ -24,9 +24,10 @@ def answers(
     ask: Callable[[Tensor], Answer],
     size: int,
     *,
-    seeds: Sequence[int] | None = None,
-    title: str = "network",
-    tell: Callable[[str], None] | None = None,
+    seeds: Sequence[int] | None,
+    name: str,
+    title: str,
+    tell: Callable[[str], None],
 ) -> Iterator[Answer]:
     """Yield ``ask`` of all inputs in their order, ``size`` samples at a time and fewer where memory is short.
 
@@ -44,28 +45,31 @@ def answers(
         From some samples to tensors with one entry a sample.
     size : int
         Samples in one pass; of a network that draws it is one.
-    seeds : sequence of int, optional
+    seeds : sequence of int, or None
         Of every sample, for a network that draws.
-    title : str
-        What is asked, in words.
-    tell : callable, optional
-        Told in a sentence that memory was short; the log by default.
+    name, title : str
+        Of the model, for what is said once of all of its members; and of what is asked, in words.
+    tell : callable
+        Told in a sentence that memory was short.
 
     Raises
     ------
-    MemoryBudgetError
+    NoRoomError
         If one sample has no room on the device.
+    MemoryBudgetError
+        If one has none beside the answers to those before it.
     """
-    passes = Passes(size, title, what="samples") if tell is None else Passes(size, title, what="samples", tell=tell)
+    passes, answered = Passes(size, name, what="samples", tell=tell), 0
     try:
         if seeds is not None:
-            yield from _one_by_one(inputs, ask, seeds)
+            found = _one_by_one(inputs, ask, seeds)
         elif not isinstance(inputs, Streamed):
-            yield from passes.each(len(inputs), lambda part: ask(inputs[part]))
+            found = passes.each(len(inputs), lambda part: ask(inputs[part]))
         else:
-            with closing(input_batches(inputs, size)) as batches:
-                for batch in batches:
-                    yield from passes.each(len(batch), lambda part, whole=batch: ask(whole[part]))  # type: ignore[misc]
+            found = _in_batches(inputs, ask, size, passes)
+        for answer in found:
+            answered += 1
+            yield answer
         return
     except Exception as error:
         if not is_out_of_memory(error):
@@ -74,7 +78,14 @@ def answers(
     # Outside of the clause: the error held on to what lay on the device.
     empty_device_cache()
     # A network that draws takes more than its inputs, and what it holds depends on that.
-    raise MemoryBudgetError(no_answer(title, network if seeds is None else None, inputs[:1], inputs.device, said))
+    told = no_answer(title, network if seeds is None else None, inputs[:1], inputs.device, said)
+    raise MemoryBudgetError(told) if answered else NoRoomError(told)
+
+
+def _in_batches(inputs: Streamed, ask: Callable[[Tensor], Answer], size: int, passes: Passes) -> Iterator[Answer]:
+    with closing(input_batches(inputs, size)) as batches:
+        for batch in batches:
+            yield from passes.each(len(batch), lambda part, whole=batch: ask(whole[part]))  # type: ignore[misc]
 
 
 def _one_by_one(inputs: Inputs, ask: Callable[[Tensor], Answer], seeds: Sequence[int]) -> Iterator[Answer]:

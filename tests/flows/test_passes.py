@@ -1,5 +1,6 @@
 """Predictions of parts of a split, and of fewer times where a part has no room."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -26,8 +27,14 @@ def forecasts(samples, room, said):
         to_units=lambda prediction, some: prediction,
         truth=lambda split, times: np.asarray(samples.target)[times],
     )
-    space = SimpleNamespace(prepared=prepared, budget=2**40, warn=lambda name, message: said.append((name, message)))
-    return list(predict._forecasts(space, predictor, "test", "analogs")), asked
+    space = SimpleNamespace(
+        run=Path("nowhere"),  # holds no blocks that workers made
+        prepared=prepared,
+        budget=2**40,
+        predictor=lambda name: predictor,
+        warn=lambda name, message: said.append((name, message)),
+    )
+    return list(predict._forecasts(space, "test", "analogs")), asked
 
 
 @pytest.mark.parametrize("room", [100, 50, 8])
@@ -42,11 +49,7 @@ def test_all_times_are_predicted_once_whatever_has_room(make_samples, room, monk
         np.testing.assert_array_equal(np.concatenate(values), expected)
     if room == 8:
         assert asked == [35, 17, 8, 8, 8, 8, 3, 35, 17, 8, 8, 8, 8, 3]
-        assert said[0] == (
-            "analogs",
-            "analogs: short of memory, on with 17 times in one pass, as 35 at once are too many (std::bad_alloc: "
-            "out_of_memory: CUDA error).",
-        )
+        assert set(said) == {("analogs", "analogs: short of memory, on with 8 times in one pass.")}
     else:
         assert asked == [35, 35]  # as it was: parts of the same size
         assert said == []

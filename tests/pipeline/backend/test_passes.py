@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pipeline.backend.passes import Passes
-from pipeline.errors import MemoryBudgetError
+from pipeline.errors import MemoryBudgetError, NoRoomError
 
 
 def test_passes_are_halved_and_stay_so():
@@ -54,10 +54,43 @@ def test_whoever_says_that_memory_is_short_is_understood(error):
 
     passes = Passes(5, "unet", what="samples", tell=said.append)
     assert [part.stop for part in passes.each(5, compute)] == [2, 4, 5]
-    assert said == [
-        "unet: short of memory, on with 2 samples in one pass, as 5 at once are too many "
-        f"({str(error).split('. ')[0]})."
-    ]
+    assert said == ["unet: short of memory, on with 2 samples in one pass."]
+
+
+def test_what_is_said_is_the_same_however_many_rows_there_are():
+    """Halves of what was asked for are tried, not of what happened to be left; of a single row it is said as well."""
+    said = set()
+
+    def compute(part):
+        if part.stop - part.start > 1:
+            raise MemoryError("no more")
+
+    for count in (16, 11, 5, 3):
+        list(Passes(16, "unet", what="samples", tell=said.add).each(count, compute))
+    assert said == {"unet: short of memory, on with 1 sample in one pass."}
+
+
+def test_nothing_is_said_of_sizes_that_had_no_room_either():
+    said = []
+
+    def compute(part):
+        raise MemoryError("no more")
+
+    with pytest.raises(MemoryError):
+        list(Passes(16, tell=said.append).each(16, compute))
+    assert said == []
+
+
+def test_a_row_that_has_no_room_by_itself_is_not_asked_for_among_fewer():
+    tried = []
+
+    def compute(part):
+        tried.append(part)
+        raise NoRoomError("unet: expected room for the answer to one sample")
+
+    with pytest.raises(NoRoomError):
+        list(Passes(16).each(16, compute))
+    assert tried == [slice(0, 16)]
 
 
 def test_a_single_row_that_has_no_room_ends_it_as_another_error_does():
