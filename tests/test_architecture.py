@@ -116,6 +116,7 @@ def test_knowing_all_plugins_costs_no_library_that_few_of_them_call():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # a process a module
 def test_every_module_imports_first():
     """Each module is the first that a fresh process imports: no import order holds them together."""
     code = (
