@@ -49,13 +49,13 @@ def describe(plan: Plan, sources: Sources, backend: str, run: RunFolder | None) 
 
 def _memory(plan: Plan, sources: Sources, backend: Backend) -> list[str]:
     """Return a line for every stage, or one that says why it cannot be told."""
-    absent = lacking(plan.experiment, sources)
-    if absent is not None:
-        return [f"  not known before {absent} is there"]
     compute = plan.experiment.compute
     # Of the host, also where arrays live on a GPU: what these take there is not told.
     arrays = budget(compute.memory, compute.workers)
     try:
+        absent = lacking(plan.experiment, sources)
+        if absent is not None:
+            return [f"  not known before {absent} is there"]
         found = footprint(plan, extent_of(plan.experiment, sources, backend), arrays)
     except UserError as error:  # as the first stages of the run would say
         return [f"  not known: {error}"]

@@ -20,7 +20,7 @@ from pipeline.data import READERS
 from pipeline.data.axes import find_time
 from pipeline.data.blocks import Blocks
 from pipeline.data.catalog import Entry
-from pipeline.data.files import locate
+from pipeline.data.files import at_hand, locate
 from pipeline.data.regular import regularise
 from pipeline.experiment import Experiment
 from pipeline.grid import Grid
@@ -115,9 +115,18 @@ class Extent:
 
 
 def lacking(experiment: Experiment, sources: Sources) -> str | None:
-    """Return the first file that would have to be fetched, None if all are there."""
-    entries = used_entries(experiment, sources.catalog).values()
-    return next((spec.path for entry in entries for spec in entry.files if locate(spec, sources.places) is None), None)
+    """Return the first file that would have to be fetched or unpacked, None if all are there.
+
+    Raises
+    ------
+    DataError
+        If a folder is there and does not hold an entry's files.
+    """
+    for entry in used_entries(experiment, sources.catalog).values():
+        for spec in entry.files:
+            if at_hand(entry, spec, sources.places) is None:
+                return spec.path if locate(spec, sources.places) is None else f"{spec.archive} of {spec.path}"
+    return None
 
 
 def extent_of(experiment: Experiment, sources: Sources, backend: Backend) -> Extent:
@@ -146,7 +155,7 @@ def extent_of(experiment: Experiment, sources: Sources, backend: Backend) -> Ext
 
 
 def _opened(entry: Entry, sources: Sources, backend: Backend, variables: Sequence[str] | None) -> Dataset:
-    files = [path for spec in entry.files for path in (locate(spec, sources.places) or ("", ()))[1]]
+    files = [path for spec in entry.files for path in at_hand(entry, spec, sources.places) or ()]
     raw = READERS.get(entry.format)().read(entry, tuple(files), backend)
     names = tuple(entry.variables) if variables is None else tuple(variables)
     with raw:

@@ -32,8 +32,7 @@ def extract(archive: Path, member: str, folder: Path) -> Path:
     DataError
         If the file is no archive, or has no such member.
     """
-    # The name is data: as one flat file name it cannot lead out of the folder.
-    target = folder / member.replace("/", "__").replace("..", "_")
+    target = extracted(member, folder)
     if target.is_file():
         return target
     try:
@@ -52,6 +51,12 @@ def extract(archive: Path, member: str, folder: Path) -> Path:
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError) as error:
         raise DataError(f"{archive}: the archive is damaged: {error}. Fetch it again.") from error
     return target
+
+
+def extracted(member: str, folder: Path) -> Path:
+    """Return where :func:`extract` puts ``member``."""
+    # The name is data: as one flat file name it cannot lead out of the folder.
+    return folder / member.replace("/", "__").replace("..", "_")
 
 
 def _check(archive: Path, member: str, names: list[str]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.data import READERS
-from pipeline.data.archives import extract
+from pipeline.data.archives import extract, extracted
 from pipeline.data.catalog import Catalog, Entry, FileSpec
 from pipeline.data.fetch import download
 from pipeline.data.records import Found
@@ -62,6 +62,26 @@ def locate(spec: FileSpec, places: Places) -> tuple[Place, tuple[Path, ...]] | N
     return None
 
 
+def at_hand(entry: Entry, spec: FileSpec, places: Places) -> tuple[Path, ...] | None:
+    """Return the files of ``spec`` as the entry's reader takes them, unchecked; None if they are not there.
+
+    Nothing is fetched, nor taken out of an archive.
+
+    Raises
+    ------
+    DataError
+        If a folder is there and does not hold the entry's files.
+    """
+    located = locate(spec, places)
+    if located is None:
+        return None
+    if spec.archive is None:
+        reader = READERS.get(entry.format)()
+        return tuple(file for path in located[1] for file in reader.within(entry, path))
+    member = extracted(spec.archive, _unpacked(sha256_of(located[1][0]), places))
+    return (member,) if member.is_file() else None
+
+
 def resolve(entry: Entry, places: Places, progress: Progress = silent) -> tuple[Found, ...]:
     """Return the entry's files on this machine, checked, fetching what is not there.
 
@@ -84,8 +104,12 @@ def resolve(entry: Entry, places: Places, progress: Progress = silent) -> tuple[
 
 
 def _member(record: Found, name: str, places: Places) -> Found:
-    member = extract(record.path, name, places.cache / "extracted" / record.sha256[:16])
+    member = extract(record.path, name, _unpacked(record.sha256, places))
     return replace(record, path=member, bytes=member.stat().st_size)
+
+
+def _unpacked(sha256: str, places: Places) -> Path:
+    return places.cache / "extracted" / sha256[:16]
 
 
 def sha256_of(path: Path) -> str:

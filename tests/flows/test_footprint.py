@@ -1,6 +1,7 @@
 """What a run will take, told before it is done."""
 
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from flows.load import load_experiment
 from flows.plan import make_plan
 from flows.sources import open_sources
 from pipeline.backend import get_backend
+from pipeline.data.files import resolve
 
 CPU = get_backend("cpu")
 MIB = 2**20
@@ -128,6 +130,20 @@ def test_without_the_files_it_is_not_known(planned, tmp_path):
     (tmp_path / "fine.nc").unlink()
     assert lacking(plan.experiment, sources) == "fine.nc"
     assert "  not known before fine.nc is there" in describe(plan, sources, "cpu", None).splitlines()
+
+
+def test_a_member_of_an_archive_is_known_once_it_is_unpacked(planned, tmp_path, monkeypatch):
+    monkeypatch.setenv("FINESCALE_CACHE", str(tmp_path / "cache"))
+    plan, _ = planned()
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as bundle:
+        bundle.write(tmp_path / "fine.nc", "in/fine.nc")
+    path = tmp_path / "data_catalog.yaml"
+    path.write_text(path.read_text().replace("- path: fine.nc", "- {path: all.zip, archive: in/fine.nc}"))
+    sources = open_sources(path, tmp_path)
+    assert "  not known before in/fine.nc of all.zip is there" in describe(plan, sources, "cpu", None).splitlines()
+    resolve(sources.catalog["fine"], sources.places)
+    assert lacking(plan.experiment, sources) is None
+    assert extent_of(plan.experiment, sources, CPU).datasets["fine"].nbytes == 400 * 4 * 144
 
 
 def test_data_that_a_run_would_refuse_say_why(planned, tmp_path):
