@@ -1,4 +1,4 @@
-"""How much memory the stages of a run will take at most, told before any is done.
+"""About how much memory the stages of a run will take, told before any is done.
 
 Sizes of the data come from the heads of their files (:mod:`flows.extent`), what a fit takes from the models
 (:meth:`pipeline.model.Model.expected_memory`). What a stage makes of its data on the way is counted in copies that
@@ -120,6 +120,7 @@ class _Known:
         return self._extent.steps * (3.5 * self._extent.inputs + 4.8 * self._extent.truth)
 
     def _fit(self) -> list[float]:
+        # Members that turn out to be quicker as one network take more than one of them, and share their samples.
         members = {name: sum(self._plan.wanted(name).values()) for name in self._needs}
         return [need for name, need in self._needs.items() for _ in range(members[name])]
 
@@ -134,7 +135,9 @@ class _Known:
         return [one for _ in self._plan.predictors]
 
     def _explain(self) -> list[float]:
-        return [0.65 * self._needs[each.model] + 0.55 * self._samples for each in self._plan.explanations]
+        # Explanations of one model are made one after another.
+        explained = {each.model for each in self._plan.explanations}
+        return [0.65 * self._needs[name] + 0.55 * self._samples for name in explained]
 
     def _report(self) -> list[float]:
         return [self._extent.tested * 36.0 * self._extent.truth]

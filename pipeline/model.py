@@ -15,7 +15,7 @@ from pipeline.errors import BackendUnavailableError, FinescaleError, require_for
 from pipeline.model_config import ModelConfig
 from pipeline.prediction import Prediction
 from pipeline.progress import Progress, silent
-from pipeline.samples import Samples
+from pipeline.samples import Samples, variable_of
 from pipeline.seeding import derive_seed
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class Timing:
 def samples_bytes(few: Samples, count: int) -> int:
     """Return the bytes of so many samples: of windows every step once, as they are not laid out."""
     schema = few.schema
-    steps = len({name.partition("@-")[0] for name in schema.channels}) * math.prod(schema.input_grid.shape)
+    steps = len({variable_of(name) for name in schema.channels}) * math.prod(schema.input_grid.shape)
     return 4 * count * (steps + len(schema.targets) * math.prod(schema.target_grid.shape))
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from pipeline.backend import Backend
 from pipeline.backend.out_of_memory import first_line, is_out_of_memory
 from pipeline.backend.passes import empty_device_cache
 from pipeline.errors import MemoryBudgetError
 from pipeline.prediction import Prediction
+from pipeline.prediction.joined import joined
 
 
 def drawn(
@@ -41,6 +40,7 @@ def drawn(
 
     Examples
     --------
+    >>> import numpy as np
     >>> from pipeline.backend import get_backend
     >>> whole = Prediction("normal", {"mean": np.zeros((4, 1, 1, 1)), "sd": np.ones((4, 1, 1, 1))})
     >>> parts = [whole.map(lambda values: values[:3]), whole.map(lambda values: values[3:])]
@@ -59,11 +59,7 @@ def drawn(
         empty_device_cache()
         tell(f"--members: short of memory for {count} draws, made on the host ({first_line(said)}).")
     try:
-        hosted = [part.map(backend.to_host) for part in parts]
-        joined = {
-            name: np.concatenate([part.parameters[name] for part in hosted], axis=-4) for name in hosted[0].parameters
-        }
-        return _members(Prediction(hosted[0].family, joined), count, seed)
+        return _members(joined([part.map(backend.to_host) for part in parts]), count, seed)
     except Exception as error:
         if not is_out_of_memory(error):
             raise

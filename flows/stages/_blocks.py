@@ -59,7 +59,7 @@ def cut(space: Workspace, names: Sequence[str], parts: Callable[[Samples], Itera
     if spec.in_process or spec.workers <= len(names):
         return []
     prepared = space.prepared
-    of = {split: [(part.start, part.stop) for part in parts(prepared.samples(split))] for split in prepared.names[1:]}
+    of = {split: [(part.start, part.stop) for part in parts(prepared.inputs(split))] for split in prepared.names[1:]}
     found = {split: those for split, those in of.items() if len(those) > 1}
     return [Block(name, split, *part) for split, those in found.items() for part in those for name in names]
 
@@ -96,7 +96,7 @@ def keep(space: Workspace, block: Block, tick: Tick) -> float:
 
 def kept(space: Workspace, name: str, split: str) -> Iterator[Forecast]:
     """Yield the blocks of a split that workers have made, in their order."""
-    samples = space.prepared.samples(split)
+    samples = space.prepared.inputs(split)
     for folder in sorted(_folder(space, name, split).iterdir()):
         first = int(folder.name)
         for path in sorted(folder.glob("*.npz")):

@@ -26,6 +26,8 @@ def predict(space: Workspace) -> StageOutput:
 
     Where there are more workers than models and the data are large, blocks of time are worked out first.
     """
+    # Of a run that was ended half way: its blocks may be other ones, as they hang on the memory and the workers.
+    remove(space.run / FOLDER)
     names = space.predictors()
     seconds = dict.fromkeys(names, 0.0)
     blocks = cut(space, names, partial(_parts, most=_most(space)))

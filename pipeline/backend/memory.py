@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import gc
 import math
 import re
 import sys
@@ -102,9 +101,8 @@ def trim_host_memory() -> None:
     """Give the system what was freed and is still held for later; where it cannot be asked to, nothing is done.
 
     The C library of Linux keeps freed arrays of up to 32 MiB, and a stage of many of them would leave the next ones
-    with all of it. It takes some milliseconds a GiB, so it is for the end of a stage.
+    with all of it. It takes tens of milliseconds a GiB, so it is for the end of a stage.
     """
-    gc.collect()
     trim = _trim()
     if trim is not None:
         trim(0)

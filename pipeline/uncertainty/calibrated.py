@@ -9,11 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
-from pipeline.backend import array_namespace
 from pipeline.errors import CalibrationError
 from pipeline.model import Context, Model
 from pipeline.model_config import ModelConfig
 from pipeline.prediction import Prediction
+from pipeline.prediction.joined import joined
 from pipeline.prepare.dates import iso
 from pipeline.samples import Samples
 from pipeline.uncertainty import MemberSource, UncertaintyMethod
@@ -117,7 +117,8 @@ class Calibrated(UncertaintyMethod):
             f"{self.ground.folds} folds of the train and validation splits, {_span(samples)}, each predicted by fits "
             "that had not seen it"
         )
-        return Evidence(_joined(said), samples, origin)
+        _check_alike(said)
+        return Evidence(joined(said), samples, origin)
 
     def predict(self, inputs: Samples, context: Context) -> Prediction:
         """Return the calibrated answer of the method."""
@@ -151,8 +152,7 @@ def _of_fold(members: MemberSource, fold: Part, count: int, part: Part = WHOLE) 
     return members(count, part.without(fold))
 
 
-def _joined(parts: Sequence[Prediction]) -> Prediction:
-    """Return predictions of one family one behind the other in time."""
+def _check_alike(parts: Sequence[Prediction]) -> None:
     families = sorted({part.family for part in parts})
     counts = sorted({part.member_count for part in parts})
     if len(families) > 1 or len(counts) > 1:
@@ -160,11 +160,6 @@ def _joined(parts: Sequence[Prediction]) -> Prediction:
             f"expected the same kind of prediction of every fold, got the families {', '.join(families)} with "
             f"{', '.join(map(str, counts))} members: fits of some folds failed, the log says why."
         )
-    first = parts[0]
-    xp = array_namespace(*first.parameters.values())
-    return Prediction(
-        first.family, {name: xp.concat([part.parameters[name] for part in parts], axis=-4) for name in first.parameters}
-    )
 
 
 def _span(samples: Samples) -> str:

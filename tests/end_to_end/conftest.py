@@ -13,12 +13,6 @@ import pytest
 import xarray as xr
 import yaml
 
-from flows.extent import extent_of
-from flows.footprint import footprint
-from flows.sources import open_sources
-from flows.workspace import Workspace
-from pipeline.stage import StageRecord
-
 EXPERIMENT = {
     "name": "small",
     "question": "Does it run?",
@@ -50,21 +44,6 @@ CATALOG = {
         "licence": "CC0-1.0",
     },
 }
-
-
-@pytest.fixture(scope="session")
-def told_over_taken():
-    """Return a function of a run: by stage, the memory that a dry run tells over what it took."""
-    return _told_over_taken
-
-
-def _told_over_taken(run):
-    space = Workspace.open(run)
-    settings = space.run.read_json("work/settings.json")
-    places = (Path(settings[key]) if settings[key] else None for key in ("catalog", "data", "catalog_below"))
-    extent = extent_of(space.plan.experiment, open_sources(*places), space.backend)
-    told = footprint(space.plan, extent, space.budget).stages
-    return {name: told[name] / 2**20 / StageRecord.read(space.run, name).peak_memory_mib for name in told}
 
 
 @dataclass

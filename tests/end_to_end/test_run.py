@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from benchmarks.memory import told_over_taken
 from flows.stages.report import report
 from flows.workspace import Workspace
 
@@ -53,7 +54,7 @@ def test_every_stage_left_a_record_and_the_folder_holds_what_the_design_says(tin
     assert not list(tiny.rglob("*.pkl")) + list(tiny.rglob("*.pickle"))
 
 
-def test_every_stage_took_the_memory_that_was_told_within_thirty_percent(tiny, told_over_taken):
+def test_every_stage_took_the_memory_that_was_told_within_thirty_percent(tiny):
     found = told_over_taken(tiny)
     assert list(found) == STAGES
     assert {name: share for name, share in found.items() if not 0.7 < share < 1.3} == {}
