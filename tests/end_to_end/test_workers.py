@@ -164,3 +164,19 @@ def test_more_workers_than_models_share_the_times_of_a_prediction(world):
     assert (spread / "scores.csv").read_bytes() == (alone / "scores.csv").read_bytes()
     assert not (spread / "work/blocks").exists()
     assert "unet, validation 0 to" in (spread / "log.jsonl").read_text()
+
+
+def test_blocks_that_an_ended_run_left_are_not_taken_for_whole_ones(world):
+    world.experiment["models"] = {"climatology": {"kind": "climatology"}}
+    world.write()
+    found = run(world, "compute.threads=1")
+    (predictions,) = (found / "predictions").iterdir()
+    before = predictions.read_bytes()
+    left = found / "work/blocks/climatology/test/000000000"
+    left.mkdir(parents=True)
+    np.savez(left / "0000.npz", family=np.array("point"), mean=np.zeros((5, 1, 6, 8)))
+    predictions.unlink()
+    (found / "stages/predict.json").rename(found.unfinished_file("predict"))  # as if it had been killed
+    with log_to(found):
+        do_stage(str(found.path), "predict", silent)
+    assert predictions.read_bytes() == before
