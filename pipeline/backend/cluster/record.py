@@ -19,7 +19,8 @@ class ClusterRecord:
     workers : int or None
         How many; of a scheduler that ran already, how many it had as the run began, None where it was not asked.
     threads_a_worker : int or None
-        Of BLAS, OpenMP and torch; None where the workers' own settings hold, which nobody was told.
+        Of BLAS, OpenMP and torch, as the last process of the run set them; None where the workers' own settings hold,
+        which nobody was told.
     scheduler : str or None
         Address of a scheduler that ran already.
     """
