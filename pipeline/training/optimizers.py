@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import gc
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -39,6 +41,7 @@ def build_optimizer(
         By the network's names; those of several members may lie in one tensor, as all optimizers here work
         number by number.
     """
+    _import_compiler()
     decayed = set(_names(network))
     own = dict(network.named_parameters()) if parameters is None else parameters
     groups: Groups = [
@@ -46,6 +49,18 @@ def build_optimizer(
         {"params": [p for name, p in own.items() if name not in decayed], "weight_decay": 0.0},
     ]
     return OPTIMIZERS[config.optimizer]([group for group in groups if group["params"]], config)
+
+
+@functools.cache
+def _import_compiler() -> None:
+    """Import what every optimizer of torch does, and let go of what that leaves behind.
+
+    Some of it is tried and fails; the tracebacks lie in cycles, with the frames of all callers and the samples in them,
+    which would stay in memory until Python comes to look for cycles. It takes 0.2 s, once a process.
+    """
+    import torch._dynamo  # noqa: F401
+
+    gc.collect()
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -64,6 +65,8 @@ class Run:
         self.course = Course(config, self.steps, title)
         self.parts = config.accumulate
         self.notes: list[str] = []
+        # Not a method: who keeps it would keep the run with its weights and moments, until cycles are looked for.
+        self._note = partial(_note, title, self.notes)
         self._network, self._loss, self._config, self._augment = network, loss, config, augment
         self._title, self._ranks = title, ranks or Ranks()
         asked = config
@@ -223,11 +226,6 @@ class Run:
             f"memory for ({first_line(said)})."
         )
 
-    def _note(self, sentence: str) -> None:
-        """Log what had to be done otherwise than asked, and keep it for the report."""
-        log.warning("%s: %s", self._title, sentence)
-        self.notes.append(f"{self._title}: {sentence}")
-
     def _step(self) -> None:
         self._ranks.gather_gradients(self._network)
         if self._config.clip:
@@ -297,3 +295,9 @@ def evaluate(
             total, count = total + counted * summed, count + counted * weight
     total, count = ranks.sum(total, count)
     return float(total / count)
+
+
+def _note(title: str, notes: list[str], sentence: str) -> None:
+    """Log what had to be done otherwise than asked, and keep it for the report."""
+    log.warning("%s: %s", title, sentence)
+    notes.append(f"{title}: {sentence}")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import psutil
 import pytest
@@ -80,3 +83,26 @@ def test_what_was_freed_goes_back_to_the_system():
     memory.trim_host_memory()
     assert psutil.Process().memory_info().rss < held - 60 * 2**20
     assert len(kept) == 1
+
+
+def test_cycles_are_looked_for_where_a_process_holds_much(monkeypatch):
+    class Holder:
+        def __init__(self):
+            self.itself = self
+
+    def left():
+        held = Holder()
+        return weakref.ref(held)
+
+    gc.disable()
+    try:
+        memory.trim_host_memory()
+        monkeypatch.setattr(memory, "LARGE", 2**50)
+        small = left()
+        memory.trim_host_memory()
+        assert small() is not None
+        monkeypatch.setattr(memory, "LARGE", 0)
+        memory.trim_host_memory()
+        assert small() is None
+    finally:
+        gc.enable()
