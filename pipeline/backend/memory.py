@@ -15,7 +15,6 @@ from pipeline.errors import MemoryBudgetError
 
 SHARE = 2  # one part in so many of what is available goes to arrays: the rest to libraries, networks and caches
 WHOLE = 4  # one array takes at most one part in so many of what arrays may take: others are made of it
-LARGE = 2**30 * 3 // 4  # bytes that no process holds by its libraries alone
 _UNITS: dict[str, int] = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12} | {
     f"{letter}i{end}": 2 ** (10 * power) for power, letter in enumerate("kmgt", start=1) for end in ("b", "")
 }
@@ -103,14 +102,11 @@ def trim_host_memory() -> None:
     """Give the system what was freed and is still held for later; where it cannot be asked to, nothing is done.
 
     The C library of Linux keeps freed arrays of up to 32 MiB, and a stage of many of them would leave the next ones
-    with all of it. It takes tens of milliseconds a GiB, so it is for the end of a stage. Of a process that holds more
-    than libraries do, cycles are looked for too, which takes 0.2 s: some libraries fail at things as they are imported,
-    and the tracebacks hold all callers with their arrays.
+    with all of it. Cycles are looked for before: some libraries fail at things as they are imported, and the
+    tracebacks hold all callers with their arrays. It takes 0.2 s, and tens of milliseconds a GiB, so it is for the end
+    of a stage.
     """
-    import psutil
-
-    if psutil.Process().memory_info().rss > LARGE:
-        gc.collect()
+    gc.collect()
     trim = _trim()
     if trim is not None:
         trim(0)
