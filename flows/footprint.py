@@ -7,6 +7,7 @@ were measured; so were the libraries. Within 30 % is what is aimed at, docs/memo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -27,6 +28,7 @@ MADE = 140  # MiB that making data takes, where they are made
 WORKED = ("fit", "predict", "score", "explain")  # stages whose work goes to workers
 RESAMPLES = 27 * 8 * 1000  # bytes a cell: of the resamples of the scores that have them cell by cell,
 BLOCKS = 600 * MIB  # of which as many are in work at a time
+FURTHER = 13.0  # fields of the truth's size that one more model takes: its prediction, and what is made of it
 PARTS = 2**31  # bytes that predicting takes at most, as it goes part by part
 
 
@@ -131,8 +133,14 @@ class _Known:
 
     def _score(self) -> list[float]:
         extent = self._extent
-        one = extent.tested * 63.0 * extent.truth + min(RESAMPLES * extent.truth / 4, BLOCKS)
-        return [one for _ in self._plan.predictors]
+        models = len(self._plan.predictors)
+        # Models are scored together: all of them, or each worker's share with what these are compared with.
+        workers = self._plan.experiment.compute.workers if self.elsewhere else self._workers
+        groups = min(max(2, workers), models) if workers or self.elsewhere else 1
+        together = models if groups == 1 else math.ceil(models / groups) + 1
+        fields = 63 + FURTHER * (together - 1)
+        one = extent.tested * fields * extent.truth + min(RESAMPLES * extent.truth / 4, BLOCKS)
+        return [one for _ in range(groups)]
 
     def _explain(self) -> list[float]:
         # Explanations of one model are made one after another.

@@ -90,6 +90,15 @@ def test_a_larger_network_takes_more(planned):
     assert told[1] - told[0] > 20 * MIB
 
 
+def test_models_are_scored_together(planned):
+    told = []
+    for count in (1, 5):
+        plan, sources = planned(side=24, models={f"ridge{number}": {"kind": "ridge"} for number in range(count)})
+        told.append(footprint(plan, extent_of(plan.experiment, sources, CPU), 2**40).stages["score"])
+    field = 100 * 4 * 48 * 48  # the days and cells of a split
+    assert told[1] - told[0] == pytest.approx(4 * 13 * field)
+
+
 def test_workers_come_on_top(planned):
     one, two = (planned(compute={"workers": workers}) for workers in (1, 2))
     told = [footprint(plan, extent_of(plan.experiment, sources, CPU), 2**40) for plan, sources in (one, two)]
