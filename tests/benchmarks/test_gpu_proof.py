@@ -23,6 +23,9 @@ JUNIT = """<testsuites><testsuite>
 </testsuite></testsuites>"""
 
 
+STARTED = 6.0  # seconds after which a process has begun its work, whatever else the machine does
+
+
 def part(name: str, code: str, seconds: float = 20.0) -> Part:
     return Part(name, f"that {name} works", ("{python}", "-c", code, "{out}"), seconds)
 
@@ -117,8 +120,8 @@ def test_a_part_ends_at_its_limit_and_keeps_what_it_has_written(page):
         f"except KeyboardInterrupt:\n    pathlib.Path(sys.argv[1], 'junit.xml').write_text({JUNIT!r})"
     )
     begin = time.monotonic()
-    (slow, fast), _ = run([part("slow", code, seconds=1.5), part("fast", "pass")], page)
-    assert time.monotonic() - begin < 15
+    (slow, fast), _ = run([part("slow", code, seconds=STARTED), part("fast", "pass")], page)
+    assert time.monotonic() - begin < 50
     assert (slow.state, slow.counts) == ("out of time", (1, 1, 1))
     assert slow.notes[0].startswith("ended after")
     assert fast.state == "passed"
@@ -133,7 +136,7 @@ def test_a_part_that_does_not_listen_is_ended_with_what_it_started(page, monkeyp
         "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
         f"subprocess.Popen([sys.executable, '-c', {child!r}])\ntime.sleep(60)"
     )
-    (found,), _ = run([part("deaf", code, seconds=1.5)], page)
+    (found,), _ = run([part("deaf", code, seconds=STARTED)], page)
     assert found.state == "out of time"
     seen = mark.read_text()
     time.sleep(0.4)
@@ -144,7 +147,7 @@ def test_the_budget_holds_and_what_was_not_run_is_said(page, monkeypatch):
     monkeypatch.setattr(gpu_proof, "LEAST", 0.5)
     begin = time.monotonic()
     found, said = run([part("long", "import time; time.sleep(60)"), part("later", "pass")], page, budget=1.5)
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 50
     assert [one.state for one in found] == ["out of time", "not run"]
     assert said[1] == "later: not run: no time left of 1.5 s"
     assert "not run: no time left of 1.5 s" in page.read_text()
