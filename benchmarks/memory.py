@@ -20,6 +20,7 @@ from flows.footprint import footprint
 from flows.sources import open_sources
 from flows.workspace import Workspace
 from pipeline.backend.memory import said
+from pipeline.run_folder import STAGES, RunFolder
 from pipeline.stage import StageRecord
 
 MIB = 2**20
@@ -47,7 +48,7 @@ class Case:
         predictors, target = (4 * self.times * cells / MIB for cells in each)
         more = f", `workers: {self.workers}`" if self.workers > 1 else ""
         more += f", `memory: {self.memory}`" if self.memory else ""
-        return f"{predictors:.3g} + {target:.2g} MiB{more}"
+        return f"{predictors:.1f} + {target:.1f} MiB{more}"
 
 
 CASES = (
@@ -61,8 +62,8 @@ CASES = (
 
 def told_over_taken(run: Path) -> dict[str, float]:
     """Return by stage of a finished run what a dry run tells of its memory over what it took."""
-    told = footprint_of(run)
-    return {name: told[name] / MIB / peak for name, peak in taken(run).items()}
+    told, peaks = footprint_of(run), taken(run)
+    return {name: told[name] / MIB / peaks[name] for name in STAGES}
 
 
 def footprint_of(run: Path) -> dict[str, int]:
@@ -78,8 +79,7 @@ def footprint_of(run: Path) -> dict[str, int]:
 
 def taken(run: Path) -> dict[str, float]:
     """Return by stage the most MiB that a run's processes held together."""
-    space = Workspace.open(run)
-    return {name: StageRecord.read(space.run, name).peak_memory_mib for name in footprint_of(run)}
+    return {name: StageRecord.read(RunFolder(run), name).peak_memory_mib for name in STAGES}
 
 
 def measure(case: Case, folder: Path) -> Path:
@@ -100,19 +100,27 @@ def measure(case: Case, folder: Path) -> Path:
 def main() -> None:
     """Measure and print a row of Markdown a case."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="*", help="cases of these models alone")
+    parser.add_argument("models", nargs="*", help="cases that have one of these models alone")
+    parser.add_argument("--workers", type=int, help="cases of so many workers alone")
+    parser.add_argument("--run", type=Path, help="a finished run in place of the cases")
     asked = parser.parse_args()
-    cases = [case for case in CASES if not asked.models or set(case.models) & set(asked.models)]
-    for number, case in enumerate(cases):
+    print(f"| data, predictors + target | models | {' | '.join(STAGES)} | most of the run | it took |")
+    print("|---" * (len(STAGES) + 4) + "|", flush=True)
+    if asked.run is not None:
+        print(_row(asked.run.name, "its own", asked.run))
+        return
+    for case in CASES:
+        if (asked.models and not set(case.models) & set(asked.models)) or asked.workers not in (None, case.workers):
+            continue
         with tempfile.TemporaryDirectory() as folder:
-            run = measure(case, Path(folder))
-            told, peaks = footprint_of(run), taken(run)
-        if number == 0:
-            print(f"| data, predictors + target | models | {' | '.join(told)} | most of the run | it took |")
-            print("|---" * (len(told) + 4) + "|")
-        most = f"{max(told.values()) / MIB / max(peaks.values()):.2f} | {said(MIB * max(peaks.values()))}"
-        shares = " | ".join(f"{told[name] / MIB / peaks[name]:.2f}" for name in told)
-        print(f"| {case.sizes} | {', '.join(case.models)} | {shares} | {most} |", flush=True)
+            print(_row(case.sizes, ", ".join(case.models), measure(case, Path(folder))), flush=True)
+
+
+def _row(data: str, models: str, run: Path) -> str:
+    told, peaks = footprint_of(run), taken(run)
+    shares = " | ".join(f"{told[name] / MIB / peaks[name]:.2f}" for name in STAGES)
+    most = max(peaks.values())
+    return f"| {data} | {models} | {shares} | {max(told.values()) / MIB / most:.2f} | {said(MIB * most)} |"
 
 
 if __name__ == "__main__":

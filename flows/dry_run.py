@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from flows import stages
 from flows.augment import OWN
-from flows.extent import extent_of, lacking
+from flows.extent import extent_of
 from flows.footprint import footprint
 from flows.plan import Plan
 from flows.sources import Sources, used_entries
@@ -53,9 +53,6 @@ def _memory(plan: Plan, sources: Sources, backend: Backend) -> list[str]:
     # Of the host, also where arrays live on a GPU: what these take there is not told.
     arrays = budget(compute.memory, compute.workers)
     try:
-        absent = lacking(plan.experiment, sources)
-        if absent is not None:
-            return [f"  not known before {absent} is there"]
         found = footprint(plan, extent_of(plan.experiment, sources, backend), arrays)
     except UserError as error:  # as the first stages of the run would say
         return [f"  not known: {error}"]

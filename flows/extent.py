@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import xarray as xr
@@ -20,8 +21,9 @@ from pipeline.data import READERS
 from pipeline.data.axes import find_time
 from pipeline.data.blocks import Blocks
 from pipeline.data.catalog import Entry
-from pipeline.data.files import at_hand, locate
+from pipeline.data.files import at_hand
 from pipeline.data.regular import regularise
+from pipeline.errors import DataError
 from pipeline.experiment import Experiment
 from pipeline.grid import Grid
 from pipeline.prepare.align import align, crop
@@ -114,32 +116,18 @@ class Extent:
         return max(count for name, count in self.samples.items() if name != "train")
 
 
-def lacking(experiment: Experiment, sources: Sources) -> str | None:
-    """Return the first file that would have to be fetched or unpacked, None if all are there.
-
-    Raises
-    ------
-    DataError
-        If a folder is there and does not hold an entry's files.
-    """
-    for entry in used_entries(experiment, sources.catalog).values():
-        for spec in entry.files:
-            if at_hand(entry, spec, sources.places) is None:
-                return spec.path if locate(spec, sources.places) is None else f"{spec.archive} of {spec.path}"
-    return None
-
-
 def extent_of(experiment: Experiment, sources: Sources, backend: Backend) -> Extent:
-    """Return how large the data are; all files must be there, see :func:`lacking`.
+    """Return how large the data are; nothing is fetched or unpacked for it.
 
     Raises
     ------
     UserError
-        If files or spans are at fault, as the first stages of the run would say.
+        If a file is not there yet, or files or spans are at fault, as the first stages of the run would say.
     """
+    entries = used_entries(experiment, sources.catalog)
+    files = {name: _files(entry, sources) for name, entry in entries.items()}  # all, before the first is read
     found = {
-        name: _opened(entry, sources, backend, used_variables(experiment, name))
-        for name, entry in used_entries(experiment, sources.catalog).items()
+        name: _opened(entry, files[name], backend, used_variables(experiment, name)) for name, entry in entries.items()
     }
     if isinstance(experiment.split, BlockSplitConfig):
         return _of_images(experiment, experiment.split, found)
@@ -154,9 +142,18 @@ def extent_of(experiment: Experiment, sources: Sources, backend: Backend) -> Ext
     return Extent(found, few, len(names), _samples(experiment, found))
 
 
-def _opened(entry: Entry, sources: Sources, backend: Backend, variables: Sequence[str] | None) -> Dataset:
-    files = [path for spec in entry.files for path in at_hand(entry, spec, sources.places) or ()]
-    raw = READERS.get(entry.format)().read(entry, tuple(files), backend)
+def _files(entry: Entry, sources: Sources) -> tuple[Path, ...]:
+    found: list[Path] = []
+    for spec in entry.files:
+        there = at_hand(entry, spec, sources.places)
+        if there is None:
+            raise DataError(f"{f'{spec.archive} of ' if spec.archive else ''}{spec.path} is not there yet")
+        found += there
+    return tuple(found)
+
+
+def _opened(entry: Entry, files: tuple[Path, ...], backend: Backend, variables: Sequence[str] | None) -> Dataset:
+    raw = READERS.get(entry.format)().read(entry, files, backend)
     names = tuple(entry.variables) if variables is None else tuple(variables)
     with raw:
         axis = find_time(raw)

@@ -134,9 +134,9 @@ class _Known:
     def _score(self) -> list[float]:
         extent = self._extent
         models = len(self._plan.predictors)
-        # Models are scored together: all of them, or each worker's share with what these are compared with.
-        workers = self._plan.experiment.compute.workers if self.elsewhere else self._workers
-        groups = min(max(2, workers), models) if workers or self.elsewhere else 1
+        # Models are scored together: all of them, or a worker's share with what these are compared with.
+        in_process = not (self.elsewhere or self._workers)
+        groups = 1 if in_process else min(max(2, self._plan.experiment.compute.workers), models)
         together = models if groups == 1 else math.ceil(models / groups) + 1
         fields = 63 + FURTHER * (together - 1)
         one = extent.tested * fields * extent.truth + min(RESAMPLES * extent.truth / 4, BLOCKS)

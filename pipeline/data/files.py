@@ -78,7 +78,7 @@ def at_hand(entry: Entry, spec: FileSpec, places: Places) -> tuple[Path, ...] | 
     if spec.archive is None:
         reader = READERS.get(entry.format)()
         return tuple(file for path in located[1] for file in reader.within(entry, path))
-    member = extracted(spec.archive, _unpacked(sha256_of(located[1][0]), places))
+    member = extracted(spec.archive, _unpacked(spec.sha256 or sha256_of(located[1][0]), places))
     return (member,) if member.is_file() else None
 
 

@@ -41,7 +41,7 @@ def build_optimizer(
         By the network's names; those of several members may lie in one tensor, as all optimizers here work
         number by number.
     """
-    _import_compiler()
+    import_compiler()
     decayed = set(_names(network))
     own = dict(network.named_parameters()) if parameters is None else parameters
     groups: Groups = [
@@ -52,11 +52,11 @@ def build_optimizer(
 
 
 @functools.cache
-def _import_compiler() -> None:
+def import_compiler() -> None:
     """Import what every optimizer of torch does, and let go of what that leaves behind.
 
     Some of it is tried and fails; the tracebacks lie in cycles, with the frames of all callers and the samples in them,
-    which would stay in memory until Python comes to look for cycles. It takes 0.2 s, once a process.
+    which would stay in memory until Python comes to look for cycles. To look for them takes 0.2 s, once a process.
     """
     import torch._dynamo  # noqa: F401
 

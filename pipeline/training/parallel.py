@@ -228,11 +228,11 @@ def _rank(
 
 def _imported() -> bool:
     """Import what a rank needs, so that none waits for another that still does."""
-    import torch._dynamo  # which an optimizer imports
-
     import pipeline.training.loop
+    from pipeline.training.optimizers import import_compiler
 
-    return bool(torch.__version__ and pipeline.training.loop)
+    import_compiler()
+    return bool(pipeline.training.loop)
 
 
 def _distributed() -> Any:

@@ -6,9 +6,9 @@ from benchmarks.memory import CASES, Case, footprint_of, measure, taken
 
 
 def test_a_case_says_how_large_its_data_are():
-    assert Case(4000, 16, 48, ("ridge",)).sizes == "7.81 + 35 MiB"
+    assert Case(4000, 16, 48, ("ridge",)).sizes == "7.8 + 35.2 MiB"
     asked = Case(29_200, 48, 4, ("deepesd",), workers=2, memory="64MiB")
-    assert asked.sizes == "513 + 1.8 MiB, `workers: 2`, `memory: 64MiB`"
+    assert asked.sizes == "513.3 + 1.8 MiB, `workers: 2`, `memory: 64MiB`"
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import xarray as xr
 import yaml
 
 from flows.dry_run import describe
-from flows.extent import extent_of, lacking
+from flows.extent import extent_of
 from flows.footprint import footprint
 from flows.load import load_experiment
 from flows.plan import make_plan
@@ -135,10 +135,8 @@ def test_the_plan_tells_it_stage_by_stage(planned):
 
 def test_without_the_files_it_is_not_known(planned, tmp_path):
     plan, sources = planned()
-    assert lacking(plan.experiment, sources) is None
     (tmp_path / "fine.nc").unlink()
-    assert lacking(plan.experiment, sources) == "fine.nc"
-    assert "  not known before fine.nc is there" in describe(plan, sources, "cpu", None).splitlines()
+    assert "  not known: fine.nc is not there yet" in describe(plan, sources, "cpu", None).splitlines()
 
 
 def test_a_member_of_an_archive_is_known_once_it_is_unpacked(planned, tmp_path, monkeypatch):
@@ -149,9 +147,8 @@ def test_a_member_of_an_archive_is_known_once_it_is_unpacked(planned, tmp_path, 
     path = tmp_path / "data_catalog.yaml"
     path.write_text(path.read_text().replace("- path: fine.nc", "- {path: all.zip, archive: in/fine.nc}"))
     sources = open_sources(path, tmp_path)
-    assert "  not known before in/fine.nc of all.zip is there" in describe(plan, sources, "cpu", None).splitlines()
+    assert "  not known: in/fine.nc of all.zip is not there yet" in describe(plan, sources, "cpu", None).splitlines()
     resolve(sources.catalog["fine"], sources.places)
-    assert lacking(plan.experiment, sources) is None
     assert extent_of(plan.experiment, sources, CPU).datasets["fine"].nbytes == 400 * 4 * 144
 
 

@@ -10,7 +10,6 @@ SCRIPT = """
 import gc
 import weakref
 
-
 from models import MODELS
 from pipeline.backend import get_backend
 from pipeline.model import Context
