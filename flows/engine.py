@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows import stages
+from flows.live import watched
 from flows.load import dump, load_experiment, validate_tree
+from flows.outcome import outcome
 from flows.plan import Plan, make_plan
 from flows.server import asked_for_server, server_that_answers
 from flows.sources import Sources, open_sources, used_entries
@@ -19,9 +21,10 @@ from flows.workspace import FORMAT, Workspace
 from pipeline import __version__
 from pipeline.backend import get_backend
 from pipeline.backend.cluster import SharedCluster, cluster_spec, limit_threads, one_cluster
+from pipeline.board import Board
 from pipeline.errors import RunFolderError, UserError
 from pipeline.files import file_digest, json_digest, remove
-from pipeline.progress import Progress, terminal
+from pipeline.report.result import Result as Outcome
 from pipeline.run_folder import RunFolder
 from pipeline.run_log import log_to
 from pipeline.stage import StageRecord, run_stage
@@ -69,6 +72,7 @@ class Result:
     folder: Path
     report: Path
     warnings: tuple[str, ...]
+    outcome: Outcome | None
 
 
 def start(request: Request, say: Callable[[str], None] = lambda text: None) -> Result:
@@ -88,7 +92,8 @@ def start(request: Request, say: Callable[[str], None] = lambda text: None) -> R
     """
     run = create_or_find(request)
     try:
-        return _work(run, request, say)
+        with watched(run.path):
+            return _work(run, request, say)
     except BaseException as error:
         if not isinstance(error, Exception):  # a signal
             say(f"stopped; `finescale run --resume {shlex.quote(str(run.path))}` goes on where it was.")
@@ -117,7 +122,7 @@ def create_or_find(request: Request) -> RunFolder:
 
 def direct(path: str, name: str) -> StageRecord:
     """Do one stage of the run at ``path`` in this process."""
-    return do_stage(path, name, terminal)
+    return do_stage(path, name)
 
 
 def execute(run: RunFolder, call: Call, *, debug: bool = False) -> Result:
@@ -129,8 +134,10 @@ def execute(run: RunFolder, call: Call, *, debug: bool = False) -> Result:
         one_cluster(run.path) as cluster,
     ):
         _reach(run, cluster)
+        Board(run.path).clear()
         for stage in stages.ALL:
             call(str(run.path), stage.name)
+        Board(run.path).clear()
     return result_of(run)
 
 
@@ -150,12 +157,13 @@ def result_of(run: RunFolder) -> Result:
     lost = [
         f"member {m['member']} of {m['model']} failed and was left out: {m['error']}" for m in space.failed_members()
     ]
-    return Result(run.path, run / "report.html", (*space.said("fallbacks"), *space.said("warnings"), *lost))
+    warnings = (*space.said("fallbacks"), *space.said("warnings"), *lost)
+    return Result(run.path, run / "report.html", warnings, outcome(run))
 
 
-def do_stage(path: str, name: str, progress: Progress) -> StageRecord:
-    """Do stage ``name`` of the run at ``path``, unless it is done."""
-    space = Workspace.open(path, progress)
+def do_stage(path: str, name: str) -> StageRecord:
+    """Do stage ``name`` of the run at ``path``, unless it is done; how it gets on stands on the run's board."""
+    space = Workspace.open(path, Board(Path(path)))
     stage = next(stage for stage in stages.ALL if stage.name == name)
     with limit_threads(space.plan.experiment.compute.threads):
         return run_stage(space.run, name, stage_digest(space, name), lambda: stage.function(space), owns=stage.owns)

@@ -13,7 +13,6 @@ os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 from prefect import flow, task
 
 from flows.engine import Request, Result, create_or_find, do_stage, execute, result_of
-from pipeline.progress import terminal
 from pipeline.run_folder import RunFolder
 from pipeline.stage import StageRecord
 
@@ -21,7 +20,7 @@ from pipeline.stage import StageRecord
 @task(task_run_name="{name}", persist_result=False)
 def stage_task(path: str, name: str) -> dict[str, object]:
     """Do one stage of the run at ``path``; only its path and record pass through Prefect."""
-    record = do_stage(path, name, terminal)
+    record = do_stage(path, name)
     logging.getLogger(__name__).info("%s: %.1f s, at most %.0f MiB", name, record.seconds, record.peak_memory_mib)
     return {"stage": record.stage, "digest": record.digest, "seconds": record.seconds}
 

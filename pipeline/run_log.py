@@ -79,6 +79,11 @@ def log_to(run: RunFolder, level: str = "INFO") -> Iterator[None]:
         handler.close()
 
 
+def current_stage() -> str | None:
+    """Return the stage that this code runs in, None outside of one."""
+    return _stage.get()
+
+
 @contextmanager
 def in_stage(name: str) -> Iterator[None]:
     """Say in every line logged inside the block that it belongs to stage ``name``."""

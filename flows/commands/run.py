@@ -46,6 +46,7 @@ def run(
     if (experiment is None) == (resume is None):
         raise ConfigError("run: expected either an EXPERIMENT or --resume RUN; see `finescale run --help`.")
     from flows.engine import Request, dry_run_text, start
+    from flows.outcome import text
 
     overrides = [*(set_ or [])]
     for key, value in (("backend", backend), ("workers", workers), ("scheduler", scheduler)):
@@ -67,5 +68,7 @@ def run(
     result = start(request, lambda text: typer.echo(text, err=True))
     for warning in result.warnings:
         typer.echo(f"warning: {warning}", err=True)
+    if result.outcome is not None:
+        typer.echo(f"{text(result.outcome)}\n")
     typer.echo(f"run:    {result.folder}")
     typer.echo(f"report: {result.report}")

@@ -43,6 +43,6 @@ _OWNS: Mapping[str, tuple[str, ...]] = {
     "predict": ("predictions", "work/validation", "work/blocks"),
     "score": ("scores.csv", "comparisons.csv", "changes.csv", "diagnostics"),
     "explain": ("attributions",),
-    "report": ("report.html", "provenance.json"),
+    "report": ("report.html", "provenance.json", "figures/thumbnail.svg", "figures/thumbnail.webp"),
 }
 ALL = tuple(Stage(name, _OWNS[name]) for name in STAGES)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from flows.workspace import Workspace
 from pipeline.backend.cluster import ClusterRecord, ClusterSpec, cluster_record, cluster_spec, map_tasks
+from pipeline.board import Board
 from pipeline.files import file_digest
 from pipeline.run_folder import RunFolder
 from pipeline.run_log import in_stage, log_to
@@ -104,4 +105,4 @@ def at_work(path: str, stage: str) -> Iterator[Workspace]:
 @lru_cache(maxsize=1)
 def _opened(path: str, prepared: str) -> Workspace:
     """Open a run; workers that outlive it see by the record of the preparation that it was prepared anew."""
-    return Workspace.open(path)
+    return Workspace.open(path, Board(Path(path)))

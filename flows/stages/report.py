@@ -6,16 +6,20 @@ from datetime import UTC, datetime
 
 from flows.stages._workers import cluster_of
 from flows.workspace import Workspace
-from pipeline.files import remove
+from pipeline.files import remove, write_atomic
 from pipeline.provenance import collect
-from pipeline.report.render import headline, render
+from pipeline.report.load import load_run
+from pipeline.report.render import render
+from pipeline.report.result import Result, thumbnail
+from pipeline.report.study import study
 from pipeline.stage import StageOutput, StageRecord
 
+THUMBNAIL = "figures/thumbnail"
 LARGE = 5_000_000  # bytes of a report that opens at once and that mail servers take
 
 
 def report(space: Workspace) -> StageOutput:
-    """Write ``provenance.json`` and ``report.html``."""
+    """Write ``provenance.json``, ``report.html`` and a small picture for pages that list runs."""
     run = space.run
     for name in ("report", "report.json"):
         remove(run / "work/warnings" / name)  # of a report that is made anew
@@ -28,7 +32,16 @@ def report(space: Workspace) -> StageOutput:
             f"report.html has {size / 1e6:.1f} MB, more than {LARGE / 1e6:g} MB, most of it maps: explain fewer "
             "models, or ask for fewer groups of days.",
         )
-    return StageOutput((path, run / "provenance.json"), {"headline": headline(run.path)})
+    found = study(load_run(run.path))
+    result, picture = Result.of(found), thumbnail(found)
+    summary: dict[str, object] = {"headline": result.verdict, "result": result.plain}
+    paths = [path, run / "provenance.json"]
+    if picture is not None:
+        summary["thumbnail"] = f"{THUMBNAIL}{picture.suffix}"
+        paths.append(run / f"{THUMBNAIL}{picture.suffix}")
+        with write_atomic(paths[-1]) as temporary:
+            temporary.write_bytes(picture.light)
+    return StageOutput(tuple(paths), summary)
 
 
 def provenance(space: Workspace) -> dict[str, object]:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import xarray as xr
-
-from pipeline.report import answers, cautions, class_words, error_bars, event_words, numbers, sentences, targets
+from pipeline.report import (
+    answers,
+    cautions,
+    class_words,
+    error_bars,
+    event_words,
+    numbers,
+    sentences,
+    targets,
+    verdict_picture,
+)
 from pipeline.report.figures import Picture, bars, trust
-from pipeline.report.places import mapped
-from pipeline.report.sections import class_maps, class_trust, curves, hydrograph, leads
-from pipeline.report.sections.reduction import Reduction
+from pipeline.report.sections import class_trust, curves
 from pipeline.report.study import VALIDATION, Study, best_first
 
 _HIGH = 292
@@ -33,7 +39,7 @@ def build(study: Study) -> Verdict:
     """Return the verdict."""
     diagnostics, whose = study.run.diagnostics(study.headline), targets.of(study, study.variable)
     pictures = [_bars(study)]
-    beside = class_maps.telling(study, _HIGH) if study.classes else _beside(study, diagnostics)
+    beside = verdict_picture.telling(study, _HIGH)
     pictures += [beside] if beside is not None else []
     if study.classes:
         pictures += class_trust.verdict_pictures(study, _HIGH)
@@ -53,17 +59,6 @@ def build(study: Study) -> Verdict:
         warnings=cautions.warnings(study),
         pictures=tuple(pictures),
     )
-
-
-def _beside(study: Study, diagnostics: xr.Dataset | None) -> Picture | None:
-    """Return the map of skill; of a series at no place its skill by lead, or how it went."""
-    if diagnostics is not None and mapped(diagnostics, study.variable):
-        skill = Reduction.of(study, diagnostics, study.variable)
-        return skill.picture(study, diagnostics, study.variable, _HIGH) if skill is not None else None
-    if not study.run.is_series:
-        return None
-    curve = leads.verdict_picture(study, study.variable, _HIGH)
-    return curve if curve is not None else hydrograph.verdict_picture(study, study.variable, _HIGH)
 
 
 def _bars(study: Study) -> Picture:
