@@ -64,28 +64,41 @@ def headline(run: Path) -> str:
 
 def html(found: Study) -> str:
     """Return the report as one HTML page."""
-    import jinja2
     from markupsafe import Markup
 
     from pipeline import __version__
 
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=False)
-    environment.filters["data_uri"] = data_uri
-    environment.filters["words"] = words
-    environment.filters["kind"] = lambda block: type(block).__name__
     css, js = _package_file("report.css"), _package_file("report.js")
     name = found.run.path.resolve().name
-    return environment.from_string(_package_file("report.html.j2")).render(
+    page = environment().get_template("report.html.j2")
+    text = page.render(
         title=f"{found.run.experiment.get('name') or name}: report",
         run=name,
         version=__version__,
         csp=policy(css, js),
         css=Markup(css),  # noqa: S704  (our own files, no data in them)
         js=Markup(js),  # noqa: S704
-        dark_media=DARK_MEDIA,
         verdict=verdict.build(found),
         sections=contents.sections(found),
     )
+    return str(text)
+
+
+def environment() -> Any:
+    """Return the Jinja environment of our pages: templates of this package, everything escaped, no unknown names."""
+    import jinja2
+
+    made = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=False,
+        loader=jinja2.FunctionLoader(_package_file),
+    )
+    made.globals["dark_media"] = DARK_MEDIA
+    made.filters["data_uri"] = data_uri
+    made.filters["words"] = words
+    made.filters["kind"] = lambda block: type(block).__name__
+    return made
 
 
 def policy(css: str, js: str) -> str:
