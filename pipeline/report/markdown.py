@@ -23,7 +23,7 @@ def write(study: Study) -> Path:
     lines += [line for sentence in first.further for line in (escaped(sentence), "")]
     lines += [escaped(" ".join(part for part in (first.trust, first.chosen) if part)), ""]
     lines += [*(f"> {escaped(warning)}\n>" for warning in first.warnings), ""]
-    lines += _pictures(run, "verdict", first.pictures)
+    lines += [*_pictures(run, "verdict", first.pictures), _numbers(run, first.figure).strip(), ""]
     for section in sections:
         lines += [f"## {section.title}", "", escaped(section.lead), ""]
         for block in section.blocks:
@@ -61,7 +61,7 @@ def _block(run: Path, block: Block) -> list[str]:
         return [f"**{escaped(block.summary)}**", "", *(line for part in block.blocks for line in _block(run, part))]
     if isinstance(block, Figure):
         flag = f"**{escaped(block.flag.words)}** " if block.flag else ""
-        return [*_pictures(run, block.name, block.pictures), flag + escaped(block.caption), ""]
+        return [*_pictures(run, block.name, block.pictures), flag + escaped(block.caption) + _numbers(run, block), ""]
     return _table(block)
 
 
@@ -73,6 +73,16 @@ def _pictures(run: Path, name: str, pictures: Iterable[Picture]) -> list[str]:
             temporary.write_bytes(picture.light)
         lines += [f"![{escaped(picture.alt)}]({file})", ""]
     return lines
+
+
+def _numbers(run: Path, figure: Figure) -> str:
+    """Write the numbers behind a figure beside it; return what is said of them."""
+    if not figure.csv:
+        return f" {escaped(figure.elsewhere)}" if figure.elsewhere else ""
+    file = f"{FOLDER}/{figure.name}.csv"
+    with write_atomic(run / file) as temporary:
+        temporary.write_text(figure.csv, encoding="utf-8")
+    return f" Numbers: [{figure.name}.csv]({file})"
 
 
 def _table(table: Table) -> list[str]:

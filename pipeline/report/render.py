@@ -5,15 +5,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.errors import ConfigError
 from pipeline.files import write_atomic
-from pipeline.report import markdown
+from pipeline.report import markdown, page_size
 from pipeline.report.load import load_run
-from pipeline.report.sections import contents, verdict
+from pipeline.report.sections import Section, contents, verdict
 from pipeline.report.study import Study, study
 
 FORMATS = ("html", "md")
@@ -68,20 +69,30 @@ def html(found: Study) -> str:
 
     from pipeline import __version__
 
-    css, js = _package_file("report.css"), _package_file("report.js")
     name = found.run.path.resolve().name
-    page = environment().get_template("report.html.j2")
-    text = page.render(
-        title=f"{found.run.experiment.get('name') or name}: report",
-        run=name,
-        version=__version__,
-        csp=policy(css, js),
-        css=Markup(css),  # noqa: S704  (our own files, no data in them)
-        js=Markup(js),  # noqa: S704
-        verdict=verdict.build(found),
-        sections=contents.sections(found),
-    )
-    return str(text)
+    first, template = verdict.build(found), environment().get_template("report.html.j2")
+
+    def write(sections: Sequence[Section]) -> str:
+        named = [(figure.name, figure.pictures) for part in sections for figure in page_size.figures(part.blocks)]
+        plots = page_size.plots([("verdict", first.pictures), *named])
+        styles, scripts = [_package_file("report.css")], [_package_file("report.js")]
+        if plots:
+            styles.append(_package_file("uPlot.min.css"))
+            scripts += [_package_file("uPlot.iife.min.js"), _package_file("plots.js")]
+        text = template.render(
+            title=f"{found.run.experiment.get('name') or name}: report",
+            run=name,
+            version=__version__,
+            csp=policy(styles, scripts),
+            styles=[Markup(style) for style in styles],  # noqa: S704  (our own files, no data in them)
+            scripts=[Markup(script) for script in scripts],  # noqa: S704
+            plots=Markup(plots),  # noqa: S704  (JSON in which no "<" is left)
+            verdict=first,
+            sections=sections,
+        )
+        return str(text)
+
+    return page_size.fitting(contents.sections(found), write)
 
 
 def environment() -> Any:
@@ -101,12 +112,12 @@ def environment() -> Any:
     return made
 
 
-def policy(css: str, js: str) -> str:
-    """Return a content security policy that lets in nothing but this page's own style, script and images."""
+def policy(styles: Iterable[str], scripts: Iterable[str]) -> str:
+    """Return a content security policy that lets in nothing but this page's own styles, scripts and images."""
+    own = (" ".join(f"'{_digest(text)}'" for text in texts) for texts in (styles, scripts))
     return (
-        f"default-src 'none'; img-src data:; style-src '{_digest(css)}'; script-src '{_digest(js)}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
+        "default-src 'none'; img-src data:; style-src {}; script-src {}; base-uri 'none'; form-action 'none'"
+    ).format(*own)
 
 
 def words(text: str) -> Any:

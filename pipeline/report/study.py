@@ -116,6 +116,14 @@ class Study:
         """The baseline that the headline model is compared with; None where it is that baseline itself."""
         return None if self.reference == self.headline else self.reference
 
+    def diagnostics_of(self, name: str) -> str:
+        """Return where the run folder keeps a map of the headline model."""
+        return f"diagnostics/{self.headline}.nc, {name}"
+
+    def predictions_of(self, name: str) -> str:
+        """Return where the run folder keeps what the headline model predicts."""
+        return f"predictions/{self.headline}.nc, {name}"
+
     @property
     def unit(self) -> str:
         """Units of its errors."""

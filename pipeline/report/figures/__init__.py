@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from pipeline.report.figures.behind import Data
+from pipeline.report.figures.plot import Plot
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,10 @@ class Picture:
         The finding, for those who do not see it.
     title : str
         A few words above the panel.
+    data : Data, optional
+        The numbers that are drawn.
+    plot : Plot, optional
+        What a browser draws in its place, to zoom and to read values.
     """
 
     light: bytes
@@ -30,6 +37,8 @@ class Picture:
     height: int
     alt: str
     title: str = ""
+    data: Data | None = field(default=None, compare=False)
+    plot: Plot | None = field(default=None, compare=False)
 
     @property
     def suffix(self) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.report import numbers
 from pipeline.report.figures import Picture, cues
+from pipeline.report.figures.behind import Data
 from pipeline.report.figures.canvas import NORMAL, SMALL, add_axes, label_room, picture, wrapped
 from pipeline.report.palette import LIGHT
 
@@ -99,7 +100,7 @@ def skill_bars(
         axes.grid(visible=False, axis="y")
         axes.xaxis.set_major_locator(_few_ticks(4))
 
-    return picture(draw, width, int(tall), alt, title)
+    return picture(draw, width, int(tall), alt, title, data=_numbers(rows, axis))
 
 
 def dots(
@@ -154,7 +155,7 @@ def dots(
                     ha=side, fontsize=SMALL, color=LIGHT.muted,
                 )  # fmt: skip
 
-    return picture(draw, width, 46 + room + 22 * len(rows), alt, title)
+    return picture(draw, width, 46 + room + 22 * len(rows), alt, title, data=_numbers(rows, axis))
 
 
 def multiples(
@@ -191,8 +192,13 @@ def multiples(
             else f"the value nearest to {numbers.number(mark)}"
         )
         finding = f"{alt}, {name}: {numbers.label(best.name)} has {where}, {numbers.number(best.value)}."
-        pictures.append(picture(draw, 255, 46 + 20 * len(rows), finding, name))
+        pictures.append(picture(draw, 255, 46 + 20 * len(rows), finding, name, data=_numbers(rows, axis)))
     return pictures
+
+
+def _numbers(rows: Sequence[Row], axis: str) -> Data:
+    keys = {"value": axis, "low": "95 % interval, lower end", "high": "95 % interval, upper end"}
+    return Data({"name": [row.name for row in rows]} | {n: [getattr(r, k) for r in rows] for k, n in keys.items()})
 
 
 def _whiskers(axes: Any, rows: Sequence[Row], place: np.ndarray, colour: str) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 
 from pipeline.report import numbers, palette
 from pipeline.report.figures import Picture
+from pipeline.report.figures.behind import Data
+from pipeline.report.figures.plot import Plot
 from pipeline.report.palette import LIGHT, Theme
 
 SMALL, NORMAL = 9.5, 10.5
@@ -73,13 +75,20 @@ def plain(axes: Any, theme: Theme = LIGHT) -> None:
         axis.offsetText.set_color(theme.muted)
 
 
-def picture(draw: Callable[[Any], None], width: int, height: int, alt: str, title: str = "") -> Picture:
+def picture(
+    draw: Callable[[Any], None], width: int, height: int, alt: str, title: str = "", *, data: Data | None = None,
+    plot: Plot | None = None,
+) -> Picture:  # fmt: skip
     """Draw a line figure once and return it as SVG in both themes.
 
     Parameters
     ----------
     draw : callable
         Gets the empty figure and draws on it with the light theme's colours.
+    data : Data, optional
+        The numbers that are drawn.
+    plot : Plot, optional
+        What a browser draws in its place.
     """
     with _settings():
         figure = sheet(width, height)
@@ -87,10 +96,14 @@ def picture(draw: Callable[[Any], None], width: int, height: int, alt: str, titl
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = _slim(buffer.getvalue())
-    return Picture(text.encode(), palette.to_dark(text).encode(), "image/svg+xml", width, height, alt, title)
+    return Picture(
+        text.encode(), palette.to_dark(text).encode(), "image/svg+xml", width, height, alt, title, data, plot
+    )
 
 
-def raster(draw: Callable[[Any, Theme], None], width: int, height: int, alt: str, title: str = "") -> Picture:
+def raster(
+    draw: Callable[[Any, Theme], None], width: int, height: int, alt: str, title: str = "", *, data: Data | None = None
+) -> Picture:  # fmt: skip
     """Draw a map once a theme and return it as lossless WebP with two pixels a point."""
     images = []
     for theme in (palette.LIGHT, palette.DARK):
@@ -105,7 +118,7 @@ def raster(draw: Callable[[Any, Theme], None], width: int, height: int, alt: str
                 pil_kwargs={"lossless": True, "quality": 40, "method": 3, "exact": False},
             )
         images.append(buffer.getvalue())
-    return Picture(images[0], images[1], "image/webp", width, height, alt, title)
+    return Picture(images[0], images[1], "image/webp", width, height, alt, title, data)
 
 
 def _slim(svg: str) -> str:

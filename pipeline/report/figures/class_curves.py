@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.report import numbers, palette
 from pipeline.report.figures import Picture
+from pipeline.report.figures.behind import Data, below
 from pipeline.report.figures.canvas import (
     SMALL,
     add_axes,
@@ -20,6 +21,7 @@ from pipeline.report.figures.canvas import (
     text_width,
     wrapped,
 )
+from pipeline.report.figures.plot import Plot, Trace
 from pipeline.report.palette import LIGHT, Theme
 
 WIDTH, HEIGHT, MATRIX = 344, 280, 490
@@ -96,7 +98,14 @@ def class_curves(
         places = inside([end[0] for end in ends], 13 / height_of_axes)
         name_ends(axes, [(place, name, colour) for place, (_, name, colour) in zip(places, ends, strict=True)])
 
-    return picture(draw, WIDTH, height, alt, title)
+    data = below({"class": c.name, axes_names[0]: c.x, axes_names[1]: c.y} for c in curves)
+    traces = [Trace(c.name, c.colour, 100 * c.x, 100 * c.y, width=2.2 if c.strong else 1.6) for c in curves]
+    rising = all(len(c.x) < 2 or np.all(np.diff(c.x[np.isfinite(c.x)]) > 0) for c in curves)
+    full = (0.0, 100.0)
+    plot = Plot(
+        traces, f"{axes_names[0]} [%]", f"{axes_names[1]} [%]", span=full, limits=full, diagonal=diagonal
+    )  # fmt: skip
+    return picture(draw, WIDTH, height, alt, title, data=data, plot=plot if rising else None)
 
 
 def inside(places: Sequence[float], gap: float) -> list[float]:
@@ -156,7 +165,10 @@ def confusion_matrix(
         axes.set_xticks(range(count), [wrapped(name, letters, 2) for name in classes])
         axes.set_xlabel("predicted class", fontsize=SMALL, color=theme.muted)
 
-    return raster(draw, width, height, alt, title)
+    pairs = [(true, told) for true in classes for told in classes]
+    columns: dict[str, Any] = {"true class": [true for true, _ in pairs], "predicted class": [p for _, p in pairs]}
+    columns |= {"cells" if counted else "area": area.ravel(), "share of the true class": shares.ravel()}
+    return raster(draw, width, height, alt, title, data=Data(columns, 2))
 
 
 def has_room_below(classes: Sequence[str], width: int = MATRIX) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 from pipeline.grid import Grid
 from pipeline.report import palette
 from pipeline.report.figures import Picture, maps
+from pipeline.report.figures.behind import of_map
 from pipeline.report.figures.canvas import SMALL, raster, text_width, wrapped
 from pipeline.report.palette import Theme
 
@@ -111,7 +112,7 @@ def keys(shown: Sequence[ClassPanel], names: Sequence[str], unknown: str) -> tup
 
 def class_maps(
     shown: Sequence[ClassPanel], key: Sequence[Key], grid: Grid, alt: str, title: str = "", *, width: int = maps.WIDTH,
-    highest: int = 620, earth: bool = True,
+    highest: int = 620, earth: bool = True, source: str = "",
 ) -> Picture:  # fmt: skip
     """Draw panels side by side where they are narrow, else below each other, with one key.
 
@@ -127,6 +128,8 @@ def class_maps(
         Most pixels the picture may be high.
     earth : bool
         False for a made region, on which the coastlines of the Earth have no place.
+    source : str
+        Which file of the run folder holds the classes.
     """
     ratio = _ratio(grid)
     square = len(shown) == 3 and 0.7 < ratio < 1.4
@@ -146,7 +149,8 @@ def class_maps(
             )
         _draw_key(figure, rows, layout.key, (width, height), theme, dark)
 
-    return raster(draw, width, height, alt, title)
+    codes = {f"{panel.title} [number]": np.where(panel.codes < 0, np.nan, panel.codes) for panel in shown}
+    return raster(draw, width, height, alt, title, data=of_map(grid, codes, source))
 
 
 def _ratio(grid: Grid) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.report.figures import Picture
+from pipeline.report.figures.behind import Data
 from pipeline.report.figures.canvas import SMALL, add_axes, picture
 from pipeline.report.palette import LIGHT, QUIET, STRONG
 
@@ -66,4 +67,6 @@ def stacked(
         axes.grid(visible=False, axis="x")
         axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
 
-    return picture(draw, WIDTH, HEIGHT, alt)
+    columns: dict[str, Any] = {"date": list(dates)} | {f"{n}: {axis}": p for n, p in zip(names, parts, strict=True)}
+    columns |= {} if whole is None else {f"{whole_name}: {axis}": whole}
+    return picture(draw, WIDTH, HEIGHT, alt, data=Data(columns))

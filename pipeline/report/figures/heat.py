@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.report import numbers, palette
 from pipeline.report.figures import Picture
+from pipeline.report.figures.behind import Data
 from pipeline.report.figures.canvas import SMALL, label_room, raster
 from pipeline.report.figures.maps import Scale, colour_bar
 from pipeline.report.palette import Theme
@@ -73,7 +74,11 @@ def heat(data: Heat, scale: Scale, *, width: int = WIDTH) -> Picture:
         bar = figure.add_axes((left / width, 20 / height, room / width, 8 / height))
         colour_bar(figure, bar, scale, theme)
 
-    return raster(draw, width, height, data.alt, data.title)
+    pairs = [(row, column) for row in data.rows for column in data.columns]
+    columns: dict[str, Any] = {data.row_axis or "row": [row for row, _ in pairs]}
+    columns |= {data.column_axis or "column": [column for _, column in pairs], data.title: data.values.ravel()}
+    columns |= {} if data.shown is None else {f"{data.title}: as written": data.shown.ravel()}
+    return raster(draw, width, height, data.alt, data.title, data=Data(columns, 2))
 
 
 def _numbers(axes: Any, data: Heat, scale: Scale, theme: Theme) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.report.figures import Picture
+from pipeline.report.figures.behind import Data
 from pipeline.report.figures.canvas import SMALL, raster, text_width, wrapped
 from pipeline.report.figures.maps import Scale, colour_bar
 from pipeline.report.palette import Theme
@@ -55,4 +56,6 @@ def lagged(
         bar = figure.add_axes((left / width, 20 / height, min(room, 344) / width, 8 / height))
         colour_bar(figure, bar, scale, theme)
 
-    return raster(draw, width, height, alt, title)
+    pairs = [(row, column) for row in rows for column in columns]
+    behind = Data({"row": [r for r, _ in pairs], axis: [c for _, c in pairs], title or "value": values.ravel()}, 2)
+    return raster(draw, width, height, alt, title, data=behind)

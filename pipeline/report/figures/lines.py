@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from pipeline.report import numbers
 from pipeline.report.figures import Picture, cues
+from pipeline.report.figures.behind import Data, below
 from pipeline.report.figures.canvas import SMALL, add_axes, name_ends, picture, text_width, wrapped
-from pipeline.report.figures.time import Series
+from pipeline.report.figures.plot import Plot, Trace
+from pipeline.report.figures.time import Series, numbers_of, plot_of
 from pipeline.report.palette import LIGHT
 
 WIDTH, HEIGHT = 490, 300
@@ -94,7 +96,28 @@ def lines(
         ends = [(_last(line.y), name, line.colour) for line, name in zip(drawn, names, strict=True)]
         name_ends(axes, [end for end in ends if np.isfinite(end[0])])
 
-    return picture(draw, width, height, alt, title)
+    return picture(draw, width, height, alt, title, data=_numbers(drawn, axis), plot=_plot(drawn, axis))
+
+
+def _numbers(drawn: Sequence[Line], axis: Axis) -> Data:
+    """Return all lines below each other, each row with the name of its line."""
+    ends = {"95 % interval, lower end": "low", "95 % interval, upper end": "high"}
+    ends = ends if any(line.low is not None for line in drawn) else {}
+    return below(
+        {"line": line.name, axis.x: line.x, axis.y: line.y} | {name: getattr(line, end) for name, end in ends.items()}
+        for line in drawn
+    )
+
+
+def _plot(drawn: Sequence[Line], axis: Axis) -> Plot:
+    traces = [
+        Trace(
+            numbers.label(line.name), line.colour, np.asarray(line.x, float), line.y, line.low, line.high,
+            2.2 if line.strong else 1.4, line.dash, axis.marks,
+        )
+        for line in sorted(drawn, key=lambda line: line.strong)
+    ]  # fmt: skip
+    return Plot(traces, axis.x, axis.y, log=axis.log, span=axis.span, limits=axis.limits, level=axis.level)
 
 
 def _line(axes: Any, line: Line, axis: Axis) -> None:
@@ -144,7 +167,7 @@ def _plain_log(axes: Any) -> None:
 def hydrograph(
     data: Series, colour: str, axis: str, alt: str, title: str = "", *,
     names: tuple[str, str] = ("truth", "prediction"), width: int = WIDTH, height: int = 250,
-    limits: tuple[float, float] | None = None, mark: np.datetime64 | None = None,
+    limits: tuple[float, float] | None = None, mark: np.datetime64 | None = None, source: str = "",
 ) -> Picture:  # fmt: skip
     """Draw truth and prediction along time with their bands, broken where times are missing.
 
@@ -162,6 +185,8 @@ def hydrograph(
         Of the values, where several pictures share them.
     mark : datetime64, optional
         A time worth a line.
+    source : str
+        Which file of the run folder holds the values.
     """
     whole = unbroken(data)
     few = (len(whole.time) <= 130 and width > 700) or len(whole.time) <= 40
@@ -192,7 +217,9 @@ def hydrograph(
         name_ends(axes, [(end, wrapped(name, _NAME, 1), tone) for end, name, tone in ends if np.isfinite(end)])
         dates(axes, 4 if width < 400 else 6 if width < 700 else 10)
 
-    return picture(draw, width, height, alt, title)
+    names = (names[0], numbers.label(names[1]))
+    behind, plot = numbers_of(data, axis, names, source), plot_of(whole, colour, axis, names)
+    return picture(draw, width, height, alt, title, data=behind, plot=replace(plot, limits=limits))
 
 
 def unbroken(data: Series) -> Series:

@@ -11,6 +11,7 @@ import numpy as np
 from pipeline.grid import Grid
 from pipeline.report import coast, numbers
 from pipeline.report.figures import Picture
+from pipeline.report.figures.behind import of_map
 from pipeline.report.figures.canvas import raster
 from pipeline.report.palette import Theme, signed_map
 from pipeline.report.places import with_place
@@ -78,6 +79,8 @@ class MapPanel:
         Cells that get a dot: their interval includes zero.
     ring : tuple of float, optional
         Longitude and latitude of a cell to mark.
+    source : str
+        Which file of the run folder holds the field, and which variable of it.
     """
 
     field: np.ndarray
@@ -85,6 +88,7 @@ class MapPanel:
     alt: str
     unsure: np.ndarray | None = None
     ring: tuple[float, float] | None = None
+    source: str = ""
 
 
 def draw_map(
@@ -120,7 +124,9 @@ def draw_map(
         colour_bar(figure, bar, scale, theme)
 
     unit = numbers.units(scale.units)
-    return raster(draw, width, height, panel.alt, f"{panel.title} [{unit}]" if unit else panel.title)
+    title = f"{panel.title} [{unit}]" if unit else panel.title
+    behind = of_map(grid, {title: panel.field, f"{panel.title}: dotted": panel.unsure}, panel.source)
+    return raster(draw, width, height, panel.alt, title, data=behind)
 
 
 def _field(axes: Any, panel: MapPanel, lon: Any, lat: Any, order: tuple[Any, Any], scale: Scale, theme: Theme) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline.report import numbers
 from pipeline.report.figures import Picture
+from pipeline.report.figures.behind import Data
 from pipeline.report.figures.canvas import SMALL, add_axes, name_ends, picture, text_width
 from pipeline.report.figures.lines import unbroken
 from pipeline.report.figures.time import WIDE, Series, dates
@@ -66,7 +67,12 @@ def track(data: Track, what: str, unit: str, alt: str, title: str = "") -> Pictu
         name_ends(axes, ends)
         _key(axes, steps, what, unit)
 
-    return picture(draw, WIDE, HEIGHT, alt, title + (f" (the highest of {every})" if every > 1 else ""))
+    columns: dict[str, Any] = {"tile" if tiles else "time": data.time, "novelty": data.height}
+    columns |= {} if data.error is None else {numbers.with_units(what, f"[{unit}]" if unit else ""): data.error}
+    columns |= {} if data.season is None else {"novelty, 91 days around": data.season}
+    behind = Data(columns, source="diagnostics/novelty.nc")
+    shown = title + (f" (the highest of {every})" if every > 1 else "")
+    return picture(draw, WIDE, HEIGHT, alt, shown, data=behind)
 
 
 def thinned(height: np.ndarray) -> tuple[int, np.ndarray]:

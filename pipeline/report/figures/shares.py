@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.report import numbers
 from pipeline.report.figures import Picture
+from pipeline.report.figures.behind import Data
 from pipeline.report.figures.canvas import NORMAL, SMALL, add_axes, label_room, picture, wrapped
 from pipeline.report.palette import LIGHT
 
@@ -101,7 +102,10 @@ def bar_rows(
         axes.grid(visible=False, axis="y")
         axes.xaxis.set_major_locator(_few_ticks(3 if small else 5))
 
-    return picture(draw, width, 44 + (20 if small else 23) * len(bars), alt, title)
+    keys = {"value": axis, "low": "95 % interval, lower end", "high": "95 % interval, upper end"}
+    keys |= {"least": "lowest member", "most": "highest member"}
+    behind = Data({"name": [bar.name for bar in bars]} | {n: [getattr(b, k) for b in bars] for k, n in keys.items()})
+    return picture(draw, width, 44 + (20 if small else 23) * len(bars), alt, title, data=behind)
 
 
 def _few_ticks(count: int) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.report import numbers
 from pipeline.report.figures import Picture, cues
+from pipeline.report.figures.behind import below
 from pipeline.report.figures.canvas import SMALL, add_axes, label_room, name_ends, picture, wrapped
 
 WIDTH, HEIGHT = 720, 330
@@ -83,7 +84,9 @@ def spectra(lines: Sequence[Spectrum], unit: str, alt: str) -> Picture:
         axes.yaxis.label.set_fontsize(SMALL)
         name_ends(axes, ends)
 
-    return picture(draw, WIDTH, HEIGHT, alt)
+    power = f"power spectral density [{unit}]"
+    data = below({"line": line.name, "wavelength [km]": line.wavelength, power: line.power} for line in lines)
+    return picture(draw, WIDTH, HEIGHT, alt, data=data)
 
 
 def round_waves(low: float, high: float) -> list[float]:

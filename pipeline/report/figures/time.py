@@ -10,12 +10,15 @@ import numpy as np
 import pandas as pd
 
 from pipeline.report.figures import Picture
+from pipeline.report.figures.behind import Data, below
 from pipeline.report.figures.canvas import SMALL, add_axes, name_ends, picture, text_width
+from pipeline.report.figures.plot import Plot, Trace
 from pipeline.report.figures.spectra import power_of_ten
 from pipeline.report.palette import LIGHT, STRONG
 
 WIDE = 1060
 _BESIDE = 16
+_FEW = 200  # points, which may have marks
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,15 @@ def timeline(spans: Sequence[Span], alt: str) -> Picture:
         axes.set_yticks([])
         dates(axes)
 
-    return picture(draw, WIDE, 92 + 44 * (count - 1), alt)
+    data = Data(
+        {
+            "split": [span.name for span in spans],
+            "first": [span.first for span in spans],
+            "last": [span.last for span in spans],
+            "samples": ["" if span.count is None else span.count for span in spans],
+        }
+    )
+    return picture(draw, WIDE, 92 + 44 * (count - 1), alt, data=data)
 
 
 def _day(date: str) -> int:
@@ -137,7 +148,24 @@ def series(data: Series, colour: str, unit: str, alt: str) -> Picture:
         name_ends(axes, ends)
         dates(axes)
 
-    return picture(draw, WIDE, 250, alt)
+    return picture(draw, WIDE, 250, alt, data=numbers_of(data, unit), plot=plot_of(data, colour, unit))
+
+
+def numbers_of(data: Series, axis: str, names: tuple[str, str] = ("truth", "prediction"), source: str = "") -> Data:
+    """Return the numbers of a series: its times, truth, mean and the ends of its bands."""
+    columns: dict[str, Any] = {"time": data.time, f"{names[0]}: {axis}": data.truth, f"{names[1]}: {axis}": data.mean}
+    for low, high, name in data.bands:
+        columns |= {f"{name}, lower end: {axis}": low, f"{name}, upper end: {axis}": high}
+    return Data(columns, source=source)
+
+
+def plot_of(data: Series, colour: str, axis: str, names: tuple[str, str] = ("truth", "prediction")) -> Plot:
+    """Return a series as a plot: bands below, the prediction, the truth on top."""
+    few = len(data.time) <= _FEW
+    traces = [Trace(name, colour, data.time, None, low, high) for low, high, name in data.bands]
+    traces.append(Trace(names[1], colour, data.time, data.mean, width=1.7, marks=few))
+    traces.append(Trace(names[0], LIGHT.truth, data.time, data.truth, width=1.1, marks=few))
+    return Plot(traces, "time", axis)
 
 
 def learning(curves: Mapping[str, pd.DataFrame], colour: str, alt: str, title: str) -> Picture:
@@ -148,10 +176,6 @@ def learning(curves: Mapping[str, pd.DataFrame], colour: str, alt: str, title: s
         from matplotlib.ticker import MaxNLocator
 
         ends: dict[str, list[float]] = {"validation": [], "train": []}
-        losses = np.concatenate(
-            [history[["train_loss", "validation_loss"]].to_numpy(float).ravel() for history in curves.values()]
-        )
-        lowest, highest = (float(bound) for bound in np.nanquantile(losses, [0, 1]))
         for history in curves.values():
             epoch = history["epoch"].to_numpy(float)
             for name, line, tone in (("train", 1.0, LIGHT.muted), ("validation", 1.5, colour)):
@@ -166,13 +190,45 @@ def learning(curves: Mapping[str, pd.DataFrame], colour: str, alt: str, title: s
         axes.set_ylabel("loss")
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.yaxis.set_major_locator(MaxNLocator(5))
-        if lowest > 0 and highest > 8 * lowest:  # One bad first epoch must not flatten the rest.
+        lowest, highest = _reach(curves)
+        if _uneven(lowest, highest):
             axes.set_yscale("log")
             plain_log(axes.yaxis, lowest, highest)
         tones = {"validation": colour, "train": LIGHT.muted}
         name_ends(axes, [(float(np.mean(v)), name, tones[name]) for name, v in ends.items() if v], shift=4)
 
-    return picture(draw, 344, 260, alt, title)
+    data = below(
+        {
+            "member": name,
+            "epoch": history["epoch"],
+            "train loss": history["train_loss"],
+            "validation loss": history["validation_loss"],
+        }
+        for name, history in curves.items()
+    )
+    return picture(draw, 344, 260, alt, title, data=data, plot=_learning_plot(curves, colour))
+
+
+def _learning_plot(curves: Mapping[str, pd.DataFrame], colour: str) -> Plot:
+    traces = []
+    for split, tone, width in (("train", LIGHT.muted, 1.0), ("validation", colour, 1.5)):
+        for name, history in curves.items():
+            whose = f"{split}, {name}" if len(curves) > 1 else split
+            epoch, loss = (history[key].to_numpy(float) for key in ("epoch", f"{split}_loss"))
+            traces.append(Trace(whose, tone, epoch, loss, width=width))
+    return Plot(traces, "epoch", "loss", log=_uneven(*_reach(curves)))
+
+
+def _reach(curves: Mapping[str, pd.DataFrame]) -> tuple[float, float]:
+    """Return the lowest and the highest loss."""
+    parts = [history[["train_loss", "validation_loss"]].to_numpy(float).ravel() for history in curves.values()]
+    lowest, highest = (float(bound) for bound in np.nanquantile(np.concatenate(parts), [0, 1]))
+    return lowest, highest
+
+
+def _uneven(lowest: float, highest: float) -> bool:
+    """Whether losses need a logarithmic axis: one bad first epoch must not flatten the rest."""
+    return lowest > 0 and highest > 8 * lowest
 
 
 def plain_log(axis: Any, low: float, high: float) -> None:

@@ -10,7 +10,9 @@ import numpy as np
 
 from pipeline.report import numbers
 from pipeline.report.figures import Picture, cues
+from pipeline.report.figures.behind import Data, below
 from pipeline.report.figures.canvas import SMALL, add_axes, picture
+from pipeline.report.figures.plot import Plot, Trace
 from pipeline.report.palette import LIGHT
 
 WIDTH, HEIGHT = 344, 260
@@ -62,7 +64,29 @@ def calibration_curve(curves: Sequence[Curve], alt: str, title: str, height: int
         axes.text(0.03, 0.965, "observed more often", fontsize=SMALL, color=LIGHT.muted, va="top")
         axes.text(0.98, 0.03, "observed less often", fontsize=SMALL, color=LIGHT.muted, ha="right")
 
-    return picture(draw, WIDTH, height, alt, title)
+    data = below(
+        {
+            "model": curve.model,
+            "forecast probability": curve.level,
+            "observed frequency": curve.observed,
+            "95 % interval, lower end": curve.low,
+            "95 % interval, upper end": curve.high,
+        }
+        for curve in curves
+    )
+    traces = [
+        Trace(
+            numbers.label(curve.model), curve.colour, 100 * curve.level, 100 * curve.observed,
+            100 * curve.low if curve is curves[0] else None, 100 * curve.high if curve is curves[0] else None,
+            2.2 if curve is curves[0] else 1.3, curve.cue, curve is curves[0],
+        )
+        for curve in reversed(curves)
+    ]  # fmt: skip
+    plot = Plot(
+        traces, "forecast probability [%]", "observed frequency [%]", span=(0.0, 100.0), limits=(0.0, 100.0),
+        diagonal=True,
+    )  # fmt: skip
+    return picture(draw, WIDTH, height, alt, title, data=data, plot=plot)
 
 
 def histogram(counts: np.ndarray, colour: str, axis: str, alt: str, title: str) -> Picture:
@@ -98,7 +122,10 @@ def histogram(counts: np.ndarray, colour: str, axis: str, alt: str, title: str) 
             ha=("left", "center", "right")[lowest], fontsize=SMALL, color=LIGHT.text,
         )  # fmt: skip
 
-    return picture(draw, WIDTH, HEIGHT, alt, title)
+    behind = Data(
+        {axis: np.arange(1, len(counts) + 1), "truths": counts, "share of truths": counts / max(counts.sum(), 1)}
+    )
+    return picture(draw, WIDTH, HEIGHT, alt, title, data=behind)
 
 
 def spread_error(spread: np.ndarray, error: np.ndarray, colour: str, unit: str, alt: str, title: str) -> Picture:
@@ -126,7 +153,8 @@ def spread_error(spread: np.ndarray, error: np.ndarray, colour: str, unit: str, 
             0.97, 0.04, "under-confident", fontsize=SMALL, color=LIGHT.muted, ha="right", transform=axes.transAxes
         )
 
-    return picture(draw, WIDTH, HEIGHT, alt, title)
+    behind = Data({f"predicted spread{unit}": spread, f"RMSE{unit}": error})
+    return picture(draw, WIDTH, HEIGHT, alt, title, data=behind)
 
 
 def sparsification(
@@ -156,4 +184,7 @@ def sparsification(
         # Where the curves leave room differs: rain has it in the upper corner, warmth between them.
         axes.legend(loc="best", frameon=False, fontsize=SMALL, labelcolor=LIGHT.text, handlelength=1.6, borderpad=0.2)
 
-    return picture(draw, WIDTH, HEIGHT, alt, title)
+    behind = Data(
+        {"left out": share, "RMSE of the rest, least sure first": by_spread, "RMSE of the rest, largest first": oracle}
+    )
+    return picture(draw, WIDTH, HEIGHT, alt, title, data=behind)

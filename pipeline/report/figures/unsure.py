@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.grid import Grid
 from pipeline.report.figures import Picture, maps
+from pipeline.report.figures.behind import Data, of_map
 from pipeline.report.figures.canvas import SMALL, add_axes, name_ends, picture, raster, text_width, wrapped
 from pipeline.report.figures.lines import unbroken
 from pipeline.report.figures.time import Series, dates
@@ -84,7 +86,10 @@ def course(data: Course, colour: str, alt: str, title: str, *, width: int, heigh
         for where, shown in ((axes, ends), (own, line)) if own is not axes else ((axes, ends + line),):
             name_ends(where, [(end, wrapped(name, _NAME, 1), tone) for end, name, tone in shown if np.isfinite(end)])
 
-    return picture(draw, width, height, alt, title)
+    columns: dict[str, Any] = {"time": data.time}
+    columns |= {f"{part}: {data.axis}": values for part, values in data.parts.items()}
+    columns[f"{data.error_name}: {data.error_axis or data.axis}"] = data.error
+    return picture(draw, width, height, alt, title, data=Data(columns))
 
 
 def on_image(
@@ -119,7 +124,9 @@ def on_image(
             above = 1 - (top + _ABOVE - 4) / height
             figure.text(left / width, above, panel.title, fontsize=SMALL, color=theme.muted, va="bottom")
 
-    return raster(draw, width, height, alt, title)
+    grid = Grid(np.arange(rows), np.arange(columns), ("y", "x"))
+    behind = of_map(grid, {panel.title: panel.field for panel in panels}, panels[0].source)
+    return raster(draw, width, height, alt, title, data=behind)
 
 
 def _pixels(axes: Any, field: np.ndarray, scale: maps.Scale, theme: Theme) -> None:

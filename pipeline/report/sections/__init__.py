@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from pipeline.attribution import Light
+from pipeline.report import numbers
 from pipeline.report.figures import Picture
+from pipeline.report.figures.behind import MOST, combined, known, link, written
 from pipeline.report.tables import Table
 
 
@@ -27,12 +30,48 @@ class Figure:
         Anchor and file name; letters, digits and dashes.
     flag : Flag, optional
         Whether to believe it, in front of the caption.
+    withheld : bool
+        Whether the page leaves out its numbers, since it would be too large.
     """
 
     name: str
     pictures: tuple[Picture, ...]
     caption: str
     flag: Flag | None = None
+    withheld: bool = False
+
+    @cached_property
+    def csv(self) -> str:
+        """The numbers behind the figure as CSV, in full; empty where they are too many for a page."""
+        if self.withheld:
+            return ""
+        found = [(picture.title, picture.data) for picture in self.pictures if picture.data is not None]
+        if not found:
+            return ""
+        table = combined(found)
+        keys = found[0][1].keys
+        text = written(known(table, keys) if "lat [degrees_north]" in table.columns[:3] else table)
+        return text if len(text) <= MOST * len(found) else ""
+
+    @property
+    def link(self) -> str:
+        """The CSV as a ``data:`` URI."""
+        return link(self.csv)
+
+    @property
+    def elsewhere(self) -> str:
+        """Where the numbers are, as a sentence, if they are too many for a page; else empty."""
+        if self.csv or not any(picture.data is not None for picture in self.pictures):
+            return ""
+        sources: dict[str, list[str]] = {}
+        for picture in self.pictures:
+            file, _, name = (picture.data.source if picture.data is not None else "").partition(", ")
+            sources.setdefault(file or "scores.csv", []).append(name)
+        named = []
+        for file, names in sources.items():
+            told = numbers.listing(dict.fromkeys(name for name in names if name))
+            named.append(f"{told} of {file}" if told else file)
+        return f"Its numbers are too many for this page: {numbers.listing(named)} in the run folder."
 
 
 @dataclass(frozen=True)

@@ -168,7 +168,12 @@ def _maps(study: Study, data: xr.Dataset, variable: str, pair: tuple[str, str]) 
     panels = _judged(data, variable, judged[0]) if judged else _predicted(data, variable, present[:_MOST_MAPS])
     pictures = tuple(
         maps.draw_map(
-            maps.MapPanel(field, title, _alt(grid, title, field, scale.units)), grid, scale, earth=study.on_earth
+            maps.MapPanel(
+                field, title, _alt(grid, title, field, scale.units), source=f"diagnostics/changes*/{study.headline}.nc"
+            ),
+            grid,
+            scale,
+            earth=study.on_earth,
         )
         for title, field, scale in panels
     )

@@ -47,7 +47,9 @@ def telling(study: Study, highest: int) -> Picture | None:
     shown = class_map.panels(sample.truth, sample.predicted, len(study.classes))[:2]
     key = class_map.keys(shown, study.classes, "no truth")
     alt = _finding(study, sample)
-    return class_map.class_maps(shown, key, grid, alt, title, highest=highest, earth=study.on_earth)
+    return class_map.class_maps(
+        shown, key, grid, alt, title, highest=highest, earth=study.on_earth, source=study.predictions_of(study.variable)
+    )
 
 
 def _variable(study: Study, variable: str) -> tuple[list[Block], str]:
@@ -99,7 +101,14 @@ def _samples(study: Study, variable: str, choice: Choice, grid: Grid) -> Figure:
         key = class_map.keys(shown, study.classes, "no truth")
         pictures.append(
             class_map.class_maps(
-                shown, key, grid, _finding(study, sample), title, highest=_TALLEST, earth=study.on_earth
+                shown,
+                key,
+                grid,
+                _finding(study, sample),
+                title,
+                highest=_TALLEST,
+                earth=study.on_earth,
+                source=study.predictions_of(variable),
             )
         )
     which = {1: "The only one", 2: "Best and worst", 3: "Best, middle and worst"}[len(choice.samples)]
@@ -122,7 +131,18 @@ def _images(study: Study, variable: str, parts: tuple[Part, ...]) -> Figure:
             f"{numbers.label(study.headline)} names the right class of {numbers.percent(right)} of the pixels."
         )
         title = f"{numbers.label(part.image)}: {numbers.percent(right)} of the pixels right"
-        pictures.append(class_map.class_maps(shown, key, part.grid, alt, title, highest=_TALLEST, earth=False))
+        pictures.append(
+            class_map.class_maps(
+                shown,
+                key,
+                part.grid,
+                alt,
+                title,
+                highest=_TALLEST,
+                earth=False,
+                source=study.predictions_of(variable),
+            )
+        )
     caption = (
         f"The whole part of each image that {sentences.named_set(study.split)} holds, put together from its tiles: "
         f"truth, prediction of {numbers.label(study.headline)} and what is wrong."
@@ -142,7 +162,13 @@ def _accuracy(study: Study, variable: str, data: xr.Dataset) -> list[Block]:
     )
     scale = maps.Scale.of("spread", "%", 100 * field)
     pictures = [
-        maps.draw_map(maps.MapPanel(100 * field, "Right class", alt), grid, scale, highest=330, earth=study.on_earth)
+        maps.draw_map(
+            maps.MapPanel(100 * field, "Right class", alt, source=study.diagnostics_of(f"{variable}_accuracy")),
+            grid,
+            scale,
+            highest=330,
+            earth=study.on_earth,
+        )
     ]
     pictures += _rarest(study, variable, data, grid)
     caption = (
@@ -168,7 +194,8 @@ def _rarest(study: Study, variable: str, data: xr.Dataset, grid: Grid) -> list[P
     for field, word in ((truth[of], "true"), (predicted[of], "predicted")):
         mean = numbers.percent(float(np.nanmean(field)) / 100)
         alt = f"{study.classes[of]} is {word} {mean} of the time in the mean over places."
-        panel = maps.MapPanel(field, f"{numbers.label(study.classes[of])}, {word}", alt)
+        title, name = f"{numbers.label(study.classes[of])}, {word}", names[word == "predicted"]
+        panel = maps.MapPanel(field, title, alt, source=study.diagnostics_of(name))
         found.append(maps.draw_map(panel, grid, scale, highest=330, earth=study.on_earth))
     return found
 

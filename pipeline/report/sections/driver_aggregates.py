@@ -24,7 +24,7 @@ def blocks(study: Study, model: str) -> list[Block]:
     """Return what the file of a model says of aggregates; nothing where it holds none."""
     found: list[Block] = []
     for one in aggregates(study, model):
-        pictures = _pictures(study, one)
+        pictures = _pictures(study, one, f"attributions/{model}.nc")
         found += [Heading(f"{label(model)}: aggregated saliency of single target cells"), Words((_words(model, one),))]
         if pictures:
             found.append(Figure(slug("aggregates", model, one.prefix), tuple(pictures), _caption(one)))
@@ -63,11 +63,16 @@ def _distance(one: Distances, units: str) -> str:
     return f"{text} (95\u00a0% interval {interval(one.low, one.high)})"
 
 
-def _pictures(study: Study, one: Aggregated) -> list[Picture]:
+def _pictures(study: Study, one: Aggregated, source: str) -> list[Picture]:
     found = []
     if one.target is not None and np.isfinite(one.dispersion).any():
         mean = with_units(number(float(np.nanmean(one.dispersion))), one.units)
-        panel = maps.MapPanel(one.dispersion, "Dispersion", f"The mean distance over target cells is {mean}.")
+        panel = maps.MapPanel(
+            one.dispersion,
+            "Dispersion",
+            f"The mean distance over target cells is {mean}.",
+            source=source,
+        )
         scale = maps.Scale.of("spread", one.units, one.dispersion)
         found.append(_map(study, panel, one.target, scale))
     if one.saliency is not None and one.grid is not None and np.isfinite(one.saliency).any():
@@ -81,7 +86,10 @@ def _pictures(study: Study, one: Aggregated) -> list[Picture]:
             share = percent(driver_words.concentration(field))
             found.append(
                 _map(
-                    study, maps.MapPanel(field, name, f"{name}: a tenth of the cells carries {share}."), one.grid, scale
+                    study,
+                    maps.MapPanel(field, name, f"{name}: a tenth of the cells carries {share}.", source=source),
+                    one.grid,
+                    scale,
                 )
             )
     return found

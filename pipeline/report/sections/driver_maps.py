@@ -100,7 +100,7 @@ def _map(
     assert one.grid is not None
     share = numbers.percent(driver_words.concentration(field))
     alt = f"{title}: a tenth of the cells carries {share} of the {driver_words.WHAT.get(one.kind, 'attribution')}."
-    panel = maps.MapPanel(field, title, alt, unsure)
+    panel = maps.MapPanel(field, title, alt, unsure, source=f"attributions/{one.model}.nc, {one.name}_map")
     return maps.draw_map(panel, one.grid, scale, width=_WIDTH, highest=_HIGHEST, earth=study.on_earth)
 
 

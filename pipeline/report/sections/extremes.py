@@ -209,7 +209,7 @@ def _row(study: Study, grid: Grid, variable: str, index: str, truth: xr.DataArra
     true, gap = (np.asarray(part.values, float) * (100.0 if share else 1.0) for part in (truth, bias))
     shown = ("%", "percentage points") if share else (units, units_of_bias)
     label = INDICES[index].label if index in INDICES else str(truth.attrs.get("long_name", index)).partition(" of ")[0]
-    pictures = truth_and_prediction(study, grid, label, true, gap, shown)
+    pictures = truth_and_prediction(study, grid, label, true, gap, shown, study.diagnostics_of(str(bias.name)))
     over = f"all {study.step}s" if index in _OF_ALL_DAYS else _years(study)
     caption = (
         f"{variable}, {label}: {over} of {sentences.named_set(study.split)}. Left to right: the truth, the "
@@ -227,7 +227,13 @@ def _years(study: Study) -> str:
 
 
 def truth_and_prediction(
-    study: Study, grid: Grid, label: str, truth: np.ndarray, gap: np.ndarray, units: tuple[str, str]
+    study: Study,
+    grid: Grid,
+    label: str,
+    truth: np.ndarray,
+    gap: np.ndarray,
+    units: tuple[str, str],
+    source: str = "",
 ) -> tuple[Picture, ...]:
     """Return maps of truth, prediction (truth and gap added) and gap in one row, the first two on one scale."""
     predicted = truth + gap
@@ -243,7 +249,7 @@ def truth_and_prediction(
          f"{'high' if mean > 0 else 'low'}."),
     )  # fmt: skip
     return tuple(
-        maps.draw_map(maps.MapPanel(field, title, alt), grid, of, earth=study.on_earth)
+        maps.draw_map(maps.MapPanel(field, title, alt, source=source), grid, of, earth=study.on_earth)
         for title, field, of, alt in parts
     )
 

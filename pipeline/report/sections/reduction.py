@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
@@ -64,6 +64,8 @@ class Reduction:
         # Without an interval nothing is dotted: NaN compares as false.
         unsure = (self.low <= 0) & (self.high >= 0)
         panel = maps.MapPanel(self.field, self.title(study, variable), self.sentence(study, data, variable), unsure)
+        name = f"{variable}_{self.word.lower()}_skill" if self.own else f"{variable}_skill"
+        panel = replace(panel, source=study.diagnostics_of(name))
         scale = maps.Scale.of("skill", "%", self.field)
         return maps.draw_map(panel, Grid.of(data), scale, highest=highest, earth=study.on_earth)
 

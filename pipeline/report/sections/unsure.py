@@ -66,7 +66,7 @@ def _maps(study: Study, found: Unsure, variable: str) -> tuple[list[Picture], st
             f"The {what} is {numbers.with_units(numbers.number(mean), unit)} on average{where}, and at most "
             f"{numbers.with_units(numbers.number(float(np.nanmax(field))), unit)}."
         )
-        panel = maps.MapPanel(field, titles[part], alt)
+        panel = maps.MapPanel(field, titles[part], alt, source=study.diagnostics_of(f"{variable}_{part}"))
         pictures.append(maps.draw_map(panel, found.grid, scales[part], earth=study.on_earth))
     return pictures, said
 
@@ -137,7 +137,10 @@ def images(study: Study, variable: str) -> list[Block]:
     scales = [maps.Scale.of("spread", "nat", *(part.unsure[kind] for part in parts)) for kind in kinds]
     pictures = []
     for part in parts:
-        panels = [maps.MapPanel(part.unsure[kind], f"{kind} [nat]", "") for kind in kinds]
+        panels = [
+            maps.MapPanel(part.unsure[kind], f"{kind} [nat]", "", source=study.predictions_of(variable))
+            for kind in kinds
+        ]
         means = numbers.listing(f"{numbers.number(float(np.nanmean(part.unsure[kind])))} nat {kind}" for kind in kinds)
         name = numbers.label(part.image)
         alt = f"The predictive entropy is {means} on average over {name}."

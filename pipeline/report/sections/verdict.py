@@ -16,7 +16,7 @@ from pipeline.report import (
     verdict_picture,
 )
 from pipeline.report.figures import Picture, bars, trust
-from pipeline.report.sections import class_trust, curves
+from pipeline.report.sections import Figure, class_trust, curves
 from pipeline.report.study import VALIDATION, Study, best_first
 
 _HIGH = 292
@@ -33,6 +33,11 @@ class Verdict:
     chosen: str
     warnings: tuple[str, ...]
     pictures: tuple[Picture, ...]
+
+    @property
+    def figure(self) -> Figure:
+        """Its pictures as a figure, for the numbers behind them."""
+        return Figure("verdict", self.pictures, "")
 
 
 def build(study: Study) -> Verdict:

@@ -124,12 +124,14 @@ def _maps(study: Study, data: xr.Dataset, variable: str, cell: Cell | None) -> F
             f"{name} is on average {numbers.with_units(numbers.number(abs(mean)), unit)} {direction}; "
             f"{known if np.isfinite(low).any() else 'no interval is known'}."
         )  # fmt: skip
-        panel = maps.MapPanel(bias, "Bias", alt, (low <= 0) & (high >= 0))
+        panel = maps.MapPanel(
+            bias, "Bias", alt, (low <= 0) & (high >= 0), source=study.diagnostics_of(f"{variable}_bias")
+        )
         pictures.append(maps.draw_map(panel, grid, maps.Scale.of("field", unit, bias), earth=study.on_earth))
     lowest, highest = (_corner(rmse, grid, pick, quantity) for pick in (np.nanargmin, np.nanargmax))
     alt = f"The RMSE of {name} is lowest at {lowest} and highest at {highest}."
     ring = None if cell is None else (cell.lon, cell.lat)
-    panel = maps.MapPanel(rmse, "RMSE", alt, ring=ring)
+    panel = maps.MapPanel(rmse, "RMSE", alt, ring=ring, source=study.diagnostics_of(f"{variable}_rmse"))
     pictures.append(maps.draw_map(panel, grid, maps.Scale.of("spread", unit, rmse), earth=study.on_earth))
     skill = Reduction.of(study, data, variable)
     pictures += [skill.picture(study, data, variable, _HIGH)] if skill is not None else []

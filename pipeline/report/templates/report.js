@@ -11,6 +11,7 @@
     root.dataset.theme = theme;
     for (const source of document.querySelectorAll("picture source")) source.media = theme === "dark" ? "screen" : "not all";
     show();
+    document.dispatchEvent(new Event("themechange"));
   };
   toggle.hidden = false;
   toggle.addEventListener("click", () => setTheme(isDark() ? "light" : "dark"));
