@@ -38,6 +38,14 @@ def list_(out: OutOption = Path("runs")) -> None:
 
 
 @app.command()
+def index(out: OutOption = Path("runs")) -> None:
+    """Write a page over all runs into their folder, and print where it is."""
+    from pipeline.report.index import write_index
+
+    typer.echo(str(write_index(out)))
+
+
+@app.command()
 def show(run: RunArgument, out: OutOption = Path("runs")) -> None:
     """Show a run: stages with time and memory, scores of every model on the test sets, warnings."""
     from flows.show import describe_run

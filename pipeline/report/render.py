@@ -56,13 +56,6 @@ def render(run: Path, format: Literal["html", "md"] = "html") -> Path:
     return path
 
 
-def headline(run: Path) -> str:
-    """Return the verdict of a run in one sentence, for lists of runs."""
-    from pipeline.report.answers import answer
-
-    return answer(study(load_run(run))).text
-
-
 def html(found: Study) -> str:
     """Return the report as one HTML page."""
     from markupsafe import Markup
@@ -70,16 +63,16 @@ def html(found: Study) -> str:
     from pipeline import __version__
 
     name = found.run.path.resolve().name
-    first, template = verdict.build(found), environment().get_template("report.html.j2")
+    first, page = verdict.build(found), template("report.html.j2")
 
     def write(sections: Sequence[Section]) -> str:
         named = [(figure.name, figure.pictures) for part in sections for figure in page_size.figures(part.blocks)]
         plots = page_size.plots([("verdict", first.pictures), *named])
-        styles, scripts = [_package_file("report.css")], [_package_file("report.js")]
+        styles, scripts = [package_file("report.css")], [package_file("page.js"), package_file("report.js")]
         if plots:
-            styles.append(_package_file("uPlot.min.css"))
-            scripts += [_package_file("uPlot.iife.min.js"), _package_file("plots.js")]
-        text = template.render(
+            styles.append(package_file("uPlot.min.css"))
+            scripts += [package_file("uPlot.iife.min.js"), package_file("plots.js")]
+        text = page.render(
             title=f"{found.run.experiment.get('name') or name}: report",
             run=name,
             version=__version__,
@@ -103,13 +96,18 @@ def environment() -> Any:
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=False,
-        loader=jinja2.FunctionLoader(_package_file),
+        loader=jinja2.FunctionLoader(package_file),
     )
     made.globals["dark_media"] = DARK_MEDIA
     made.filters["data_uri"] = data_uri
     made.filters["words"] = words
     made.filters["kind"] = lambda block: type(block).__name__
     return made
+
+
+def template(name: str) -> Any:
+    """Return a template of this package."""
+    return environment().get_template(name)
 
 
 def policy(styles: Iterable[str], scripts: Iterable[str]) -> str:
@@ -142,6 +140,7 @@ def _digest(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _package_file(name: str) -> str:
+def package_file(name: str) -> str:
+    """Return a template, style sheet or script of this package."""
     source: Any = resources.files("pipeline.report") / "templates" / name
     return str(source.read_text(encoding="utf-8"))

@@ -46,6 +46,7 @@ def test_every_command_has_help():
         ["data", "check"],
         ["data", "add"],
         ["runs", "list"],
+        ["runs", "index"],
         ["experiments", "show"],
     ):
         done = call(*words, "--help")
@@ -160,3 +161,9 @@ def test_dates_beyond_nanoseconds_are_no_news(tmp_path):
         quiet()
         xr.load_dataset(tmp_path / "far.nc")
         assert not heard
+
+
+def test_runs_index_writes_a_page_and_prints_where(tmp_path):
+    done = call("runs", "index", "--out", str(tmp_path))
+    assert done.stdout == f"{tmp_path / 'index.html'}\n"
+    assert (tmp_path / "index.html").is_file()

@@ -148,7 +148,7 @@ def test_pages_without_lines_carry_no_plots(make_run):
         )
     ).read_text(encoding="utf-8")
     assert "uPlot" not in source
-    assert source.count("<script") == 1
+    assert source.count("<script") == 2
 
 
 def test_a_page_too_large_drops_the_numbers_of_the_largest_figures(found):
