@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands import apply, bench, cordex, data, experiments, run, runs, tools
+from flows.commands import apply, bench, cordex, data, experiments, run, runs, serve, tools
 from pipeline import __version__
 from pipeline.errors import FinescaleError
 
@@ -36,6 +36,7 @@ app.command("run")(run.run)
 app.command("report")(runs.report)
 app.command("predict")(apply.predict)
 app.command("bundle")(apply.bundle)
+app.command("serve")(serve.serve)
 app.command("doctor")(tools.doctor)
 app.command("bench")(bench.bench)
 app.command("check-leakage")(tools.check_leakage)

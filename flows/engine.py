@@ -14,7 +14,7 @@ from flows.live import watched
 from flows.load import dump, load_experiment, validate_tree
 from flows.outcome import outcome
 from flows.plan import Plan, make_plan
-from flows.server import asked_for_server, server_that_answers
+from flows.server import asked_for_server, lets_us_in, server_that_answers
 from flows.sources import Sources, open_sources, used_entries
 from flows.stages._workers import note_workers
 from flows.workspace import FORMAT, Workspace
@@ -105,6 +105,12 @@ def _work(run: RunFolder, request: Request, say: Callable[[str], None]) -> Resul
     if server is None:
         if request.use_server and asked_for_server():
             say(f"stages are called directly: no Prefect server answers at {os.environ['PREFECT_API_URL']}")
+        return execute(run, direct, debug=request.debug)
+    if not lets_us_in(server):
+        say(
+            f"stages are called directly: the Prefect server at {server} asks for a user name and a password; "
+            "FINESCALE_AUTH=user:password gives them, and --no-server keeps from asking"
+        )
         return execute(run, direct, debug=request.debug)
     say(f"stages are tasks of a flow run on the Prefect server at {server}")
     if not request.debug:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +37,17 @@ class Loaded:
 def shipped() -> dict[str, Path]:
     """Return the experiments that can be named: the shipped ones and those of the working folder, which win."""
     found = {path.stem: path for path in sorted(SHIPPED.glob("*.yaml"))}
-    return {name: _own(name) or path for name, path in found.items()}
+    others = {path.stem: path for path in sorted(Path.cwd().glob("*.yaml")) if path.stem not in found and _asks(path)}
+    return {name: _own(name) or path for name, path in (found | others).items()}
+
+
+def _asks(path: Path) -> bool:
+    """Whether a YAML file is an experiment: it has models, data and a split. Looked at as text, for lists are quick."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+    return all(re.search(rf"^{key}:", text, flags=re.MULTILINE) for key in ("data", "split", "models"))
 
 
 def _own(name: str) -> Path | None:

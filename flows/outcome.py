@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import mimetypes
+from dataclasses import dataclass
 
 from pipeline.errors import RunFolderError
 from pipeline.report.result import Result
@@ -47,15 +47,23 @@ def markdown(result: Result) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def thumbnail(run: RunFolder) -> str | None:
-    """Return the report's small picture as a ``data:`` URI; None where there is none."""
+@dataclass(frozen=True)
+class Thumbnail:
+    """The report's small picture: a ``data:`` URI, a few words above it, and its text."""
+
+    uri: str
+    title: str
+    alt: str
+
+
+def thumbnail(run: RunFolder) -> Thumbnail | None:
+    """Return the report's small picture; None where there is none."""
     try:
-        path = run / str(StageRecord.read(run, "report").summary["thumbnail"])
-        content = path.read_bytes()
-    except (RunFolderError, KeyError, OSError):
+        kept = StageRecord.read(run, "report").summary["thumbnail"]
+        content = base64.b64encode((run / kept["path"]).read_bytes()).decode()
+        return Thumbnail(f"data:{kept['mime']};base64,{content}", str(kept["title"]), str(kept["alt"]))
+    except (RunFolderError, KeyError, TypeError, OSError):
         return None
-    kind = mimetypes.guess_type(path.name)[0] or "image/webp"
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _of(result: Result) -> str:

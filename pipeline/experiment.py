@@ -15,6 +15,7 @@ from pipeline.experiment_checks import check_task
 from pipeline.explain_config import ExplainConfig
 from pipeline.prepare.config import PrepareConfig
 from pipeline.prepare.region_config import AskedRegions, Region
+from pipeline.schedule_config import ScheduleConfig
 from pipeline.split_config import AnySplit, Span
 from pipeline.training.config import TrainingConfig
 
@@ -210,16 +211,18 @@ class Experiment(Section):
         description="What kind of question: fields from coarser fields; series of stations, basins or an index, maybe "
         "some steps ahead; or which class each cell is of.",
     )
-    data: DataConfig
+    data: DataConfig = Field(description="What goes in.")
     split: AnySplit = Field(description="What is learned from, chosen on and tested on.")
-    prepare: PrepareConfig = Field(default_factory=PrepareConfig)
+    prepare: PrepareConfig = Field(default_factory=PrepareConfig, description="From datasets to samples.")
     augment: list[AugmentConfig] = Field(
         default_factory=list, description="What is done to every batch of the train split, in this order."
     )
-    models: dict[str, ModelEntry] = Field(min_length=1)
+    models: dict[str, ModelEntry] = Field(
+        min_length=1, description="Models by a name of yours: {kind: ..., and that kind's options}."
+    )
     training: TrainingConfig = Field(default_factory=TrainingConfig, description="Defaults of every deep model.")
-    uncertainty: list[UncertaintyConfig] = Field(default_factory=list)
-    explain: list[ExplainConfig] = Field(default_factory=list)
+    uncertainty: list[UncertaintyConfig] = Field(default_factory=list, description="Error bars.")
+    explain: list[ExplainConfig] = Field(default_factory=list, description="What drives the predictions.")
     scores: list[str] | None = Field(default=None, description="Names of metrics beside rmse; all by default.")
     regions: AskedRegions = Field(
         default="auto",
@@ -229,8 +232,11 @@ class Experiment(Section):
     changes: list[ChangeConfig] = Field(
         default_factory=list, description="Pairs of test sets whose climates are compared: {from: ..., to: ...}."
     )
-    compute: ComputeConfig = Field(default_factory=ComputeConfig)
-    seed: int = Field(default=0, ge=0)
+    compute: ComputeConfig = Field(default_factory=ComputeConfig, description="Where it is done.")
+    seed: int = Field(default=0, ge=0, description="Where all random numbers come from.")
+    schedule: ScheduleConfig | None = Field(
+        default=None, description="When `finescale serve` runs it by itself; only when asked by default."
+    )
     plugins: list[str] = Field(default_factory=list, description="Python files that register plug-ins.")
 
     @property

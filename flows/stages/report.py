@@ -34,14 +34,12 @@ def report(space: Workspace) -> StageOutput:
         )
     found = study(load_run(run.path))
     result, picture = Result.of(found), thumbnail(found)
-    summary: dict[str, object] = {"headline": result.verdict, "result": result.plain}
-    paths = [path, run / "provenance.json"]
-    if picture is not None:
-        summary["thumbnail"] = f"{THUMBNAIL}{picture.suffix}"
-        paths.append(run / f"{THUMBNAIL}{picture.suffix}")
-        with write_atomic(paths[-1]) as temporary:
-            temporary.write_bytes(picture.light)
-    return StageOutput(tuple(paths), summary)
+    small = run / f"{THUMBNAIL}{picture.suffix}"
+    with write_atomic(small) as temporary:
+        temporary.write_bytes(picture.light)
+    kept = {"path": f"{THUMBNAIL}{picture.suffix}", "mime": picture.mime, "title": picture.title, "alt": picture.alt}
+    summary = {"headline": result.verdict, "result": result.plain, "thumbnail": kept}
+    return StageOutput((path, run / "provenance.json", small), summary)
 
 
 def provenance(space: Workspace) -> dict[str, object]:

@@ -45,9 +45,9 @@ class StationPlaces(Layout):
 
     file: str | None = Field(default=None, description="Name of one of the entry's files; the table itself by default.")
     id: str = Field(default="station_id", description="Column with the stations' ids, in that file.")
-    lat: str = "lat"
-    lon: str = "lon"
-    altitude: str | None = None
+    lat: str = Field(default="lat", description="Column of the latitude.")
+    lon: str = Field(default="lon", description="Column of the longitude.")
+    altitude: str | None = Field(default=None, description="Column of the height, m.")
 
 
 class TableOptions(ReaderOptions):
@@ -69,7 +69,7 @@ class TableOptions(ReaderOptions):
         default=None,
         description="Variable by its columns for January to December, in tables of a row a year; `time` is the year.",
     )
-    stations: StationPlaces | None = None
+    stations: StationPlaces | None = Field(default=None, description="Where the stations stand.")
     missing: list[str] = Field(
         default_factory=list, description="Text that stands for none, beside empty cells and NA."
     )

@@ -112,11 +112,13 @@ class Entry(_Part):
     _name: str = PrivateAttr(default="")
     format: str = Field(description="Name of a reader.")
     options: dict[str, Any] = Field(default_factory=dict, description="The reader's own keys.")
-    files: list[FileSpec] = Field(default_factory=list)
-    variables: dict[str, Variable] = Field(min_length=1)
+    files: list[FileSpec] = Field(default_factory=list, description="Where its bytes are.")
+    variables: dict[str, Variable] = Field(
+        min_length=1, description="What it holds, by the names that experiments use."
+    )
     licence: str = Field(min_length=1, description="Terms of use; 'unknown' is an answer.")
-    citation: str | None = None
-    description: str | None = None
+    citation: str | None = Field(default=None, description="What to cite who uses it.")
+    description: str | None = Field(default=None, description="What it is, in a sentence.")
 
     @property
     def name(self) -> str:

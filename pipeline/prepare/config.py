@@ -170,7 +170,7 @@ class PrepareConfig(_Section):
         description="'same': all datasets count in one calendar; 'match_dates': those that do not meet by year, month "
         "and day, and days that only one of them has are left out.",
     )
-    regrid: RegridConfig = Field(default_factory=RegridConfig)
-    inputs: InputsConfig = Field(default_factory=InputsConfig)
-    target: TargetConfig = Field(default_factory=TargetConfig)
+    regrid: RegridConfig = Field(default_factory=RegridConfig, description="From grid to grid.")
+    inputs: InputsConfig = Field(default_factory=InputsConfig, description="What models are given.")
+    target: TargetConfig = Field(default_factory=TargetConfig, description="What they learn.")
     harmonics: int = Field(default=2, ge=0, le=8, description="Sines and cosines of the day-of-year climatology.")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from pipeline.report import cautions, class_words, error_bars, numbers, sentences, verdict_picture
 from pipeline.report.answers import answer
 from pipeline.report.figures import Picture
+from pipeline.report.load import load_run
 from pipeline.report.metric_words import metric_words
-from pipeline.report.study import Study, best_first
+from pipeline.report.sections import verdict
+from pipeline.report.study import Study, best_first, study
 
 MOST_WARNINGS = 20
 THUMBNAIL = 220  # pixels of its height; beside it stands a table
@@ -65,31 +69,42 @@ class Result:
     warnings: tuple[str, ...]
 
     @classmethod
-    def of(cls, study: Study) -> Result:
-        """Return the result of a study."""
-        table = best_first(study.scores(study.metric).dropna(subset=["value"])).drop_duplicates("model")
-        found = answer(study)
+    def of(cls, found: Study) -> Result:
+        """Return the result of a run that was studied."""
+        table = best_first(found.scores(found.metric).dropna(subset=["value"])).drop_duplicates("model")
+        said = answer(found)
         return cls(
-            question=sentences.question(study),
-            verdict=found.text,
-            trust=class_words.trust(study) if study.classes else error_bars.trust(study, brief=True),
-            tone=found.tone,
-            score=study.word(),
-            units=numbers.units(study.unit),
-            better=metric_words(study.metric).better,
-            variable=study.variable,
-            split=study.split,
-            model=study.headline,
-            baseline=study.rival or "",
+            question=sentences.question(found),
+            verdict=said.text,
+            trust=class_words.trust(found) if found.classes else error_bars.trust(found, brief=True),
+            tone=said.tone,
+            score=found.word(),
+            units=numbers.units(found.unit),
+            better=metric_words(found.metric).better,
+            variable=found.variable,
+            split=found.split,
+            model=found.headline,
+            baseline=found.rival or "",
             models=tuple(
                 ModelScore(
                     str(row.model), float(row.value), _known(row.low), _known(row.high), int(row.n),
-                    row.model in study.baselines,
+                    row.model in found.baselines,
                 )
                 for row in table.itertuples()
             ),
-            warnings=cautions.warnings(study)[:MOST_WARNINGS],
+            warnings=cautions.warnings(found)[:MOST_WARNINGS],
         )  # fmt: skip
+
+    @classmethod
+    def of_run(cls, run: Path) -> Result:
+        """Return the result of the run folder ``run``, whose scores are written.
+
+        Raises
+        ------
+        RunFolderError
+            If the folder is no run, or has no scores.
+        """
+        return cls.of(study(load_run(run)))
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Result:
@@ -108,6 +123,10 @@ class Result:
         """The result as JSON takes it."""
         return asdict(self)
 
+    def of_model(self, model: str) -> ModelScore | None:
+        """Return a model's score; None where there is none."""
+        return next((one for one in self.models if one.model == model), None)
+
     def table(self) -> tuple[tuple[str, ...], Sequence[tuple[str, str, str, str]]]:
         """Return the head and the rows of a table in text: model, score, 95 % interval, what it is to the verdict."""
         unit = f" [{self.units}]" if self.units else ""
@@ -122,9 +141,26 @@ class Result:
         return ("model", f"{self.score}{unit}", "95\u00a0% interval", ""), rows
 
 
-def thumbnail(study: Study) -> Picture | None:
-    """Return the picture that tells most beside the verdict, small; None where there is nothing to show."""
-    return verdict_picture.telling(study, THUMBNAIL)
+def thumbnail(found: Study) -> Picture:
+    """Return the picture that tells most beside the verdict, small, on white; without one, the bars."""
+    picture = verdict_picture.telling(found, THUMBNAIL) or verdict.skill_bars(found)
+    return replace(picture, light=_on_white(picture))
+
+
+def _on_white(picture: Picture) -> bytes:
+    """Return the light version with a ground of its own, for pages whose colours are not ours."""
+    if picture.mime == "image/svg+xml":
+        text = picture.light.decode()
+        end = text.index(">", text.index("<svg")) + 1
+        return f'{text[:end]}<rect width="100%" height="100%" fill="#ffffff"/>{text[end:]}'.encode()
+    from PIL import Image
+
+    image = Image.open(io.BytesIO(picture.light)).convert("RGBA")
+    ground = Image.new("RGBA", image.size, "white")
+    ground.alpha_composite(image)
+    written = io.BytesIO()
+    ground.convert("RGB").save(written, "WEBP", quality=85)
+    return written.getvalue()
 
 
 def _known(value: float) -> float | None:

@@ -13,7 +13,7 @@ class TrainingConfig(ModelConfig):
     """How a network is trained; every deep model takes these beside its own options."""
 
     epochs: int = Field(default=100, ge=1, description="Most passes over the train split.")
-    batch_size: int = Field(default=64, ge=1)
+    batch_size: int = Field(default=64, ge=1, description="Samples of a step.")
     accumulate: int = Field(
         default=1,
         ge=1,
@@ -25,13 +25,17 @@ class TrainingConfig(ModelConfig):
         ge=1,
         description="Workers that train the model together, each its share of every batch; at most compute.workers.",
     )
-    optimizer: Literal["adam", "adamw", "sgd", "rmsprop"] = Field(default="adamw")
+    optimizer: Literal["adam", "adamw", "sgd", "rmsprop"] = Field(
+        default="adamw", description="How a step follows the gradient."
+    )
     lr: float = Field(default=1e-3, gt=0, description="Learning rate, the highest of its schedule.")
     momentum: float = Field(default=0.9, ge=0, lt=1, description="For sgd and rmsprop.")
     weight_decay: float = Field(default=0.0, ge=0, description="Decoupled (adamw) or added to the gradient (others).")
     l1: float = Field(default=0.0, ge=0, description="Weight of the sum of absolute weights in the loss.")
     l2: float = Field(default=0.0, ge=0, description="Weight of half the sum of squared weights in the loss.")
-    schedule: Literal["constant", "cosine", "one_cycle", "step", "plateau"] = Field(default="cosine")
+    schedule: Literal["constant", "cosine", "one_cycle", "step", "plateau"] = Field(
+        default="cosine", description="How the learning rate goes over the epochs."
+    )
     warmup: int = Field(default=0, ge=0, description="Epochs of linear rise before cosine, constant or step.")
     patience: int = Field(
         default=0, ge=0, description="Epochs without a better validation loss before stopping; 0: never."

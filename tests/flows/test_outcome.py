@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from flows.outcome import markdown, outcome, text, thumbnail
+from flows.outcome import Thumbnail, markdown, outcome, text, thumbnail
 from pipeline.report.result import ModelScore, Result
 from pipeline.run_folder import RunFolder
 from pipeline.stage import StageOutput, run_stage
@@ -27,7 +27,18 @@ def run(tmp_path):
     def report():
         picture.parent.mkdir()
         picture.write_text("<svg/>")
-        return StageOutput((picture,), {"result": RESULT.plain, "thumbnail": "figures/thumbnail.svg"})
+        return StageOutput(
+            (picture,),
+            {
+                "result": RESULT.plain,
+                "thumbnail": {
+                    "path": "figures/thumbnail.svg",
+                    "mime": "image/svg+xml",
+                    "title": "Skill",
+                    "alt": "a map",
+                },
+            },
+        )
 
     run_stage(made, "report", "digest", report)
     return made
@@ -35,7 +46,7 @@ def run(tmp_path):
 
 def test_what_the_report_stage_kept_comes_back(run):
     assert outcome(run) == RESULT
-    assert thumbnail(run) == "data:image/svg+xml;base64,PHN2Zy8+"
+    assert thumbnail(run) == Thumbnail("data:image/svg+xml;base64,PHN2Zy8+", "Skill", "a map")
 
 
 def test_a_run_without_a_report_or_of_another_version_has_none(run, tmp_path):

@@ -32,8 +32,8 @@ class BasinConfig(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    seed: int = Field(default=0, ge=0)
-    basins: int = Field(default=12, ge=1, le=500)
+    seed: int = Field(default=0, ge=0, description="Where its random numbers come from.")
+    basins: int = Field(default=12, ge=1, le=500, description="How many.")
     first_year: int = Field(default=2001, ge=1700, le=2200, description="Starts on 1 January.")
     years: int = Field(default=8, ge=1, le=60, description="Whole calendar years of daily data.")
     gaps: float = Field(default=0.03, ge=0, le=0.5, description="Mean share of days without measured flow.")

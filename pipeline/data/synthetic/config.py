@@ -28,7 +28,7 @@ class SyntheticConfig(BaseModel):
     )
     first_year: int = Field(default=2001, ge=1700, le=2200, description="Starts on 1 January.")
     years: int = Field(default=10, ge=1, le=60, description="Whole calendar years of daily data.")
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, description="Where its random numbers come from.")
     coarse: tuple[Cells, Cells] = Field(default=(4, 6), description="Coarse cells of one degree along lat and lon.")
     refine: int = Field(default=4, ge=2, le=16, description="Fine cells per coarse cell along each direction.")
     trend: float = Field(default=0.4, ge=-5, le=5, description="Warming, kelvin per decade.")

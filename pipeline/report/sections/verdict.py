@@ -43,7 +43,7 @@ class Verdict:
 def build(study: Study) -> Verdict:
     """Return the verdict."""
     diagnostics, whose = study.run.diagnostics(study.headline), targets.of(study, study.variable)
-    pictures = [_bars(study)]
+    pictures = [skill_bars(study)]
     beside = verdict_picture.telling(study, _HIGH)
     pictures += [beside] if beside is not None else []
     if study.classes:
@@ -66,7 +66,8 @@ def build(study: Study) -> Verdict:
     )
 
 
-def _bars(study: Study) -> Picture:
+def skill_bars(study: Study) -> Picture:
+    """Return the main score of all models as bars, the best baseline marked."""
     table = best_first(study.scores(study.metric).dropna(subset=["value"])).drop_duplicates("model")
     rows = [
         bars.Row(

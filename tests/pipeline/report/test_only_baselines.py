@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.report import answers, cautions
 from pipeline.report.load import load_run
-from pipeline.report.render import headline
+from pipeline.report.result import Result
 from pipeline.report.sections import skill, verdict, where
 from pipeline.report.study import study
 
@@ -79,7 +79,7 @@ def test_headline_never_holds_an_interval_that_is_not_known(alone):
     run = alone([("climatology", "ridge", 2.0, NAN, NAN, 1.0)])
     scores = pd.read_csv(run / "scores.csv").assign(low=NAN, high=NAN)
     scores.to_csv(run / "scores.csv", index=False)
-    text = headline(run)
+    text = Result.of_run(run).verdict
     assert "ridge is the best of 2, its RMSE 2.00\u00a0K, 2.00\u00a0K or 50\u00a0% lower" in text
     assert "nan" not in text
     assert "–" not in text

@@ -13,7 +13,8 @@ import xarray as xr
 
 from pipeline.errors import ConfigError, RunFolderError
 from pipeline.report import palette
-from pipeline.report.render import headline, render
+from pipeline.report.render import render
+from pipeline.report.result import Result
 
 PAINTED = True  # tests look at maps
 
@@ -163,7 +164,7 @@ def test_unknown_format_is_refused(whole_run):
 
 
 def test_headline_is_the_verdict(whole_run, page):
-    assert headline(whole_run).replace("\u00a0", " ") in page.words
+    assert Result.of_run(whole_run).verdict.replace("\u00a0", " ") in page.words
 
 
 LONG = "a_model_with_a_name_that_somebody_thought_should_say_everything_about_it"
@@ -242,7 +243,7 @@ def test_markdown_says_the_same(whole_run, page):
     path = render(whole_run, "md")
     text = path.read_text(encoding="utf-8")
     assert path.name == "report.md"
-    assert headline(whole_run).split(", on ")[0] in text
+    assert Result.of_run(whole_run).verdict.split(", on ")[0] in text
     assert [line for line in text.splitlines() if line.startswith("## ")][:2] == ["## Skill", "## Where and when"]
     files = re.findall(r"\]\((figures/[^)]+)\)", text)
     pictures = [file for file in files if not file.endswith(".csv")]

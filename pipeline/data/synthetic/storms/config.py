@@ -27,7 +27,7 @@ class StormConfig(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, description="Where its random numbers come from.")
     first: datetime.date = Field(default=datetime.date(2001, 1, 1), description="Day of the first map, 00 UTC.")
     times: int = Field(default=600, ge=1, le=20000, description="Number of maps.")
     step_hours: Literal[1, 3, 6, 12, 24] = Field(default=24, description="Hours between maps.")

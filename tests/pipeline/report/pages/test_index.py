@@ -1,5 +1,6 @@
 """The page over all runs, from small files that the stages write."""
 
+import io
 import json
 import re
 import time
@@ -7,12 +8,16 @@ import time
 import pytest
 
 from pipeline.report.index import index_html, write_index
-from pipeline.report.render import result
+from pipeline.report.load import load_run
+from pipeline.report.result import ModelScore, Result, thumbnail
+from pipeline.report.study import study
 
-RESULT = {
-    "model": "unet", "metric": "rmse", "units": "K", "value": 0.86, "low": 0.83, "high": 0.9, "baseline": "ridge",
-    "baseline_value": 1.53,
-}  # fmt: skip
+RESULT = Result(
+    question="which?", verdict="unet wins.", trust="", tone="win", score="RMSE", units="K", better="lower",
+    variable="tas", split="test", model="unet", baseline="ridge",
+    models=(ModelScore("unet", 0.86, 0.83, 0.9, 730, False), ModelScore("ridge", 1.53, None, None, 730, True)),
+    warnings=(),
+).plain  # fmt: skip
 
 
 def make(parent, name, *, summary=None, report=True, stages=("ingest", "report"), experiment="quickstart", **parts):
@@ -88,9 +93,11 @@ def test_old_and_damaged_runs_do_not_hide_the_others(runs, read_page):
 
 def test_names_and_sentences_stay_text(runs, read_page):
     bad = '"><script>alert(1)</script>&'
+    models = [{**one, "model": bad} for one in RESULT["models"]]
+    hostile = {**RESULT, "model": bad, "score": bad, "units": bad, "baseline": bad, "models": models}
     make(
         runs, "odd '<b>#?%2e\"", experiment=json.dumps(bad),
-        summary={"headline": bad, "result": {**RESULT, "model": bad, "metric": bad, "units": bad, "baseline": bad}},
+        summary={"headline": bad, "result": hostile},
     )  # fmt: skip
     source = index_html(runs)
     page = read_page(source)
@@ -132,17 +139,27 @@ def test_a_thousand_runs_take_seconds(tmp_path):
     assert time.perf_counter() - begun < 20
 
 
-def test_the_report_stage_says_what_the_page_shows(whole_run):
-    found = result(whole_run)
-    assert found["headline"].startswith("unet + deep ensemble")
-    assert found["result"]["model"] == "unet+deep_ensemble"
-    assert (
-        found["result"]["low"] < found["result"]["value"] < found["result"]["high"] < found["result"]["baseline_value"]
-    )
-    assert (found["result"]["metric"], found["result"]["units"]) == ("rmse", "K")
+def test_the_result_of_a_run_says_what_the_page_shows(whole_run):
+    found = Result.of_run(whole_run)
+    assert found.verdict.startswith("unet + deep ensemble")
+    assert (found.model, found.score, found.units) == ("unet+deep_ensemble", "RMSE", "K")
+    own, base = found.of_model(found.model), found.of_model(found.baseline)
+    assert own.low < own.value < own.high < base.value
+    assert (own.baseline, base.baseline) == (False, True)
+    assert [one.value for one in found.models] == sorted(one.value for one in found.models)
+    assert Result.from_plain(json.loads(json.dumps(found.plain))) == found
 
 
-def test_scores_without_an_interval_are_null(make_run):
-    found = result(make_run(intervals=False, attributions=False, predictions=False, history=False))["result"]
-    assert found["value"] > 0
-    assert found["low"] is found["high"] is None
+def test_scores_without_an_interval_have_none(make_run):
+    found = Result.of_run(make_run(intervals=False, attributions=False, predictions=False, history=False))
+    assert {(one.low, one.high) for one in found.models} == {(None, None)}
+    assert {row[2] for row in found.table()[1]} == {"–"}
+
+
+def test_thumbnails_stand_on_white(whole_run):
+    from PIL import Image
+
+    picture = thumbnail(study(load_run(whole_run)))
+    image = Image.open(io.BytesIO(picture.light)).convert("RGBA")
+    assert image.getpixel((0, 0)) == (255, 255, 255, 255)
+    assert len(picture.light) < 60_000
