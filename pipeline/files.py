@@ -8,13 +8,13 @@ import math
 import os
 import secrets
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import platformdirs
 
 from pipeline.errors import FinescaleError
@@ -102,9 +102,10 @@ def plain(data: Any) -> Any:
         return {str(key): plain(value) for key, value in data.items()}
     if isinstance(data, (list, tuple)):
         return [plain(value) for value in data]
-    if isinstance(data, np.ndarray):
+    np = sys.modules.get("numpy")  # where nobody imported it nothing is of its types, and lists of runs come sooner
+    if np is not None and isinstance(data, np.ndarray):
         return plain(data.tolist())
-    if isinstance(data, np.generic):
+    if np is not None and isinstance(data, np.generic):
         return plain(data.item())
     if isinstance(data, float):
         return data if math.isfinite(data) else None

@@ -148,6 +148,17 @@ class RunFolder:
         """Return where ``stage`` says that it has begun and is not done, and with which error if it failed."""
         return self / "stages" / f"{stage}{_UNFINISHED}"
 
+    def at_work(self) -> bool:
+        """Return whether a process is at work on this run: whether :meth:`lock` would be refused."""
+        try:
+            with (self / LOCK).open("r") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False  # Nobody ever worked on it, or it cannot be looked at.
+        return False
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Keep every other process from writing to this run while the block lasts; a killed one lets go.
@@ -200,6 +211,8 @@ class RunRecord:
         has one; else empty.
     size : int
         Bytes on disk.
+    seconds : float
+        What its stages took, together.
     """
 
     run: RunFolder
@@ -207,16 +220,28 @@ class RunRecord:
     state: State
     headline: str
     size: int
+    seconds: float = 0.0
 
     @property
     def name(self) -> str:
         """Name of the run."""
         return self.run.name
 
+    @property
+    def experiment(self) -> str:
+        """Name of its experiment, from the folder's; that of a renamed folder as it is.
+
+        Examples
+        --------
+        >>> RunRecord(RunFolder(Path("tiny-20260101T000000Z-aaaaaa")), None, "finished", "", 0).experiment
+        'tiny'
+        """
+        return _RUN_NAME.sub("", self.name)
+
 
 def list_runs(parent: str | Path) -> tuple[RunRecord, ...]:
     """Return the runs in ``parent``, the newest first; none if there is no such folder."""
-    records = [_record(RunFolder(path)) for path in _runs(Path(parent))]
+    records = [record_of(RunFolder(path)) for path in _runs(Path(parent))]
     earliest = datetime.min.replace(tzinfo=UTC)
     return tuple(sorted(records, key=lambda record: (record.started or earliest, record.name), reverse=True))
 
@@ -227,18 +252,23 @@ def is_run(path: Path) -> bool:
 
 
 def _runs(parent: Path) -> list[Path]:
-    return sorted(path for path in parent.iterdir() if is_run(path)) if parent.is_dir() else []
+    if not parent.is_dir():
+        return []
+    return sorted(path for path in parent.iterdir() if not path.name.startswith(TEMPORARY) and is_run(path))
 
 
-def _record(run: RunFolder) -> RunRecord:
+def record_of(run: RunFolder) -> RunRecord:
+    """Return what a list says of one run."""
     named = _RUN_NAME.search(run.name)
     started = datetime.strptime(named[1], _TIME).replace(tzinfo=UTC) if named else None
-    headline = ""
+    headline, seconds = "", 0.0
     state: State = "unfinished"
     try:
         for stage in STAGES:
             if (run / f"stages/{stage}.json").is_file():
-                headline = run.read_json(f"stages/{stage}.json")["summary"].get("headline", headline)
+                record = run.read_json(f"stages/{stage}.json")
+                headline = record["summary"].get("headline", headline)
+                seconds += record.get("seconds") or 0.0
                 state = "finished" if stage == STAGES[-1] else state
         for stage in STAGES:
             if run.unfinished_file(stage).is_file():
@@ -247,14 +277,25 @@ def _record(run: RunFolder) -> RunRecord:
     except (RunFolderError, KeyError, AttributeError) as error:
         # One damaged run must not hide the others.
         headline, state = f"damaged: {error}", "failed"
-    return RunRecord(run, started, state, headline, sum(_size(path) for path in run.path.rglob("*")))
+    return RunRecord(run, started, state, headline, folder_bytes(run.path), seconds)
 
 
-def _size(path: Path) -> int:
+def folder_bytes(folder: str | Path) -> int:
+    """Return the bytes of all files in ``folder``, links not followed; what vanishes meanwhile counts nothing."""
+    total = 0
     try:
-        return path.stat().st_size if path.is_file() else 0
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                try:
+                    if entry.is_dir(follow_symlinks=False):
+                        total += folder_bytes(entry.path)
+                    elif entry.is_file(follow_symlinks=False):
+                        total += entry.stat(follow_symlinks=False).st_size
+                except FileNotFoundError:  # A run at work has just renamed it.
+                    continue
     except FileNotFoundError:
-        return 0  # A run at work has just renamed it.
+        return 0
+    return total
 
 
 def _few(names: list[str]) -> str:

@@ -152,9 +152,8 @@ def test_a_scheduled_run_comes_into_being_and_completes(stack):
     assert "| model | RMSE" in kept["verdict"]["data"]
     assert "](data:image/svg+xml;base64," in kept["verdict"]["data"]
     assert {row["model"] for row in json.loads(kept["skill"]["data"])} == {"climatology", "ridge"}
-    logs = stack.wait(
-        lambda: lines if any("report: http://" in line for line in (lines := stack.logs(run["id"]))) else []
-    )
+    stack.wait(lambda: any("report: http://" in line for line in stack.logs(run["id"])))
+    logs = stack.logs(run["id"])
     assert any(line.startswith("fit: done in ") for line in logs)
     assert any(line.startswith("Only baselines were tried: ridge") for line in logs)
 
