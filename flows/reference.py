@@ -56,6 +56,21 @@ def reference() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def descriptions(schema: type[BaseModel] = Experiment) -> dict[str, str]:
+    """Return by dotted path what each key below ``schema`` is for; of a union the first schema's words.
+
+    Examples
+    --------
+    >>> descriptions()["split.gap"]
+    'Least time between two splits, such as 10D.'
+    """
+    found: dict[str, str] = {}
+    for path, field in _walk(schema, ""):
+        if field.description:
+            found.setdefault(path.replace("[]", "").replace(".NAME", ""), field.description)
+    return found
+
+
 def _augmentations() -> list[str]:
     """Return what can be done to the train split, and what each keeps."""
     lines = [

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="The experiments that can be run by name.")
+from flows.commands.examples import examples
+from flows.commands.run import CatalogOption, DebugOption
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="The experiments that can be run by name, and a new one to begin with.",
+    epilog=examples("finescale experiments list", "finescale experiments new my-question"),
+)
 
 
-@app.command("list")
+@app.command("list", epilog=examples("finescale experiments list"))
 def list_() -> None:
     """List the shipped experiments and those of the working folder."""
     from flows.load import load_experiment, shipped
@@ -20,7 +28,11 @@ def list_() -> None:
         typer.echo(f"{name:<{width}}  {load_experiment(name).experiment.question}")
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "finescale experiments show quickstart > mine.yaml", "finescale experiments show quickstart --resolved"
+    )
+)
 def show(
     name: Annotated[str, typer.Argument(help="Name of an experiment, or a YAML file.")],
     resolved: Annotated[bool, typer.Option("--resolved", help="Write every default out.")] = False,
@@ -34,9 +46,47 @@ def show(
         typer.echo(find_experiment(name).read_text(encoding="utf-8"), nl=False)
 
 
-@app.command()
+@app.command(epilog=examples("finescale experiments keys > keys.md"))
 def keys() -> None:
     """Print every key of an experiment and of a catalog entry, with defaults, as Markdown."""
     from flows.reference import reference
 
     typer.echo(reference(), nl=False)
+
+
+@app.command(
+    epilog=examples(
+        "finescale experiments new my-question",
+        "finescale experiments new rivers --task series",
+        "finescale experiments new iberia --dataset iberia-ncep-pressure --dataset iberia-eobs-tas",
+    )
+)
+def new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the experiment; starts the names of its runs.")],
+    task: Annotated[
+        Literal["downscaling", "series", "segmentation"],
+        typer.Option("--task", help="Fields from coarser fields, series, or which class each cell is of."),
+    ] = "downscaling",
+    dataset: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--dataset",
+            metavar="DATASET",
+            help="Entry of the catalog, may be repeated: predictors, the last one the target; one alone is both. "
+            "Made data by default.",
+        ),
+    ] = None,
+    to: Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Where it is written; ./NAME.yaml.")] = None,
+    catalog: CatalogOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Write a commented experiment to begin with, valid as it stands; a file that is there is never overwritten."""
+    from flows.sources import open_sources
+    from flows.template import write
+
+    opened = open_sources(catalog).catalog if dataset else None
+    path = write(name, task, to or Path(f"{name}.yaml"), dataset or (), opened)
+    typer.echo(f"written: {path}")
+    if dataset:
+        typer.echo(f"dates:   put those of your data into it; see finescale data check {dataset[-1]}")
+    typer.echo(f"next:    finescale run {path} --dry-run")

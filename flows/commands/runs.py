@@ -56,9 +56,8 @@ def list_(
     if experiment is not None:
         known = sorted({record.experiment for record in records})
         if records and experiment not in known:
-            raise ConfigError(
-                f"no run of an experiment {experiment!r} in {out}.{suggest(experiment, known)} Known: {', '.join(known)}."
-            )
+            near = suggest(experiment, known)
+            raise ConfigError(f"no run of an experiment {experiment!r} in {out}.{near} Known: {', '.join(known)}.")
         records = tuple(record for record in records if record.experiment == experiment)
     if json_:
         typer.echo(as_json(records))
