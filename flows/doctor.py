@@ -1,106 +1,71 @@
-"""What this machine has and lacks, for ``finescale doctor``."""
+"""What this machine has and lacks, for ``finescale doctor``: findings as text or JSON."""
 
 from __future__ import annotations
 
-import importlib.metadata
-import os
-import platform
-import shutil
-import sys
-from dataclasses import dataclass
-from pathlib import Path
+import json
+import textwrap
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import groupby
 
-from flows.server import server_that_answers
-from flows.sources import open_sources
+from flows.health import Finding
 from pipeline import __version__
-from pipeline.backend import why_no_gpu
-from pipeline.errors import FinescaleError
 
-LIBRARIES = ("torch", "numpy", "xarray", "pandas", "scikit-learn", "captum", "dask", "distributed", "prefect")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line: what was looked at, what was found, and whether it keeps runs from working."""
-
-    what: str
-    answer: str
-    fault: bool = False
-
-    @property
-    def mark(self) -> str:
-        """A sign that reads without colour."""
-        return "x" if self.fault else "-"
+MARKS = {"ok": "ok", "note": "note", "fault": "FAULT"}
+_WIDTH = 100
 
 
-def examine() -> tuple[Finding, ...]:
-    """Return everything a bug report should say of the machine."""
-    findings = [
-        Finding("finescale", __version__),
-        Finding("python", f"{platform.python_version()} on {platform.platform()}"),
-        *(_library(name) for name in LIBRARIES),
-        _pins(),
-        _memory(),
-    ]
-    reason = why_no_gpu()
-    findings.append(Finding("backend gpu", "works" if reason is None else f"not here: {reason}"))
-    findings += _catalog()
-    findings.append(_folder("runs", Path(os.environ.get("FINESCALE_RUNS", "runs"))))
-    server = server_that_answers()
-    findings.append(Finding("prefect server", server or "none answers; runs call their stages directly"))
-    return tuple(findings)
+def examine(deep: bool = False) -> tuple[Finding, ...]:
+    """Return everything a bug report should say of the machine.
 
+    ``deep`` looks at what takes longer: it starts a worker, and checks the bytes of all data files that are here.
+    """
+    from flows.health import gpu, machine, prefect, software, storage
 
-def _library(name: str) -> Finding:
-    try:
-        return Finding(name, importlib.metadata.version(name))
-    except importlib.metadata.PackageNotFoundError:
-        return Finding(name, f"missing. Run: {sys.executable} -m pip install -c constraints.txt finescale", fault=True)
-
-
-def _pins() -> Finding:
-    """Two pairs of versions that install cleanly and then fail: Prefect with newer FastAPI or SQLAlchemy."""
-    limits = {"fastapi": (0, 151), "sqlalchemy": (2, 1)}
-    wrong = []
-    for name, limit in limits.items():
-        try:
-            version = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-        if tuple(int(part) for part in version.split(".")[:2]) >= limit:
-            wrong.append(f"{name} {version} (below {limit[0]}.{limit[1]} is needed)")
-    return Finding("pins", ", ".join(wrong) or "as Prefect needs them", fault=bool(wrong))
-
-
-def _memory() -> Finding:
-    import psutil
-
-    memory = psutil.virtual_memory()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return Finding(
-        "cores, memory", f"{cores} cores, {memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free"
+    return (
+        *software.findings(),
+        *gpu.findings(),
+        *machine.findings(deep),
+        *storage.findings(deep),
+        *prefect.findings(),
     )
 
 
-def _catalog() -> list[Finding]:
-    try:
-        sources = open_sources()
-    except FinescaleError as error:
-        return [Finding("catalog", str(error), fault=True)]
-    mirror = sources.places.mirror
-    return [
-        Finding("catalog", f"{sources.catalog.path}, {len(sources.catalog)} datasets"),
-        Finding("mirror", str(mirror) if mirror else "none; set FINESCALE_DATA or --data"),
-        _folder("cache", sources.places.cache),
-    ]
+def as_text(findings: Sequence[Finding]) -> str:
+    """Return findings as lines of text, what is wrong and what mends it below each."""
+    what = max(len(one.what) for one in findings)
+    mark = max(map(len, MARKS.values()))
+    lines: list[str] = []
+    for subject, group in groupby(findings, key=lambda one: one.subject):
+        lines += ["", subject] if lines else [subject]
+        for one in group:
+            first = f"  {MARKS[one.state]:<{mark}}  {one.what:<{what}}  "
+            below = " " * len(first)
+            lines += _wrapped(one.found, first, below)
+            if one.wrong:
+                lines += _wrapped(one.wrong, f"{below}wrong: ", f"{below}       ")
+            if one.mend:
+                lines.append(f"{below}mend:  {one.mend}")  # whole, so that it can be copied
+    return "\n".join([*lines, "", _verdict(findings)])
 
 
-def _folder(what: str, path: Path) -> Finding:
-    there = path
-    while not there.exists():
-        there = there.parent
-    free = shutil.disk_usage(there).free / 2**30
-    writable = os.access(there, os.W_OK)
-    return Finding(
-        what, f"{path}, {free:.1f} GiB free{'' if writable else ', cannot be written to'}", fault=not writable
+def as_json(findings: Sequence[Finding]) -> str:
+    """Return findings as JSON, for bug reports."""
+    told = {"finescale": __version__, "findings": [asdict(one) for one in findings]}
+    return json.dumps(told, indent=1, ensure_ascii=False)
+
+
+def _verdict(findings: Sequence[Finding]) -> str:
+    faults = [one.what for one in findings if one.state == "fault"]
+    notes = [one.what for one in findings if one.state == "note"]
+    if faults:
+        return f"{len(faults)} to mend before runs work: {', '.join(faults)}."
+    if notes:
+        return f"Runs work here. To look at: {', '.join(notes)}."
+    return "Runs work here."
+
+
+def _wrapped(text: str, first: str, below: str) -> list[str]:
+    return textwrap.wrap(
+        text, _WIDTH, initial_indent=first, subsequent_indent=below, break_long_words=False, break_on_hyphens=False
     )

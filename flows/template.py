@@ -213,7 +213,8 @@ def _target(task: str, name: str, entry: Entry) -> Part:
         if not classes:
             raise ConfigError(
                 f"--dataset {name}: expected a target with classes for task segmentation, got "
-                f"{', '.join(entry.variables)} without any. Give its variable `classes` in the catalog, or name the dataset of the labels last."
+                f"{', '.join(entry.variables)} without any. Give its variable `classes` in the catalog, or name the "
+                "dataset of the labels last."
             )
         return Part(name, classes[:1])
     return Part(name, tuple(entry.variables)[-1:] if task == "series" else tuple(entry.variables)[:1])

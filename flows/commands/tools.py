@@ -9,14 +9,22 @@ import typer
 from flows.commands.run import CatalogOption, DataOption, DebugOption, SetOption
 
 
-def doctor() -> None:
-    """Say what this machine has: versions, backends and why not, memory, caches, a server that answers."""
-    from flows.doctor import examine
+def doctor(
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Also start a worker, and check the bytes of all data files that are here.")
+    ] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON, to add to a bug report.")] = False,
+) -> None:
+    """Say what this machine has and lacks, what is wrong with it, and the command that mends it.
 
-    findings = examine()
-    for finding in findings:
-        typer.echo(f"{finding.mark} {finding.what:<22} {finding.answer}")
-    if any(finding.fault for finding in findings):
+    Looked at are Python and the libraries, GPUs, memory, workers, data folders and Prefect. A FAULT keeps runs from
+    working, and the exit code is 1; a note does not.
+    """
+    from flows.doctor import as_json, as_text, examine
+
+    findings = examine(deep)
+    typer.echo(as_json(findings) if json_ else as_text(findings))
+    if any(finding.state == "fault" for finding in findings):
         raise typer.Exit(1)
 
 
