@@ -7,22 +7,30 @@ import signal
 import sys
 import traceback
 import warnings
+from collections.abc import Callable
 from types import FrameType
 from typing import Annotated
 
 import typer
 
 from flows.commands import apply, bench, cordex, data, experiments, run, runs, serve, tools
+from flows.commands.examples import examples
 from pipeline import __version__
 from pipeline.errors import FinescaleError
 
 app = typer.Typer(
     name="finescale",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"max_content_width": 100, "help_option_names": ["-h", "--help"]},
     help="From climate archives to trained, explained, uncertainty-aware models and one report.",
+    epilog=examples(
+        "finescale run quickstart",
+        "finescale experiments new my-question",
+        "finescale runs list",
+        "finescale doctor",
+    ),
 )
 
 
@@ -32,14 +40,46 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-app.command("run")(run.run)
-app.command("report")(runs.report)
-app.command("predict")(apply.predict)
-app.command("bundle")(apply.bundle)
-app.command("serve")(serve.serve)
-app.command("doctor")(tools.doctor)
-app.command("bench")(bench.bench)
-app.command("check-leakage")(tools.check_leakage)
+def _add(name: str, command: Callable[..., None], *lines: str) -> None:
+    """Add a command with examples below its help."""
+    app.command(name, epilog=examples(*lines))(command)
+
+
+_add(
+    "run",
+    run.run,
+    "finescale run quickstart",
+    "finescale run my.yaml --set models.unet.lr=1e-4 --set seed=2",
+    "finescale run iberia-tas --data /mirror --dry-run",
+    "finescale run --resume iberia-tas-20261123",
+)
+_add("report", runs.report, "finescale report quickstart", "finescale report quickstart --format md")
+_add(
+    "predict",
+    apply.predict,
+    "finescale predict quickstart --input 'gcm/*.nc' --to out.nc",
+    "finescale predict bundle --input my-gcm=gcm.nc --period 2071-01-01 2100-12-31 --members 20",
+)
+_add("bundle", apply.bundle, "finescale bundle quickstart --model unet --to bundle")
+_add(
+    "serve",
+    serve.serve,
+    "finescale serve --with-server",
+    "finescale serve quickstart nino34 --with-server --data /mirror --out /data/runs",
+    "FINESCALE_AUTH=user:password finescale serve --with-server",
+)
+_add("doctor", tools.doctor, "finescale doctor", "finescale doctor --deep", "finescale doctor --json > doctor.json")
+_add(
+    "bench",
+    bench.bench,
+    "finescale bench",
+    "finescale bench all --size small",
+    "finescale bench anomalies --backend gpu",
+    "finescale bench attribution --size small --samples 200",
+)
+_add(
+    "check-leakage", tools.check_leakage, "finescale check-leakage my.yaml", "finescale check-leakage tiny --set seed=2"
+)
 app.add_typer(experiments.app, name="experiments")
 app.add_typer(data.app, name="data")
 app.add_typer(cordex.app, name="cordex")
@@ -90,7 +130,7 @@ def run_command() -> int:
     """Run the command line on ``sys.argv``; return the exit code."""
     debug = "--debug" in sys.argv
     try:
-        result = app(standalone_mode=False)
+        result = app(standalone_mode=False, prog_name="finescale")
     except FinescaleError as error:
         if debug:
             traceback.print_exc()

@@ -7,14 +7,25 @@ from typing import Annotated
 
 import typer
 
+from flows.commands import complete
 from flows.commands.run import DebugOption, OutOption
 from flows.commands.runs import find_run
 
 BundleArgument = Annotated[
-    str, typer.Argument(metavar="BUNDLE", help="A bundle's folder, or a run: its path, name or unique prefix.")
+    str,
+    typer.Argument(
+        metavar="BUNDLE",
+        help="A bundle's folder, or a run: its path, name or unique prefix.",
+        autocompletion=complete.runs,
+    ),
 ]
 ModelOption = Annotated[
-    str | None, typer.Option("--model", help="A model or method of the run; by default the best on validation.")
+    str | None,
+    typer.Option(
+        "--model",
+        help="A model or method of the run; by default the best on validation.",
+        autocompletion=complete.models,
+    ),
 ]
 
 
@@ -92,7 +103,9 @@ def predict(
 
 
 def bundle(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Path, name or unique prefix of a run.")],
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="Path, name or unique prefix of a run.", autocompletion=complete.runs)
+    ],
     to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder that is made.")],
     model: ModelOption = None,
     out: OutOption = Path("runs"),

@@ -7,12 +7,16 @@ from typing import Annotated, Literal
 
 import typer
 
+from flows.commands import complete
 from flows.commands.run import DataOption, DebugOption
 from pipeline.errors import ConfigError
 
 
 def bench(
-    name: Annotated[str | None, typer.Argument(help="Name of a benchmark; without it they are listed.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Name of a benchmark; without it they are listed.", autocompletion=complete.benches),
+    ] = None,
     size: Annotated[
         Literal["tiny", "small", "full"],
         typer.Option("--size", help="full: for a GPU. tiny: of speed alone, to see that it works."),
@@ -30,7 +34,9 @@ def bench(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder that the results are written into.")] = Path(
         "bench"
     ),
-    backend: Annotated[str, typer.Option("--backend", help="auto, cpu or gpu.")] = "auto",
+    backend: Annotated[
+        str, typer.Option("--backend", help="auto, cpu or gpu.", autocompletion=complete.backends)
+    ] = "auto",
     data: DataOption = None,
     debug: DebugOption = False,
 ) -> None:
@@ -38,14 +44,8 @@ def bench(
 
     Writes a table and a JSON file, of methods figures too. `all` stands for all benchmarks of speed,
     `rapids` for cuML and cuDF beside scikit-learn and pandas, on a GPU.
-
-    \b
-    Example:
-      finescale bench all --size small
-      finescale bench anomalies --backend gpu
-      finescale data fetch sst-anomaly-covariance
-      finescale bench attribution --size small --samples 200
-    """  # noqa: D301  (Click's mark for lines that stay as they are)
+    For `attribution`, fetch its data first: finescale data fetch sst-anomaly-covariance
+    """
     from flows.bench import Request, listed, start
 
     if name is None:

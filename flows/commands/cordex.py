@@ -7,19 +7,29 @@ from typing import Annotated, Literal
 
 import typer
 
+from flows.commands import complete
+from flows.commands.examples import examples
 from flows.commands.run import DebugOption, OutOption
 from flows.commands.runs import RunArgument, find_run
 
-app = typer.Typer(no_args_is_help=True, help="The benchmark CORDEX ML-Bench.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="The benchmark CORDEX ML-Bench.",
+    epilog=examples("finescale cordex example cordex-ml-bench --domain NZ"),
+)
 TemplatesOption = Annotated[
     Path | None, typer.Option("--templates", metavar="DIR", help="Folder of the official templates pr_NZ.nc and so on.")
 ]
 
 
-@app.command()
+@app.command(
+    epilog=examples("finescale cordex submit cordex-nz --model noise_unet --to submission --templates templates")
+)
 def submit(
     run: RunArgument,
-    model: Annotated[str, typer.Option("--model", help="A model of the run, such as noise_unet.")],
+    model: Annotated[
+        str, typer.Option("--model", help="A model of the run, such as noise_unet.", autocompletion=complete.models)
+    ],
     to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder that the submission is written into.")],
     name: Annotated[str, typer.Option("--name", help="Name of the submission, its top folder.")] = "finescale",
     templates: TemplatesOption = None,
@@ -52,7 +62,7 @@ def submit(
     _tell({file.path: file.differences for file in files}, to, compared)
 
 
-@app.command()
+@app.command(epilog=examples("finescale cordex check submission --templates templates"))
 def check(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A submission, or a part of one.")],
     templates: Annotated[Path, typer.Option("--templates", metavar="DIR", help="Folder of the official templates.")],
@@ -70,10 +80,10 @@ def check(
     _tell(found, folder, "their templates")
 
 
-@app.command()
+@app.command(epilog=examples("finescale cordex indices cordex-nz --model noise_unet --season DJF"))
 def indices(
     run: RunArgument,
-    model: Annotated[str, typer.Option("--model", help="A model of the run.")],
+    model: Annotated[str, typer.Option("--model", help="A model of the run.", autocompletion=complete.models)],
     season: Annotated[
         Literal["DJF", "MAM", "JJA", "SON"] | None,
         typer.Option("--season", help="One season; all the year by default."),
@@ -87,7 +97,7 @@ def indices(
     typer.echo(diagnosed(find_run(out, run), model, season).to_csv(index=False, float_format="%.5g"), nl=False)
 
 
-@app.command()
+@app.command(epilog=examples("finescale cordex example cordex-ml-bench --domain ALPS --days 400"))
 def example(
     folder: Annotated[
         Path,

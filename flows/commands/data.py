@@ -7,14 +7,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.commands import complete
+from flows.commands.examples import examples
 from flows.commands.run import CatalogOption, DataOption, DebugOption
 
 if TYPE_CHECKING:
     from flows.sources import Sources
 
-app = typer.Typer(no_args_is_help=True, help="The data catalog.")
-NameArgument = Annotated[str, typer.Argument(metavar="DATASET", help="Name of an entry of the catalog.")]
-NamesArgument = Annotated[list[str], typer.Argument(metavar="DATASET...", help="Names of entries of the catalog.")]
+app = typer.Typer(
+    no_args_is_help=True,
+    help="The data catalog: what is in it, and where its files are.",
+    epilog=examples("finescale data list", "finescale data add 'mine/*.nc' --name mine"),
+)
+NameArgument = Annotated[
+    str, typer.Argument(metavar="DATASET", help="Name of an entry of the catalog.", autocompletion=complete.datasets)
+]
+NamesArgument = Annotated[
+    list[str],
+    typer.Argument(metavar="DATASET", help="Names of entries of the catalog.", autocompletion=complete.datasets),
+]
 PluginOption = Annotated[
     list[Path] | None, typer.Option("--plugin", metavar="FILE", help="Python file with a reader; may be repeated.")
 ]
@@ -28,7 +39,7 @@ def _open(catalog: Path | None, data: Path | None, plugins: list[Path] | None) -
     return open_sources(catalog, data)
 
 
-@app.command("list")
+@app.command("list", epilog=examples("finescale data list", "finescale data list --data /mirror"))
 def list_(catalog: CatalogOption = None, data: DataOption = None, plugin: PluginOption = None) -> None:
     """List the datasets of the catalog and where their files are."""
     from flows.data import listed
@@ -36,7 +47,7 @@ def list_(catalog: CatalogOption = None, data: DataOption = None, plugin: Plugin
     typer.echo(listed(_open(catalog, data, plugin)))
 
 
-@app.command()
+@app.command(epilog=examples("finescale data show iberia-eobs-tas"))
 def show(
     name: NameArgument, catalog: CatalogOption = None, data: DataOption = None, plugin: PluginOption = None
 ) -> None:
@@ -46,7 +57,7 @@ def show(
     typer.echo(shown(_open(catalog, data, plugin), name))
 
 
-@app.command()
+@app.command(epilog=examples("finescale data fetch iberia-eobs-tas iberia-eobs-pr"))
 def fetch(
     names: NamesArgument,
     catalog: CatalogOption = None,
@@ -62,7 +73,9 @@ def fetch(
         typer.echo(fetched(sources, name))
 
 
-@app.command()
+@app.command(
+    epilog=examples("finescale data check synthetic-fine", "finescale data check mine --catalog data_catalog.yaml")
+)
 def check(
     names: NamesArgument,
     catalog: CatalogOption = None,
@@ -81,11 +94,13 @@ def check(
         raise typer.Exit(2)
 
 
-@app.command()
+@app.command(
+    epilog=examples("finescale data add 'era5/t2m_*.nc' --name my-era5", "finescale data add stations.csv --print")
+)
 def add(
     paths: Annotated[
         list[str],
-        typer.Argument(metavar="PATH...", help="Files or Zarr folders of one dataset, or a glob in quotes."),
+        typer.Argument(metavar="PATH", help="Files or Zarr folders of one dataset, or a glob in quotes."),
     ],
     name: Annotated[str | None, typer.Option("--name", help="The entry's name; the file's name by default.")] = None,
     catalog: Annotated[Path, typer.Option("--catalog", help="Catalog to append to; made if it is not there.")] = Path(

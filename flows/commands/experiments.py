@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from flows.commands import complete
 from flows.commands.examples import examples
 from flows.commands.run import CatalogOption, DebugOption
 
@@ -34,7 +35,9 @@ def list_() -> None:
     )
 )
 def show(
-    name: Annotated[str, typer.Argument(help="Name of an experiment, or a YAML file.")],
+    name: Annotated[
+        str, typer.Argument(help="Name of an experiment, or a YAML file.", autocompletion=complete.experiments)
+    ],
     resolved: Annotated[bool, typer.Option("--resolved", help="Write every default out.")] = False,
 ) -> None:
     """Print an experiment's YAML."""
@@ -74,6 +77,7 @@ def new(
             metavar="DATASET",
             help="Entry of the catalog, may be repeated: predictors, the last one the target; one alone is both. "
             "Made data by default.",
+            autocompletion=complete.datasets,
         ),
     ] = None,
     to: Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Where it is written; ./NAME.yaml.")] = None,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from flows.commands import complete
 from pipeline.errors import ConfigError
 
 DataOption = Annotated[
@@ -25,16 +26,22 @@ DebugOption = Annotated[bool, typer.Option("--debug", help="Show tracebacks and 
 
 
 def run(
-    experiment: Annotated[str | None, typer.Argument(help="Name of an experiment, or a YAML file.")] = None,
+    experiment: Annotated[
+        str | None,
+        typer.Argument(help="Name of an experiment, or a YAML file.", autocompletion=complete.experiments),
+    ] = None,
     set_: SetOption = None,
-    backend: Annotated[str | None, typer.Option("--backend", help="auto, cpu or gpu.")] = None,
+    backend: Annotated[
+        str | None, typer.Option("--backend", help="auto, cpu or gpu.", autocompletion=complete.backends)
+    ] = None,
     workers: Annotated[int | None, typer.Option("--workers", min=1, help="Processes on cpu, GPUs on gpu.")] = None,
     scheduler: Annotated[str | None, typer.Option("--scheduler", help="Address of a Dask scheduler.")] = None,
     data: DataOption = None,
     catalog: CatalogOption = None,
     out: OutOption = Path("runs"),
     resume: Annotated[
-        str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run that stopped.")
+        str | None,
+        typer.Option("--resume", metavar="RUN", help="Go on with a run that stopped.", autocompletion=complete.runs),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan, what is already there, and the memory it takes.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from flows.commands import complete
 from flows.commands.examples import examples
 from flows.commands.run import DebugOption, OutOption
 
@@ -18,7 +19,10 @@ app = typer.Typer(
     help="Look at runs, compare them, delete them.",
     epilog=examples("finescale runs list", "finescale runs compare tiny-20261123 tiny-20261124"),
 )
-RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Path, name or unique prefix of a run.")]
+RunArgument = Annotated[
+    str,
+    typer.Argument(metavar="RUN", help="Path, name or unique prefix of a run.", autocompletion=complete.runs),
+]
 
 
 def find_run(out: Path, text: str) -> RunFolder:
@@ -35,7 +39,13 @@ def find_run(out: Path, text: str) -> RunFolder:
 def list_(
     out: OutOption = Path("runs"),
     experiment: Annotated[
-        str | None, typer.Option("--experiment", metavar="NAME", help="Only runs of this experiment.")
+        str | None,
+        typer.Option(
+            "--experiment",
+            metavar="NAME",
+            help="Only runs of this experiment.",
+            autocompletion=complete.run_experiments,
+        ),
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
@@ -94,10 +104,20 @@ def show(run: RunArgument, out: OutOption = Path("runs")) -> None:
     )
 )
 def compare(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN", help="Two runs or more; differences are to the first.")],
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN", help="Two runs or more; differences are to the first.", autocompletion=complete.runs
+        ),
+    ],
     scores: Annotated[
         list[str] | None,
-        typer.Option("--score", metavar="NAME", help="Show this score beside the main one; may be repeated."),
+        typer.Option(
+            "--score",
+            metavar="NAME",
+            help="Show this score beside the main one; may be repeated.",
+            autocompletion=complete.scores,
+        ),
     ] = None,
     html: Annotated[
         Path | None,
@@ -131,7 +151,8 @@ def compare(
 )
 def delete(
     runs: Annotated[
-        list[str] | None, typer.Argument(metavar="RUN", help="Path, name or unique prefix of each run.")
+        list[str] | None,
+        typer.Argument(metavar="RUN", help="Path, name or unique prefix of each run.", autocompletion=complete.runs),
     ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="All runs whose last stage ended in an error.")] = False,
     unfinished: Annotated[bool, typer.Option("--unfinished", help="All that stopped and nobody works on.")] = False,

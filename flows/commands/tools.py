@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from flows.commands import complete
 from flows.commands.run import CatalogOption, DataOption, DebugOption, SetOption
 
 
@@ -29,7 +30,9 @@ def doctor(
 
 
 def check_leakage(
-    experiment: Annotated[str, typer.Argument(help="Name of an experiment, or a YAML file.")],
+    experiment: Annotated[
+        str, typer.Argument(help="Name of an experiment, or a YAML file.", autocompletion=complete.experiments)
+    ],
     set_: SetOption = None,
     data: DataOption = None,
     catalog: CatalogOption = None,
