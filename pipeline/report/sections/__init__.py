@@ -30,6 +30,9 @@ class Figure:
         Anchor and file name; letters, digits and dashes.
     flag : Flag, optional
         Whether to believe it, in front of the caption.
+    steps, step : str
+        The name of a series of figures of which it is one, through which the page leads one by one where it can, and
+        its own name in it.
     withheld : bool
         Whether the page leaves out its numbers, since it would be too large.
     """
@@ -39,6 +42,8 @@ class Figure:
     caption: str
     flag: Flag | None = None
     withheld: bool = False
+    steps: str = ""
+    step: str = ""
 
     @cached_property
     def csv(self) -> str:

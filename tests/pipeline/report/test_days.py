@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from pipeline.report.load import load_run
-from pipeline.report.sections import limits, where
+from pipeline.report.sections import days, limits, where
 from pipeline.report.study import study
 
 PARTS = {"models": ("ridge", "unet"), "years": 1, "attributions": False, "mask": False}
@@ -27,35 +27,62 @@ def _made(error, known):
 
 def test_days_with_few_cells_are_not_chosen():
     # The first is best and the last is worst by one cell of ten alone; the usual day has ten.
-    found = where._days(_made([0.1, 1, 2, 3, 9], [1, 10, 10, 10, 1]), "tas", None)
+    found = days.choose(_made([0.1, 1, 2, 3, 9], [1, 10, 10, 10, 1]), "tas", None)
     assert (found.best.date, found.worst.date) == ("2001-01-02", "2001-01-04")
     assert (found.least, found.of, found.among, found.every) == (9, 10, 3, 5)
     assert (found.best.known, found.worst.known) == (10, 10)
 
 
 def test_nine_tenths_of_the_median_are_enough():
-    found = where._days(_made([0.1, 1, 2, 3, 9], [9, 10, 10, 10, 8]), "tas", None)
+    found = days.choose(_made([0.1, 1, 2, 3, 9], [9, 10, 10, 10, 8]), "tas", None)
     assert (found.best.date, found.worst.date) == ("2001-01-01", "2001-01-04")
     assert (found.best.known, found.least, found.among) == (9, 9, 4)
 
 
 def test_where_few_cells_are_usual_days_with_few_are_chosen():
-    found = where._days(_made([0.1, 1, 2, 9], [2, 2, 2, 10]), "tas", None)
+    found = days.choose(_made([0.1, 1, 2, 9], [2, 2, 2, 10]), "tas", None)
     assert (found.best.date, found.worst.date) == ("2001-01-01", "2001-01-04")
     assert (found.least, found.of, found.among, found.every) == (2, 10, 4, 4)
 
 
 def test_days_without_truth_do_not_count():
-    found = where._days(_made([0.1, 1, 2, 9], [0, 10, 10, 0]), "tas", None)
+    found = days.choose(_made([0.1, 1, 2, 9], [0, 10, 10, 0]), "tas", None)
     assert (found.among, found.every, found.least) == (2, 2, 9)
-    assert where._days(_made([1, 1], [0, 0]), "tas", None) is None
+    assert days.choose(_made([1, 1], [0, 0]), "tas", None) is None
 
 
 def test_a_prediction_that_is_missing_is_no_answer_to_choose_a_day_by():
     data = _made([0.1, 1, 2], [10, 10, 10])
     data["tas"].values[0, 0, 1:] = np.nan
-    found = where._days(data, "tas", None)
+    found = days.choose(data, "tas", None)
     assert found.best.date == "2001-01-02"
+
+
+def test_the_middle_and_the_highest_day_are_told():
+    data = _made([1, 2, 3, 9], [10, 10, 10, 10])
+    data["tas_truth"].values[1] += 5
+    data["tas"].values[1] += 5
+    found = days.choose(data, "tas", None)
+    assert (found.middle.date, found.highest.date) == ("2001-01-02", "2001-01-02")
+
+
+def test_days_are_steps_of_one_series_on_one_scale_each_with_its_numbers(whole_run):
+    figures = [block for block in where.build(study(load_run(whole_run))).blocks if hasattr(block, "caption")]
+    steps = [figure for figure in figures if figure.steps == "days-tas"]
+    assert [figure.name for figure in steps] == ["best-day-tas", "middle-day-tas", "worst-day-tas", "warmest-day-tas"]
+    assert all(figure.step.endswith(figure.caption.partition(", ")[2][:10]) for figure in steps)
+    assert len({figure.csv for figure in steps}) == len(steps)
+    assert all("Colours mean the same on all of these days." in figure.caption for figure in steps)
+
+
+def test_members_of_the_worst_day_stand_beside_each_other(whole_run):
+    figures = {block.name: block for block in where.build(study(load_run(whole_run))).blocks if hasattr(block, "name")}
+    found = figures["members-tas"]
+    assert [picture.title for picture in found.pictures] == [f"Member {number} [°C]" for number in range(1, 6)]
+    date = figures["worst-day-tas"].step[-10:]
+    assert date in found.caption
+    assert all(date in picture.alt for picture in found.pictures)
+    assert "as the 5 members of unet + deep ensemble predict it" in found.caption
 
 
 def _captions(run):

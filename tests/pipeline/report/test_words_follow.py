@@ -9,6 +9,7 @@ from pipeline.report import answers, error_bars, sentences
 from pipeline.report.figures import spectra, time
 from pipeline.report.load import load_run
 from pipeline.report.sections import changes, contents, drivers, extremes, skill, trust, where
+from pipeline.report.sections import days as single_days
 from pipeline.report.study import study
 
 NAN = float("nan")
@@ -229,12 +230,12 @@ def test_the_best_day_of_rain_has_rain(make):
     data = xr.Dataset(
         {"pr_truth": (dims, truth), "pr": (dims, mean)}, {"time": dates, "lat": like["lat"], "lon": like["lon"]}
     )
-    days = where._days(data, "pr", where._wet(found, "pr"))
+    days = single_days.choose(data, "pr", single_days.wet(found, "pr"))
     best, worst = days.best, days.worst
     assert (best.date, worst.date) == ("2000-01-02", "2000-01-04")
-    assert where._days(data, "pr", None).best.date == "2000-01-01"
-    assert where._days(data.isel(time=[0]), "pr", 1.0).best.date == "2000-01-01"
-    assert where._wet(make({}), "tas") is None
+    assert single_days.choose(data, "pr", None).best.date == "2000-01-01"
+    assert single_days.choose(data.isel(time=[0]), "pr", 1.0).best.date == "2000-01-01"
+    assert single_days.wet(make({}), "tas") is None
     captions = [block.caption for block in where.build(found).blocks if hasattr(block, "caption")]
     assert any("among those on which a tenth of the cells or more is wet" in caption for caption in captions)
 
