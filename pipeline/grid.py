@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from pipeline.errors import DataError
 
-_LAT = {"units": "degrees_north", "standard_name": "latitude"}
-_LON = {"units": "degrees_east", "standard_name": "longitude"}
-_PIXEL = {"y": {"long_name": "row of pixels"}, "x": {"long_name": "column of pixels"}}
+_LAT = {"units": "degrees_north", "standard_name": "latitude", "long_name": "latitude"}
+_LON = {"units": "degrees_east", "standard_name": "longitude", "long_name": "longitude"}
+_PIXEL = {
+    "y": {"long_name": "row of pixels", "units": "1"},
+    "x": {"long_name": "column of pixels", "units": "1"},
+}
+_WHOLE: dict[str, Any] = {"_FillValue": None}  # a cell is always somewhere; a station may be at no known place
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,14 +123,20 @@ class Grid:
         if self.stations:
             names = np.array(self.stations, dtype=object)
             return {
-                "station": xr.Variable("station", names, {"cf_role": "timeseries_id"}),
+                "station": xr.Variable("station", names, {"cf_role": "timeseries_id", "long_name": "station"}),
                 "lat": xr.Variable("station", self.lat[0], _LAT),
                 "lon": xr.Variable("station", self.lon[0], _LON),
             }
         if self.image:
-            return {name: xr.Variable(name, axis, _PIXEL[name]) for name, axis in (("y", self.lat), ("x", self.lon))}
-        dims = ((self.dims[0],), (self.dims[1],)) if self.lat.ndim == 1 else (self.dims, self.dims)
-        return {"lat": xr.Variable(dims[0], self.lat, _LAT), "lon": xr.Variable(dims[1], self.lon, _LON)}
+            axes = (("y", self.lat), ("x", self.lon))
+            return {name: xr.Variable(name, axis, _PIXEL[name], _WHOLE) for name, axis in axes}
+        if self.lat.ndim == 2:
+            places = (("lat", self.lat, _LAT), ("lon", self.lon, _LON))
+            return {name: xr.Variable(self.dims, axis, said, _WHOLE) for name, axis, said in places}
+        return {
+            "lat": xr.Variable(self.dims[0], self.lat, _LAT | {"axis": "Y"}, _WHOLE),
+            "lon": xr.Variable(self.dims[1], self.lon, _LON | {"axis": "X"}, _WHOLE),
+        }
 
     def same(self, other: Grid) -> bool:
         """Whether both have the same cells, to a ten-thousandth of a degree, and the same stations.

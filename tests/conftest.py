@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import multiprocessing
 import os
 import pkgutil
 import random
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import fields, is_dataclass, replace
 
 import numpy as np
@@ -347,3 +349,15 @@ def alike():
             assert one == two, where
 
     return hold
+
+
+@pytest.fixture(scope="session")
+def complaints():
+    """What a CF checker finds wrong with a file, as a function of its path.
+
+    It has a process of its own: its libraries and ours, unloaded together, end in a fault of the allocator.
+    """
+    from tests.cf_oracle import complaints
+
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield lambda path: pool.submit(complaints, path).result()

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from pipeline.cf import names_back
 from pipeline.errors import ConfigError, DataError
 from pipeline.files import write_atomic
 from pipeline.grid import Grid
@@ -52,7 +53,7 @@ def write_changes(path: Path, periods: tuple[Span, Span]) -> Path:
         If a period has no dates in the file.
     """
     target = path.with_name(f"{path.stem}-change.nc")
-    with xr.open_dataset(path, engine="netcdf4", cache=False) as data:
+    with names_back(xr.open_dataset(path, engine="netcdf4", cache=False)) as data:
         steps = [_steps(data["time"].values, span) for span in periods]
         grid, model = Grid.of(data), str(data.attrs.get("model", ""))
         found: dict[str, Changes] = {}

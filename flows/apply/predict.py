@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -17,9 +16,9 @@ from flows.apply.inputs import Inputs
 from flows.apply.novelty import Strange, Watch
 from flows.apply.past import OwnPast, lacking_past, past_of
 from flows.apply.stations import require_separate, without_stations
+from flows.header import of_command
 from flows.passes import in_passes
 from flows.workspace import leads_of, target_variables
-from pipeline import __version__
 from pipeline.errors import ConfigError, DataError, SplitError
 from pipeline.files import write_atomic
 from pipeline.prediction import Prediction
@@ -163,13 +162,9 @@ def apply(bundle: Bundle, request: Request) -> Applied:
 
 def _origin(bundle: Bundle, inputs: Inputs) -> dict[str, str]:
     """Return the global attributes that say where a file comes from."""
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {
-        "source": f"{bundle.name} of the run {bundle.origin}, finescale {__version__}",
-        "run": bundle.origin,
-        "input_files": "; ".join(inputs.files),
-        "history": f"{now} finescale predict with {bundle.name} of {bundle.origin}",
-    }
+    settings = bundle.space.run.read_json("work/settings.json")
+    said = of_command(bundle.name, bundle.origin, settings)
+    return {**said, "run": bundle.origin, "input_files": "; ".join(inputs.files)}
 
 
 class _Counted:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from flows.header import of_stage
 from flows.planned import PlannedExplanation
 from flows.stages._workers import Tick, each
 from flows.workspace import Workspace
@@ -50,7 +51,8 @@ def _explain(space: Workspace, name: str, tick: Tick) -> list[dict[str, str]]:
             tick(f"{name}: {explanation.method}")
     with write_atomic(space.run / f"attributions/{name}.nc") as temporary:
         joined, samples = [one.joined for one in several], [one.samples for one in several]
-        write_attributions(temporary, joined, samples, space.prepared.schema)
+        header = {"title": f"What drives the predictions of {name}", **of_stage(space, "explain", name)}
+        write_attributions(temporary, joined, samples, space.prepared.schema, header)
     return [_summary(one.joined) for one in several]
 
 

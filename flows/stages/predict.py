@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from functools import partial
 
+from flows.header import of_stage
 from flows.stages._blocks import FOLDER, cut, forecasts, is_kept, keep, kept
 from flows.stages._workers import Tick, each
 from flows.workspace import Workspace, leads_of, target_variables
@@ -85,4 +86,5 @@ def _write(space: Workspace, name: str, folder: str, forecasts: Iterator[Forecas
             grid=schema.target_grid,
             leads=leads_of(schema),
             origins=space.prepared.origins,
+            attrs=of_stage(space, "predict", name),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ import xarray as xr
 from pipeline.attribution import light
 from pipeline.attribution.dispersion_file import to_variables
 from pipeline.attribution.joined import Joined
+from pipeline.cf import CONVENTIONS, TIME, leap_seconds, names_aside
 from pipeline.files import plain
+from pipeline.prepare.dates import calendar_of
 from pipeline.samples import Samples, Schema
 
 Variables = dict[str, tuple[Any, ...]]
@@ -32,7 +34,7 @@ def to_dataset(explanations: Sequence[Joined], samples: Sequence[Samples], schem
     - ``NAME_map`` and ``NAME_map_spread`` (channel, lat, lon): mean over days and members, standard deviation over
       members; ``NAME_group_map`` (NAME_group, channel, lat, lon) for groups of days;
     - ``NAME_share, _share_low, _share_high, _share_least, _share_most`` (NAME_group, variable);
-    - ``NAME_daily`` (NAME_time, variable): signed sums over cells and lags; ``NAME_explained`` (NAME_time);
+    - ``NAME_daily`` (variable, NAME_time): signed sums over cells and lags; ``NAME_explained`` (NAME_time);
     - ``NAME_CHECK_x`` and ``NAME_CHECK_CURVE`` (NAME_CHECK_point): what checks have to draw;
     - what :func:`pipeline.attribution.dispersion_file.to_variables` names, of aggregated saliency;
     - ``NAME_effect, _effect_low, _effect_high, _effect_at`` (NAME_moved, NAME_point): curves of effects.
@@ -60,13 +62,20 @@ def to_dataset(explanations: Sequence[Joined], samples: Sequence[Samples], schem
             data |= to_variables(one.aggregates, one.name)
         for finding in one.findings:
             data |= _drawn(one.name, finding.check, finding.curves)
-    attrs = {"Conventions": "CF-1.11", "explanations": json.dumps([one.name for one in explanations])}
+    attrs = {"Conventions": CONVENTIONS, "explanations": json.dumps([one.name for one in explanations])}
     return xr.Dataset(data, coords, attrs)
 
 
-def write_attributions(path: Path, explanations: Sequence[Joined], samples: Sequence[Samples], schema: Schema) -> None:
-    """Write the explanations of one model to ``path``."""
-    to_dataset(explanations, samples, schema).to_netcdf(path, engine="netcdf4")
+def write_attributions(
+    path: Path,
+    explanations: Sequence[Joined],
+    samples: Sequence[Samples],
+    schema: Schema,
+    attrs: Mapping[str, str] | None = None,
+) -> None:
+    """Write the explanations of one model to ``path``, with further global attributes such as ``history``."""
+    data = names_aside(to_dataset(explanations, samples, schema).assign_attrs(attrs or {}))
+    data.to_netcdf(path, engine="netcdf4")
 
 
 def _importance(one: Joined) -> Variables:
@@ -135,7 +144,10 @@ def _groups(one: Joined, days: Samples) -> tuple[Variables, dict[str, Any]]:
     """Return what groups of days and single days have, with their coordinates."""
     found: Variables = {}
     time, group, variable = f"{one.name}_time", f"{one.name}_group", f"{one.name}_variable"
-    coords: dict[str, Any] = {time: (time, days.time, {"long_name": "explained samples"})}
+    calendar = leap_seconds(calendar_of(days.time)) if days.time.dtype.kind not in "iu" else {}
+    said = {"long_name": "explained samples"}
+    said |= {**TIME, **calendar} if days.time.dtype.kind not in "iu" else {"units": "1"}
+    coords: dict[str, Any] = {time: (time, days.time, said)}
     if one.numbers is not None:
         start = " less that at the baseline" if one.baseline else ""
         about = {"long_name": f"{one.label}, as predicted{start}", "units": one.units}
@@ -143,11 +155,12 @@ def _groups(one: Joined, days: Samples) -> tuple[Variables, dict[str, Any]]:
     if one.shares is None or one.daily is None:
         return found, coords
     coords[group] = (group, np.asarray(one.shares.groups, dtype=object), {"long_name": "group of explained samples"})
-    coords[f"{group}_kind"] = (group, np.asarray(one.shares.kinds, dtype=object))
-    coords[f"{group}_days"] = (group, np.asarray(one.shares.days, np.int64), {"units": "1"})
+    coords[f"{group}_kind"] = (group, np.asarray(one.shares.kinds, dtype=object), {"long_name": "kind of the group"})
+    days_of = {"long_name": "days of the group", "units": "1"}
+    coords[f"{group}_days"] = (group, np.asarray(one.shares.days, np.int64), days_of)
     coords[variable] = (variable, np.asarray(one.shares.variables, dtype=object), {"long_name": "input variable"})
     about = {"long_name": f"signed attribution of {one.label}, summed over cells and lags", "units": one.units}
-    found[f"{one.name}_daily"] = ((time, variable), _single(one.daily), about)
+    found[f"{one.name}_daily"] = ((variable, time), _single(one.daily).T, about)
     for end in ("share", "low", "high", "least", "most"):
         name = f"{one.name}_share" + ("" if end == "share" else f"_{end}")
         said = {"long_name": f"share of the absolute attribution{'' if end == 'share' else f', {end}'}", "units": "1"}
@@ -176,9 +189,21 @@ def _curves(one: Joined) -> Variables:
         return filled
 
     found: Variables = {
-        f"{one.name}_moved_channel": (dims[:1], np.asarray([curve.channel for curve in one.curves], dtype=object)),
-        f"{one.name}_moved_units": (dims[:1], np.asarray([curve.units for curve in one.curves], dtype=object)),
-        f"{one.name}_effect_at": (dims, padded([curve.at for curve in one.curves])),
+        f"{one.name}_moved_channel": (
+            dims[:1],
+            np.asarray([curve.channel for curve in one.curves], dtype=object),
+            {"long_name": "channel that is moved"},
+        ),
+        f"{one.name}_moved_units": (
+            dims[:1],
+            np.asarray([curve.units for curve in one.curves], dtype=object),
+            {"long_name": "units of that channel"},
+        ),
+        f"{one.name}_effect_at": (
+            dims,
+            padded([curve.at for curve in one.curves]),
+            {"long_name": "where the channel is put, in its own units"},
+        ),
     }
     for end in ("effect", "low", "high"):
         key = f"{one.name}_effect" + ("" if end == "effect" else f"_{end}")

@@ -118,7 +118,7 @@ def _read(data: xr.Dataset, model: str, name: str) -> Explanation:
         importance=importance, **{end: unknown if found is None else found for end, found in ends.items()},
         grid=grid, maps=_values(data, f"{name}_map"), spread=_values(data, f"{name}_map_spread"),
         group_maps=_values(data, f"{name}_group_map"),
-        shares=_shares(data, name), time=_time(data, f"{name}_time"), daily=_values(data, f"{name}_daily"),
+        shares=_shares(data, name), time=_time(data, f"{name}_time"), daily=_daily(data, name),
         numbers=_values(data, f"{name}_explained"), effects=_effects(data, name),
     )  # fmt: skip
 
@@ -130,6 +130,12 @@ def _grid(drawn: xr.DataArray) -> Grid | None:
 
 def _values(data: xr.Dataset, name: str) -> np.ndarray | None:
     return np.asarray(data[name].values, float) if name in data else None
+
+
+def _daily(data: xr.Dataset, name: str) -> np.ndarray | None:
+    if f"{name}_daily" not in data:
+        return None
+    return np.asarray(data[f"{name}_daily"].transpose(f"{name}_time", f"{name}_variable").values, float)
 
 
 def _time(data: xr.Dataset, name: str) -> np.ndarray | None:

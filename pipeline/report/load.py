@@ -14,6 +14,7 @@ import pandas as pd
 import xarray as xr
 import yaml
 
+from pipeline.cf import names_back
 from pipeline.errors import RunFolderError
 from pipeline.report.leads import at_lead, leads_in, middle
 from pipeline.run_folder import STAGES
@@ -172,7 +173,7 @@ class Run:
         path = self.path / folder / f"{model}.nc"
         if not path.is_file():
             return None
-        return in_rows(_timed(xr.load_dataset(path) if keep else xr.open_dataset(path, cache=False)))
+        return in_rows(_timed(names_back(xr.load_dataset(path) if keep else xr.open_dataset(path, cache=False))))
 
 
 def _timed(data: xr.Dataset) -> xr.Dataset:

@@ -10,6 +10,7 @@ import xarray as xr
 
 from flows.engine import Request, start
 from pipeline.attribution import ATTRIBUTIONS
+from pipeline.cf import names_back
 
 pytestmark = pytest.mark.timeout(900)
 ASKED = [
@@ -36,7 +37,7 @@ def folder(tmp_path_factory):
 
 
 def opened(folder, model):
-    return xr.open_dataset(folder / f"attributions/{model}.nc")
+    return names_back(xr.open_dataset(folder / f"attributions/{model}.nc"))
 
 
 def findings(data, name):

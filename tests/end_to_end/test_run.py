@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import xarray as xr
 
 from benchmarks.memory import told_over_taken
 from flows.stages.report import report
@@ -105,7 +106,6 @@ def test_ridge_beats_climatology_where_the_weather_is_known(tiny):
 
 def test_the_predictive_variance_is_aleatoric_plus_epistemic(tiny):
     import numpy as np
-    import xarray as xr
 
     data = xr.load_dataset(tiny / "predictions/unet+deep_ensemble.nc")
     means, deviations = data["tas_member"].values, data["tas_param_sd"].values
@@ -116,7 +116,6 @@ def test_the_predictive_variance_is_aleatoric_plus_epistemic(tiny):
 
 def test_unusual_days_are_told_in_the_file_and_in_the_report_alike(tiny):
     import numpy as np
-    import xarray as xr
 
     data = xr.load_dataset(tiny / "diagnostics/novelty.nc")
     assert data.attrs["Conventions"] == "CF-1.11"
@@ -294,3 +293,16 @@ def test_a_signal_ends_the_run_with_its_code(tmp_path, number, code):
     assert process.returncode == code, error
     assert f"finescale run --resume {next(tmp_path.glob('tiny-*'))}" in error
     assert "Traceback" not in error
+
+
+def test_what_it_wrote_keeps_to_cf_and_says_where_it_comes_from(tiny, complaints):
+    files = sorted([*(tiny / "predictions").glob("*.nc"), *(tiny / "attributions").glob("*.nc")])
+    assert {path.name: complaints(path) for path in files} == dict.fromkeys((path.name for path in files), [])
+    for path in files:
+        with xr.open_dataset(path) as data:
+            assert data.attrs["Conventions"] == "CF-1.11"
+            assert data.attrs["title"].endswith(path.stem)
+            assert f"of the run {tiny.name}, Finescale" in data.attrs["source"]
+            assert "finescale run tiny" in data.attrs["history"]
+            assert "CC0-1.0" in data.attrs["license"]
+            assert "institution" not in data.attrs

@@ -35,10 +35,10 @@ def coordinate(dim: str, count: int, variables: Sequence[Variable]) -> Coordinat
     >>> coordinate("class", 2, [Variable("event", "1", classes=("none", "river"))])[1].tolist()
     ['none', 'river']
     >>> coordinate("component", 3, [])
-    ('component', array([0, 1, 2], dtype=int32), {'long_name': 'component'})
+    ('component', array([0, 1, 2], dtype=int32), {'long_name': 'component', 'units': '1'})
     """
     make = _KNOWN.get(dim)
-    values, attrs = (_numbers(count), {"long_name": dim}) if make is None else make(count, variables)
+    values, attrs = (_numbers(count), {"long_name": dim, "units": "1"}) if make is None else make(count, variables)
     return dim, values, attrs
 
 
@@ -52,7 +52,7 @@ def _numbers(count: int) -> np.ndarray:
 
 
 def _members(count: int, variables: Sequence[Variable]) -> tuple[np.ndarray, dict[str, str]]:
-    return _numbers(count), {"standard_name": "realization", "units": "1"}
+    return _numbers(count), {"standard_name": "realization", "long_name": "member", "units": "1"}
 
 
 def _classes(count: int, variables: Sequence[Variable]) -> tuple[np.ndarray, dict[str, str]]:
@@ -62,7 +62,7 @@ def _classes(count: int, variables: Sequence[Variable]) -> tuple[np.ndarray, dic
     if len(named) > 1 or len(first) != count:
         got = " and ".join(str(list(names)) for names in sorted(named))
         raise DataError(f"expected the names of the {count} classes that were predicted for every variable, got {got}.")
-    return np.array(first, dtype=object), {"long_name": "class"}
+    return np.array(first, dtype=object), {"long_name": "name of the class"}
 
 
 def _levels(count: int, variables: Sequence[Variable]) -> tuple[np.ndarray, dict[str, str]]:

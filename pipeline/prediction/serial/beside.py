@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.cf import side_name
 from pipeline.errors import DataError
 from pipeline.grid import Grid
 
@@ -40,6 +41,7 @@ def add_beside(path: Path, parts: Mapping[str, tuple[np.ndarray, str]], grid: Gr
                 )
             dims = ("time", *grid.file_dims)[: values.ndim]
             variable = file.createVariable(name, "f4", dims, zlib=True, complevel=1, shuffle=True, fill_value=np.nan)
-            beside = {"coordinates": "lat lon"} if len(dims) > 1 else {}
+            # A table's coordinates; what has no station is no time series, so it says nothing of one.
+            beside = {"coordinates": f"lat lon {side_name('station')}"} if len(dims) > 1 else {}
             variable.setncatts({"units": "1", "long_name": words, **beside})
             variable[:] = values.astype(np.float32)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.backend.special import to_host
+from pipeline.cf import kind_of_temperature, side_name
 from pipeline.grid import Grid
 from pipeline.prediction import Array, Prediction
 from pipeline.prediction.serial.records import Forecast, Variable
@@ -104,12 +105,16 @@ def _attrs(variable: Variable, part: str, prediction: Prediction, grid: Grid, be
     units = prediction.uncertainty_units(variable.units) if part in ("aleatoric", "epistemic") else variable.units
     units = "1" if part.removeprefix("param_") in prediction.formulas.unitless else units
     attrs: dict[str, Any] = {"units": units, "long_name": words}
-    if variable.standard_name and part in ("", "truth", "member", *QUANTILES):
+    itself = part in ("", "truth", "member", *QUANTILES)  # and not a width or a variance of it
+    if variable.standard_name and itself:
         attrs["standard_name"] = variable.standard_name
+    attrs |= kind_of_temperature(units, difference=not itself or variable.standard_name.endswith("_anomaly"))
     if variable.classes and part in ("", "truth"):
         attrs |= _flags(variable.classes)
     # CF names what lies beside the dims; a reader makes coordinates of them.
     beside = [*beside, *([] if grid.lat.ndim == 1 else ["lat", "lon"])]
+    beside += [side_name("station")] if grid.stations else []
+    beside += [side_name("class")] if prediction.formulas.leading.get(part.removeprefix("param_")) == "class" else []
     return attrs | ({"coordinates": " ".join(beside)} if beside else {})
 
 

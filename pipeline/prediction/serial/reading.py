@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from pipeline.cf import names_back
 from pipeline.errors import DataError
 from pipeline.grid import Grid
 from pipeline.prediction import Prediction
@@ -43,7 +44,7 @@ def read(path: Path, split: str | None = None) -> xr.Dataset:
         raise DataError(f"expected predictions at {str(path)!r}, which is not there. Run the stage predict first.")
     # Without a cache: what was read would stay in memory beside what is made of it.
     opened = xr.open_dataset(path, engine="netcdf4", cache=False)
-    dataset = opened.rename(tile="time") if "tile" in opened.dims else opened
+    dataset = names_back(opened.rename(tile="time") if "tile" in opened.dims else opened)
     try:
         if "family" not in dataset.attrs or "split" not in dataset.coords:
             attrs = dict(dataset.attrs)
@@ -79,6 +80,7 @@ def from_dataset(dataset: xr.Dataset) -> tuple[Forecast, ...]:
     A split whose truth is NaN everywhere has none. A file without splits is one, called ``input``.
     Calendars that numpy knows come back as ``datetime64``.
     """
+    dataset = names_back(dataset)
     names, grid = names_of_variables(dataset), Grid.of(dataset)
     calendars = json.loads(dataset["split"].attrs.get("calendars", "{}")) if "split" in dataset.coords else {}
     forecasts = []

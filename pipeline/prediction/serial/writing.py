@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from pipeline.cf import CONVENTIONS, leap_seconds, names_aside
 from pipeline.errors import DataError
 from pipeline.grid import Grid
 from pipeline.prediction.serial.axes import coordinate, counted
@@ -158,7 +159,7 @@ class _Writer:
     def _number(self, file: netCDF4.Dataset) -> None:
         """Write the numbers of the tiles, and where each was cut."""
         number = file.createVariable("tile", "i8", ("tile",))
-        number.setncatts({"long_name": "number of the tile"})
+        number.setncatts({"long_name": "number of the tile", "units": "1"})
         number[:] = numbers = np.concatenate(self._stamps.times)
         if not self._origins:
             return
@@ -168,14 +169,16 @@ class _Writer:
         image[:] = np.array([tile.image for tile in cut], dtype=object)
         for name, words in (("y", "row"), ("x", "column")):
             first = file.createVariable(f"first_{name}", "i4", ("tile",))
-            first.setncatts({"long_name": f"{words} of the image that the tile begins with"})
+            first.setncatts({"long_name": f"{words} of the image that the tile begins with", "units": "1"})
             first[:] = [getattr(tile, name) for tile in cut]
 
     def _date(self, file: netCDF4.Dataset) -> None:
         """Write the times, and what times are forecast."""
-        attrs = {"standard_name": "time", "long_name": "time", "units": UNITS, "calendar": self._stamps.calendar}
+        calendar = self._stamps.calendar
+        attrs = {"standard_name": "time", "long_name": "time", "units": UNITS, "calendar": calendar}
+        attrs |= leap_seconds(calendar)
         time = file.createVariable("time", "i8", ("time",), chunksizes=(_CHUNK // 16,))
-        time.setncatts(attrs)
+        time.setncatts({**attrs, "axis": "T"})
         time[:] = self._stamps.seconds()
         if self._leads is not None:
             time.setncatts({"standard_name": "forecast_reference_time", "long_name": "time of the forecast"})
@@ -204,12 +207,15 @@ class _Writer:
         coords: dict[str, Any] = dict(self._grid.coords())
         coords |= {dim: coordinate(dim, count, self._variables) for dim, count in kind.sizes.items()}
         if self._leads is not None:
-            coords["lead"] = ("lead", np.asarray(self._leads, np.int32), {"long_name": "steps ahead"})
+            coords["lead"] = ("lead", np.asarray(self._leads, np.int32), {"long_name": "steps ahead", "units": "1"})
         header = {"title": f"Predictions of {self._model}", "model": self._model, "family": kind.family, **self._attrs}
-        dataset = xr.Dataset(coords=coords, attrs={"Conventions": "CF-1.11", **header})
-        encoding = {name: {"_FillValue": None} for name in ("lat", "lon") if name in coords}  # a place is never missing
+        if self._grid.stations:
+            header["featureType"] = "timeSeries"
+        dataset = names_aside(xr.Dataset(coords=coords, attrs={"Conventions": CONVENTIONS, **header}))
+        for axis in dataset.dims:  # a number on an axis is never missing
+            dataset[axis].encoding["_FillValue"] = None
         # As plain variables: fields name their coordinates themselves, a global list of them would be a second one.
-        dataset.reset_coords().to_netcdf(self._path, engine="netcdf4", format="NETCDF4", encoding=encoding)
+        dataset.reset_coords().to_netcdf(self._path, engine="netcdf4", format="NETCDF4")
         file = netCDF4.Dataset(self._path, "a")
         # Values go in as they are, NaN too.
         file.set_auto_mask(False)

@@ -11,6 +11,7 @@ from pipeline.attribution import Attribution, Curve, Finding, light
 from pipeline.attribution.groups import day_groups, find_regimes
 from pipeline.attribution.joined import join, shares_of
 from pipeline.attribution.serial import to_dataset, write_attributions
+from pipeline.cf import names_back
 
 
 def finding(check="completeness", passed=True, essential=True, **curves):
@@ -135,7 +136,7 @@ def test_the_light(findings, wanted):
     assert light(findings) == wanted
 
 
-def test_the_file_holds_all_that_is_needed_to_redraw(samples, values, tmp_path):
+def test_the_file_holds_all_that_is_needed_to_redraw(samples, values, tmp_path, complaints):
     year = replace(samples, time=np.datetime64("2001-01-01", "ns") + np.arange(60) * np.timedelta64(5, "D"))
     curve = Curve("a", np.arange(4.0), np.arange(4.0), np.arange(4.0) - 1, np.arange(4.0) + 1, "K")
     short = Curve("b", np.arange(3.0), np.zeros(3), np.zeros(3), np.zeros(3), "1")
@@ -147,8 +148,10 @@ def test_the_file_holds_all_that_is_needed_to_redraw(samples, values, tmp_path):
     )
     two = joined([permuted], year, name="permutation", kind="score", title="Permutation importance", baseline="")
     path = tmp_path / "unet.nc"
-    write_attributions(path, [one, two], [year, year], samples.schema)
-    found = xr.load_dataset(path)
+    header = {"title": "What drives it", "history": "made by a test"}
+    write_attributions(path, [one, two], [year, year], samples.schema, header)
+    assert complaints(path) == []
+    found = names_back(xr.load_dataset(path))
     assert json.loads(found.attrs["explanations"]) == ["ig", "permutation"]
     assert found["ig_map"].dims == ("channel", "lat", "lon")
     np.testing.assert_allclose(found["ig_map"], values.mean(axis=0) * 1.05, atol=1e-5)
@@ -157,7 +160,7 @@ def test_the_file_holds_all_that_is_needed_to_redraw(samples, values, tmp_path):
     assert found["ig_group_days"].values.sum() == 120
     assert found["ig_variable"].values.tolist() == ["a", "b"]
     assert found["ig_share"].shape == (5, 2)
-    assert found["ig_daily"].dims == ("ig_time", "ig_variable")
+    assert found["ig_daily"].dims == ("ig_variable", "ig_time")
     assert found["ig_time"].dtype.kind == "M"
     np.testing.assert_array_equal(found["ig_deletion_deletion"], np.arange(5.0))
     assert found["ig_moved_channel"].values.tolist() == ["a", "b"]
@@ -170,9 +173,7 @@ def test_the_file_holds_all_that_is_needed_to_redraw(samples, values, tmp_path):
     assert "permutation_map" not in found
     assert "permutation_low" not in found
     assert found["channel"].values.tolist() == list(samples.schema.channels)
-    assert {name for name in found.variables if found[name].attrs.get("long_name") is None} <= {
-        "ig_group_kind", "ig_group_days", "ig_moved_channel", "ig_moved_units", "ig_effect_at", "lat", "lon",
-    }  # fmt: skip
+    assert all(found[name].attrs.get("long_name") for name in found.variables)
 
 
 def test_stations_are_written_as_stations(samples, values):
@@ -191,10 +192,11 @@ def test_tiles_are_written_by_number(samples, values):
     assert found["ig_time"].values.tolist() == list(range(60))
 
 
-def test_old_calendars_are_written(samples, values, tmp_path):
+def test_old_calendars_are_written(samples, values, tmp_path, complaints):
     import cftime
 
-    days = np.array([cftime.Datetime360Day(2001, 2, 1 + k % 30) for k in range(60)])
+    days = np.array([cftime.Datetime360Day(2001, 2 + k // 30, 1 + k % 30) for k in range(60)])
     there = replace(samples, time=days)
-    write_attributions(tmp_path / "x.nc", [joined([attribution(values)], there)], [there], samples.schema)
-    assert (tmp_path / "x.nc").is_file()
+    header = {"title": "What drives it", "history": "made by a test"}
+    write_attributions(tmp_path / "x.nc", [joined([attribution(values)], there)], [there], samples.schema, header)
+    assert complaints(tmp_path / "x.nc") == []

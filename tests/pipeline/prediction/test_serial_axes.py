@@ -43,7 +43,7 @@ def test_every_parameter_has_the_dim_of_its_own_axis(layered, tmp_path):
         assert data["tas_member"].dims == ("member", "time", "lat", "lon")
         assert data["tas_param_depth"].dims == ("layer", "time", "lat", "lon")
         assert data["layer"].to_numpy().tolist() == [0, 1, 2]
-        assert data["layer"].attrs == {"long_name": "layer"}
+        assert data["layer"].attrs == {"long_name": "layer", "units": "1"}
         (found,) = from_dataset(data.load())
     for name, values in said.parameters.items():
         np.testing.assert_array_equal(found.prediction.parameters[name], values)
@@ -56,5 +56,5 @@ def test_another_number_of_layers_is_refused(layered, tmp_path):
 
 
 def test_members_are_realizations_and_axes_are_counted_in_words():
-    assert coordinate("member", 2, [])[2] == {"standard_name": "realization", "units": "1"}
+    assert coordinate("member", 2, [])[2] == {"standard_name": "realization", "long_name": "member", "units": "1"}
     assert [counted(dim) for dim in ("member", "class", "quantile")] == ["members", "classes", "quantiles"]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from pipeline.cf import names_back
 from pipeline.errors import DataError
 from pipeline.grid import Grid
 from pipeline.prediction import Prediction
@@ -37,7 +38,7 @@ def test_the_file_says_which_class_is_which(tmp_path):
     with xr.open_dataset(write(tmp_path / "a.nc", said)) as data:
         assert data.attrs["family"] == "categorical"
         assert set(data.data_vars) == {"event", "event_truth", "event_aleatoric", "event_param_probabilities"}
-        assert tuple(data["class"].to_numpy()) == NAMES
+        assert tuple(data["class_name"].to_numpy()) == NAMES
         chances = data["event_param_probabilities"]
         assert chances.dims == ("class", "time", "lat", "lon")
         assert chances.attrs["units"] == data["event"].attrs["units"] == "1"
@@ -51,7 +52,7 @@ def test_the_file_says_which_class_is_which(tmp_path):
         assert data["event"].attrs["parameters"] == "probabilities: event_param_probabilities"
         assert parts_of(data, "event") == ("event", "event_param_probabilities")
         np.testing.assert_array_equal(data["event"], said.prediction.mean()[:, 0])
-        likely = data["event_param_probabilities"].sel({"class": "river"})
+        likely = names_back(data)["event_param_probabilities"].sel({"class": "river"})
         np.testing.assert_array_equal(likely, said.prediction.parameters["probabilities"][2, :, 0])
 
 
@@ -96,7 +97,7 @@ def test_probabilities_come_back_bit_for_bit_whatever_the_block(tmp_path, monkey
 def test_classes_without_names_are_numbered(tmp_path):
     path = write(tmp_path / "a.nc", forecast(known=False), variables=(Variable("event", "1"),))
     with xr.open_dataset(path) as data:
-        assert data["class"].to_numpy().tolist() == ["0", "1", "2"]
+        assert data["class_name"].to_numpy().tolist() == ["0", "1", "2"]
         assert "flag_values" not in data["event"].attrs
 
 

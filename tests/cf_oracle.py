@@ -1,0 +1,34 @@
+"""The IOOS compliance checker as an oracle: what it finds wrong with a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+TOO_STRICT = ("Coordinate variable 'time' should have standard_name='time', found: 'forecast_reference_time'",)
+"""The checker takes the name of a dim for its meaning. CF does not: of forecasts, ``time`` is when they were made."""
+
+
+def complaints(path: Path) -> list[str]:
+    """Return all that the newest rules of the checker, CF-1.11 as our files say, find wrong: errors and advice."""
+    from compliance_checker.runner import CheckSuite
+
+    CheckSuite.load_all_available_checkers()
+    suite = CheckSuite()
+    data = suite.load_dataset(str(path))
+    try:
+        (groups, crashed), *_ = suite.run_all(data, ["cf:1.11"], skip_checks=[]).values()
+    finally:
+        data.close()
+    assert len(groups) > 20  # it has looked at something
+    found = [f"{name}: the check itself failed: {error[0]!r}" for name, error in crashed.items()]
+    for group in groups:
+        found += _said(group)
+    return [text for text in found if not text.endswith(TOO_STRICT)]
+
+
+def _said(result) -> list[str]:
+    if result.children:
+        return [text for child in result.children for text in _said(child)]
+    value = result.value
+    passed = value[0] == value[1] if isinstance(value, tuple) else bool(value)
+    return [] if passed else [f"{result.name}: {message}" for message in result.msgs]
