@@ -66,7 +66,7 @@ _add(
     serve.serve,
     "finescale serve --with-server",
     "finescale serve quickstart nino34 --with-server --data /mirror --out /data/runs",
-    "FINESCALE_AUTH=user:password finescale serve --with-server",
+    "finescale serve --with-server --database postgresql+asyncpg://user:password@host/finescale",
 )
 _add("doctor", tools.doctor, "finescale doctor", "finescale doctor --deep", "finescale doctor --json > doctor.json")
 _add(

@@ -112,6 +112,8 @@ def _run_deployed(experiment: str, overrides: tuple[str, ...], resume: str | Non
         go_on = f" Then go on where it was: finescale run --resume {run.name}" if there and run is not None else ""
         line = " ".join(why.split()) + go_on
         log.error("%s", line)
+        # What it would add is a traceback of the line, in the log that people read.
+        logging.getLogger("prefect.flow_runs").addFilter(lambda record: "Engine execution exited" not in record.msg)
         return Failed(message=line)
 
 

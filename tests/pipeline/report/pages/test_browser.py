@@ -1,28 +1,23 @@
 """Pages in a browser: nothing is asked of the network, nothing overflows, keys do what the mouse does."""
 
 import json
-import shutil
 
 import pytest
 
 from pipeline.report.index import write_index
 from pipeline.report.render import render
+from tests.browser import FLAGS, chromium
 
-FLAGS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 A4_HEIGHT = 1017  # pixels between the margins
 
 
 @pytest.fixture(scope="module")
 def browser():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("there is no chromium")
-    with sync_api.sync_playwright() as tool:
-        started = tool.chromium.launch(executable_path=path, args=list(FLAGS))
+    path = chromium()
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as tool:
+        started = tool.chromium.launch(executable_path=path, args=FLAGS)
         yield started
         started.close()
 
