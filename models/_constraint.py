@@ -275,4 +275,4 @@ def _affine(what: str, affine: Affine | None, shape: tuple[int, ...]) -> Affine:
 
 
 def _flat(values: np.ndarray) -> np.ndarray:
-    return values.reshape(len(values), -1)
+    return values.reshape(values.shape[0], -1)

@@ -64,7 +64,7 @@ class Inlet(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Map (time, channel, lat, lon) to (time, channel + static, lat, lon) on the target grid."""
-        static = self.static.to(maps.dtype).expand(len(maps), -1, -1, -1)
+        static = self.static.to(maps.dtype).expand(maps.shape[0], -1, -1, -1)
         # Channels last in memory takes a third less time for few maps on a CPU; the values are the same.
         return torch.cat([self.to_target(maps), static], dim=1).contiguous(memory_format=torch.channels_last)
 
@@ -150,7 +150,7 @@ class Readout(nn.Module):
             answer = self.weight[:, :, 0] @ read
         else:
             answer = torch.einsum("twc,awc->tac", read, self.weight)
-        return (answer + self.bias).reshape(len(maps), *self._answer)
+        return (answer + self.bias).reshape(maps.shape[0], *self._answer)
 
 
 class OwnChannel(nn.Module):
@@ -180,6 +180,6 @@ class OwnChannel(nn.Module):
         if not self._used:
             return answer
         carried = self.to_target(inputs[:, self._channels]).flatten(2)[:, :, self.places] * self.slope[:, None]
-        wide = answer.new_zeros(len(answer), answer.shape[2], answer.shape[3])
+        wide = answer.new_zeros(answer.shape[0], answer.shape[2], answer.shape[3])
         wide[:, self._targets] = carried.to(answer.dtype)
         return answer + wide[:, None] * self.slots[None, :, None, None].to(answer.dtype)

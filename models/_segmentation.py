@@ -212,7 +212,7 @@ class CellNetwork(nn.Module):
                     f"{rows} x {columns}, and {len(self.static)} static fields that are known on the whole grid alone. "
                     "Leave out the patches or the static fields."
                 )
-            inputs = torch.cat([inputs, self.static.to(inputs.dtype).expand(len(inputs), -1, -1, -1)], dim=1)
+            inputs = torch.cat([inputs, self.static.to(inputs.dtype).expand(inputs.shape[0], -1, -1, -1)], dim=1)
         around = self._around and columns == self._shape[1]
         left, right, top, bottom = padding((rows, columns), self._multiple)
         if around:
@@ -224,7 +224,7 @@ class CellNetwork(nn.Module):
         answer = self.trunk(maps.contiguous(memory_format=torch.channels_last), around)
         inner = answer[:, :, top : top + rows, left : left + columns].flatten(2)
         chosen: Tensor = inner[:, :, self.places] if whole else inner
-        return chosen.reshape(len(chosen), *self._answer, chosen.shape[2])
+        return chosen.reshape(chosen.shape[0], *self._answer, chosen.shape[2])
 
 
 def network(

@@ -139,9 +139,9 @@ class Windows(nn.Module):
         [[[3.0, 7.0], [4.0, 8.0]], [[1.0, 7.0], [2.0, 8.0]]]
         """
         found = self.cells(inputs).index_select(1, self.index)
-        found = found.reshape(len(found), self.steps, self._known, found.shape[2])
+        found = found.reshape(found.shape[0], self.steps, self._known, found.shape[2])
         if len(self.cells.static):
-            static = self.cells.static.to(found.dtype).expand(len(found), self.steps, -1, -1)
+            static = self.cells.static.to(found.dtype).expand(found.shape[0], self.steps, -1, -1)
             found = torch.cat([found, static], dim=2)
         rows: Tensor = found.permute(1, 0, 3, 2).flatten(1, 2)
         return rows

@@ -8,6 +8,7 @@ from typing import Self
 
 from torch import nn
 
+from models._answer import Answer
 from pipeline.errors import ConfigError, TrainingError
 from pipeline.model import Context, Model, ModelConfig, Timing, samples_bytes
 from pipeline.samples import Samples
@@ -43,6 +44,10 @@ class Together(Model):
         batch = int(min(train, self.config.batch_size)) * int(few.inputs[0].nbytes)  # whose windows are laid out
         steps = COPIES * int(weights) + int(maps)
         return samples_bytes(few, train + other) + batch + steps
+
+    def answering(self, samples: Samples) -> Answer:
+        """Return the fitted network and the head of its loss as one module, in eval mode."""
+        return Answer.of(self, samples).eval()
 
     @abstractmethod
     def _tensors(self, samples: Samples, context: Context) -> Tensors:

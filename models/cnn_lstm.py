@@ -103,7 +103,7 @@ class CNNLSTMNetwork(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the parameters of the head at every cell of the mask."""
         maps = inputs.index_select(1, self.index).reshape(-1, self._variables, *inputs.shape[2:])
-        read = self.encoder(maps).reshape(len(inputs), self._steps, self.encoder.features).transpose(0, 1)
+        read = self.encoder(maps).reshape(inputs.shape[0], self._steps, self.encoder.features).transpose(0, 1)
         numbers = inputs[:, :, 0, 0].index_select(1, self.scalars).to(read.dtype).expand(self._steps, -1, -1)
         state = self.memory(torch.cat([read, numbers], dim=2))
         answer: Tensor = self.head(self.dropout(state))

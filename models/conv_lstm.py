@@ -107,7 +107,7 @@ class ConvLSTMCell(nn.Module):
     def forward(self, sequence: list[Tensor]) -> list[Tensor]:
         """Return the hidden state, (time, hidden, lat, lon), after each input, (time, channel, lat, lon)."""
         first = sequence[0]
-        hidden = cell = first.new_zeros(len(first), self._hidden, *first.shape[2:])
+        hidden = cell = first.new_zeros(first.shape[0], self._hidden, *first.shape[2:])
         states = []
         for step in sequence:
             enter, forget, leave, new = self.gates(torch.cat([step, hidden], dim=1)).chunk(4, dim=1)

@@ -104,7 +104,7 @@ class ConvCNPNetwork(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the parameters of the head at every place."""
         features = self.read(self.encoder(inputs)).flatten(2)[:, :, self.places]
-        known = self.known.to(features.dtype).expand(len(features), -1, -1)
+        known = self.known.to(features.dtype).expand(features.shape[0], -1, -1)
         answer = self.shared(torch.cat([features, known], dim=1))
         if self.scale is not None and self.bias is not None:
             answer = answer * self.scale + self.bias

@@ -69,7 +69,7 @@ class MLPNetwork(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the parameters of the head at every cell of the mask."""
         known = self.rolling(self.cells(inputs))
-        static = self.cells.static.to(known.dtype).expand(len(known), -1, -1)
+        static = self.cells.static.to(known.dtype).expand(known.shape[0], -1, -1)
         rows = torch.cat([known, static], dim=1).transpose(1, 2).flatten(0, 1)
         answer: Tensor = self.head(self.layers(rows))
         return answer

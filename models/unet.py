@@ -98,7 +98,7 @@ class UNetNetwork(nn.Module):
 
     def _maps(self, inputs: Tensor) -> Tensor:
         """Return the decoder's maps, shape (time, width, lat, lon)."""
-        static = self.static.expand(len(inputs), -1, -1, -1)
+        static = self.static.expand(inputs.shape[0], -1, -1, -1)
         maps = torch.cat([self.to_target(inputs), static], dim=1)
         left, _, top, _ = self._padding
         rows, columns = maps.shape[2:]

@@ -265,6 +265,19 @@ class Model(ABC):
         """Return the fitted network with its loss and its data; only models with the trait ``trainable``."""
         raise TypeError(f"{type(self).__name__} has no network to train: its traits are {sorted(self.traits)}.")
 
+    def answering(self, samples: Samples) -> Any:
+        """Return the way from inputs to the parameters of the prediction as one ``torch.nn.Module``.
+
+        Only of models with the trait ``trainable``. It maps inputs of shape (time, channel, lat, lon) to the parameters
+        of its ``family`` in their order, and so can be exported; it is on the device where the network is.
+
+        Raises
+        ------
+        TraitError
+            If the answer is not a function of the inputs alone.
+        """
+        raise TypeError(f"{type(self).__name__} has no network to export: its traits are {sorted(self.traits)}.")
+
     @classmethod
     def fit_together(
         cls, models: Sequence[Self], train: Samples, validation: Samples, contexts: Sequence[Context]

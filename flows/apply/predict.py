@@ -12,6 +12,7 @@ import numpy as np
 
 from flows.apply.bundle import OWN_PAST, Bundle
 from flows.apply.draws import drawn
+from flows.apply.exporting import NATIVE
 from flows.apply.inputs import Inputs
 from flows.apply.novelty import Strange, Watch
 from flows.apply.past import OwnPast, lacking_past, past_of
@@ -20,6 +21,7 @@ from flows.header import of_command
 from flows.passes import in_passes
 from flows.workspace import leads_of, target_variables
 from pipeline.errors import ConfigError, DataError, SplitError
+from pipeline.export.reading import Given, encode_in_units
 from pipeline.files import write_atomic
 from pipeline.prediction import Prediction
 from pipeline.prediction.serial import Forecast, write_forecasts
@@ -32,6 +34,7 @@ from pipeline.seeding import derive_seed
 log = logging.getLogger(__name__)
 
 SPLIT = "input"
+Answerer = Callable[[Samples, Given | None], Prediction]
 _MEMORY = 2**28  # bytes of inputs and answers that a block takes, before what a network needs in between
 
 
@@ -129,8 +132,8 @@ def apply(bundle: Bundle, request: Request) -> Applied:
         asked = chosen[1] - chosen[0]
         other_months = len(_inside(opened.time, request.span)) - asked
         size = request.block or _block_size(bundle, inputs)
-        counted, predictor = _Counted(Watch.of(bundle)), space.predictor(bundle.name)
-        forecasts = _forecasts(bundle, predictor, inputs, past, chosen, size, request, counted)
+        counted, answerer = _Counted(Watch.of(bundle)), bundle.answerer()
+        forecasts = _forecasts(bundle, answerer, inputs, past, chosen, size, request, counted)
         with write_atomic(request.out) as temporary:
             write_forecasts(
                 temporary,
@@ -182,7 +185,7 @@ class _Counted:
 
 def _forecasts(
     bundle: Bundle,
-    predictor: Callable[[Samples], Prediction],
+    answerer: Answerer,
     inputs: Inputs,
     past: OwnPast | None,
     chosen: tuple[int, int],
@@ -194,13 +197,14 @@ def _forecasts(
     start, blocks = chosen[0], list(spans(chosen[1] - chosen[0], size))
     with bundle.space.progress(f"predict with {bundle.name}", len(blocks)) as bar:
         for first, last in blocks:
-            samples = _block(bundle, inputs, (start + first, start + last))
-            if samples is not None:
+            found = _block(bundle, inputs, (start + first, start + last))
+            if found is not None:
+                samples, given = found
                 counted.watch.see(samples)
                 if past is not None:
                     samples, unknown = past.known_to(samples)
                     counted.unknown += unknown
-                for forecast in _answers(bundle, predictor, samples, start + first, request):
+                for forecast in _answers(bundle, answerer, samples, given, start + first, request):
                     counted.add(forecast)
                     yield forecast
             bar.advance(note=iso(inputs.time[start + first]))
@@ -213,28 +217,34 @@ def _forecasts(
         raise lacking_past(bundle, "none of it is known up to any of the dates")
 
 
-def _block(bundle: Bundle, inputs: Inputs, span: tuple[int, int]) -> Samples | None:
-    """Return the samples of the dates of ``span``; None where none of them is complete."""
+def _block(bundle: Bundle, inputs: Inputs, span: tuple[int, int]) -> tuple[Samples, Given | None] | None:
+    """Return the samples of the dates of ``span``, and what graphs take; None where none of them is complete."""
     recipe, (first, last) = bundle.recipe, span
     # The dates before, which lags reach back to, of this period or not; they are predicted elsewhere or not at all.
     # Where the last known value fills a gap, it may lie anywhere before.
     before = 0 if recipe.encoder.missing == "last" else max(0, first - max(recipe.encoder.lags))
     try:
-        samples = recipe.encode(inputs.read(before, last), inputs.forcings, name=SPLIT, step=inputs.step)
+        read, given = inputs.read(before, last), None
+        if bundle.engine == NATIVE:
+            samples = recipe.encode(read, inputs.forcings, name=SPLIT, step=inputs.step)
+        else:
+            samples, given = encode_in_units(recipe, read, inputs.forcings, name=SPLIT, step=inputs.step)
     except SplitError:
         return None  # no date of the block has all its predictors
     own = np.flatnonzero(microseconds(samples.time) >= microseconds(inputs.time[first : first + 1])[0])
-    return without_stations(samples.take(own), inputs.lacking) if own.size else None
+    if not own.size:
+        return None
+    return without_stations(samples.take(own), inputs.lacking), None if given is None else given.take(own)
 
 
 def _answers(
-    bundle: Bundle, predictor: Callable[[Samples], Prediction], samples: Samples, first: int, request: Request
+    bundle: Bundle, answerer: Answerer, samples: Samples, given: Given | None, first: int, request: Request
 ) -> Iterator[Forecast]:
     """Yield the forecasts for a block, whose first date is the one at ``first`` of the input; in parts, if need be."""
 
     def answer(part: slice) -> Forecast:
         some = samples if part.stop - part.start == len(samples) else samples.take(part)
-        prediction = bundle.recipe.to_units(predictor(some), some)
+        prediction = answerer(some, None if given is None else given.take(part))
         if request.members is not None and prediction.is_categorical:
             raise ConfigError(
                 f"--members: expected a model of numbers, got {bundle.name!r}, which answers classes: a class has no "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,7 @@ BundleArgument = Annotated[
     str,
     typer.Argument(
         metavar="BUNDLE",
-        help="A bundle's folder, or a run: its path, name or unique prefix.",
+        help="A bundle's folder or .zip, or a run: its path, name or unique prefix.",
         autocompletion=complete.runs,
     ),
 ]
@@ -58,19 +59,29 @@ def predict(
             "--change", metavar="FIRST/LAST FIRST/LAST", help="Two periods: the change from one to the other, too."
         ),
     ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            "--engine", help="What answers: native, torch_export or onnx; by default the model itself if there."
+        ),
+    ] = None,
     out: OutOption = Path("runs"),
     debug: DebugOption = False,
 ) -> None:
     """Apply a trained model to new predictors, block by block in time, and write a CF netCDF file."""
     from flows.apply.bundle import Bundle
     from flows.apply.change import spans_of, write_changes
+    from flows.apply.exporting import unpacked
     from flows.apply.novelty import warning
     from flows.apply.predict import Request, apply
     from pipeline.progress import terminal
 
     periods = None if change is None else spans_of(change)
-    opened = Bundle.open(find_run(out, bundle).path, model, terminal)
-    done = apply(opened, Request(tuple(inputs), to, period, members, block))
+    with ExitStack() as closing:
+        packed = bundle.endswith(".zip") and Path(bundle).is_file()
+        folder = closing.enter_context(unpacked(Path(bundle))) if packed else find_run(out, bundle).path
+        opened = Bundle.open(folder, model, terminal, engine)
+        done = apply(opened, Request(tuple(inputs), to, period, members, block))
     if done.other_months and done.months:
         months = ", ".join(map(str, done.months))
         typer.echo(
@@ -108,10 +119,19 @@ def bundle(
     ],
     to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder that is made.")],
     model: ModelOption = None,
+    format_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format",
+            help="native, torch_export or onnx; may be repeated. The last two are graphs that need no Finescale.",
+        ),
+    ] = None,
+    zip_: Annotated[bool, typer.Option("--zip", help="Make one .zip of it.")] = False,
     out: OutOption = Path("runs"),
+    debug: DebugOption = False,
 ) -> None:
-    """Copy what prediction needs of a run, one model and no training data, into a folder to carry away."""
+    """Write what prediction needs of a run, one model and no training data, into a folder to carry away."""
     from flows.apply.bundle import Bundle
 
     opened = Bundle.open(find_run(out, run).path, model)
-    typer.echo(f"bundle of {opened.name}: {opened.export(to)}")
+    typer.echo(f"bundle of {opened.name}: {opened.export(to, format_ or ('native',), zipped=zip_)}")

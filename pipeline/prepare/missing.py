@@ -93,7 +93,7 @@ def deal_with(values: Array, missing: np.ndarray, how: Missing, run: np.ndarray,
                 f"prepare.inputs.missing: 'last' looks back over all {values.nbytes / 2**20:.0f} MiB of the "
                 "predictors, which compute.memory has no room for; take 'mean' or 'leave_out', or give it more."
             )
-        values = room.backend.asarray(_last_known(np.asarray(room.backend.to_host(values)), run))
+        values = room.backend.asarray(last_known(np.asarray(room.backend.to_host(values)), run))
     return Filled(_zeros(values), everywhere, None, lost, 1.0 - known / math.prod(values.shape))
 
 
@@ -116,7 +116,7 @@ def _zeros(values: Array) -> Array:
     return xp.where(xp.isfinite(values), values, xp.zeros_like(values))
 
 
-def _last_known(values: np.ndarray, run: np.ndarray) -> np.ndarray:
+def last_known(values: np.ndarray, run: np.ndarray) -> np.ndarray:
     """Return the last finite value of each cell in its run, NaN before the first."""
     step = np.arange(len(values)).reshape(-1, *[1] * (values.ndim - 1))
     starts = np.searchsorted(run, run).reshape(step.shape)

@@ -30,7 +30,7 @@ from pipeline.prepare.places import of_same_stations, placed_predictors
 from pipeline.prepare.scalars import ScalarTransform, forcing_values
 from pipeline.prepare.transform import TargetTransform
 from pipeline.prepare.windows import Windows, require_step, segments, windows
-from pipeline.rows import Room
+from pipeline.rows import Room, Rows
 from pipeline.samples import Past, Samples, Schema
 
 Array = Any
@@ -162,9 +162,20 @@ class Recipe:
         SplitError
             If no step is complete.
         """
+        return self.encode_with(predictors, forcings, name=name, step=step)[0]
+
+    def encode_with(
+        self,
+        predictors: Predictors,
+        forcings: Sequence[xr.Dataset] = (),
+        *,
+        name: str = "input",
+        step: int | None = None,
+    ) -> tuple[Samples, Windows, Steps]:
+        """Return the samples of :meth:`encode` and the encoded dates that each is made of."""
         steps = self.encode_steps(predictors, forcings, step)
         chosen = self.windows_of(steps, name)
-        return self._samples(name, chosen, steps)
+        return self._samples(name, chosen, steps), chosen, steps
 
     def encode_steps(
         self,
@@ -174,6 +185,29 @@ class Recipe:
         room: Room | None = None,
     ) -> Steps:
         """Return every date that all predictors have, encoded and kept in ``room``; for errors see :meth:`encode`."""
+        time, raw = self.carried(predictors, step)
+        room = Room(self.backend) if room is None else room
+        phase = phase_of_year(time)
+        values, missing = self.encoder.forward(raw, phase, room)
+        filled = deal_with(
+            values,
+            missing,
+            self.encoder.missing,
+            segments(elapsed(time), self.schema.step_us),
+            table=is_table(self.encoder.grid, self.schema.target_grid),
+            room=room,
+        )
+        return Steps(time, phase, filled.values, self._numbers(forcings, time, phase), filled.complete, filled.usable)
+
+    def _numbers(self, forcings: Sequence[xr.Dataset], time: np.ndarray, phase: np.ndarray) -> np.ndarray:
+        return self.scalars.forward(self.forcing_values(forcings, time), phase)
+
+    def forcing_values(self, forcings: Sequence[xr.Dataset], time: np.ndarray) -> np.ndarray:
+        """Return the series without a place in units at every date, shape (time, forcing)."""
+        return forcing_values(self._forcings(forcings), time)
+
+    def carried(self, predictors: Predictors, step: int | None = None) -> tuple[np.ndarray, Rows]:
+        """Return the dates that all predictors have, and the channels there in units on the grid of the inputs."""
         predictors = of_same_stations(placed_predictors(predictors), self.encoder.grid.stations, "the models")
         names = channel_names(predictors)
         units = dict(zip(names, channel_units(predictors), strict=True))
@@ -188,24 +222,12 @@ class Recipe:
                 require_step(elapsed(as_times(data["time"].values)), self.schema.step_us, dataset)
         carriers = carriers_of(predictors, self.encoder.grid, self.encoder.method)
         require_covered(carriers, predictors, dict(zip(self.encoder.names, self.encoder.covered, strict=True)), names)
-        room = Room(self.backend) if room is None else room
         order = self.backend.asarray(np.array([names.index(channel) for channel in self.encoder.names]))
         raw = carry(predictors, index, carriers, self.backend).map(
             lambda block, _: self.backend.xp.take(block, order, axis=1),
             (len(self.encoder.names), *self.encoder.grid.shape),
         )
-        phase = phase_of_year(time)
-        values, missing = self.encoder.forward(raw, phase, room)
-        filled = deal_with(
-            values,
-            missing,
-            self.encoder.missing,
-            segments(elapsed(time), self.schema.step_us),
-            table=is_table(self.encoder.grid, self.schema.target_grid),
-            room=room,
-        )
-        scalars = self.scalars.forward(forcing_values(self._forcings(forcings), time), phase)
-        return Steps(time, phase, filled.values, scalars, filled.complete, filled.usable)
+        return time, raw
 
     def windows_of(self, steps: Steps, name: str, known: np.ndarray | None = None) -> Windows:
         """Return the samples of ``steps``; ``known`` says which have truth, where there is any."""
