@@ -6,7 +6,7 @@ import html
 import json
 import tempfile
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -54,7 +54,7 @@ def run_experiment(
     workers : int, optional
         Processes on a CPU, GPUs on a GPU.
     progress : bool
-        Whether bars are drawn on a terminal; anywhere else nothing is.
+        Whether stages and members are shown on a terminal as they go; anywhere else nothing is.
 
     Returns
     -------
@@ -73,8 +73,8 @@ def run_experiment(
     Traceback (most recent call last):
     pipeline.errors.ConfigError: unknown experiment 'tinny'. Did you mean 'tiny'? Known: ...
     """
-    from flows.engine import Request, create_or_find, do_stage, execute
-    from pipeline.progress import silent, terminal
+    from flows.engine import Request, create_or_find, direct, execute
+    from flows.live import watched
 
     words = _overrides(overrides)
     words += [
@@ -95,8 +95,8 @@ def run_experiment(
             run.write_json(
                 "work/settings.json", {**settings, "command": ["run_experiment", str(experiment.get("name"))]}
             )
-        shown = terminal if progress else silent
-        execute(run, lambda path, name: do_stage(path, name, shown))
+        with watched(run.path) if progress else nullcontext():
+            execute(run, direct)
     return Run(run.path)
 
 
@@ -209,9 +209,9 @@ class Run:
     @cached_property
     def verdict(self) -> str:
         """The answer to the experiment's question, in one sentence."""
-        from pipeline.report.render import headline
+        from pipeline.report.result import Result
 
-        return headline(self.path)
+        return Result.of_run(self.path).verdict
 
     @cached_property
     def warnings(self) -> tuple[str, ...]:
