@@ -154,8 +154,9 @@ def serve(serving: Serving, say: Say) -> None:
         runner = _runner(deployments)
         # The page of the runs is on the address of the API, whichever server it is.
         page = urlsplit(api)
+        served = "1 experiment is" if len(deployments) == 1 else f"{len(deployments)} experiments are"
         say(
-            f"{len(deployments)} experiments are served; runs and schedules stay as they are when this ends (Ctrl-C).\n"
+            f"{served} served; runs and schedules stay as they are when this ends (Ctrl-C).\n"
             f"  runs and schedules: {page.scheme}://{page.netloc}\n"
             f"  reports:            {serving.reports}"
         )

@@ -67,7 +67,7 @@ def test_every_command_named_is_a_command():
     for line in re.findall(r"^finescale .*$", README, flags=re.MULTILINE):
         words = line.partition("#")[0].replace("|", " ").split()[1:]
         known = {"run", "runs", "report", "experiments", "data", "doctor", "bench", "check-leakage"}
-        known |= {"predict", "bundle", "cordex"}
+        known |= {"predict", "bundle", "cordex", "serve"}
         assert words[0] in known, line
         group = words[0] if words[0] in {"runs", "experiments", "data", "cordex"} else None
         if group:

@@ -111,7 +111,7 @@ def stack(tmp_path_factory):
         )  # fmt: skip
     made = Stack(folder, process, *ports)
     try:
-        made.wait(lambda: "are served" in made.log)
+        made.wait(lambda: "experiments are served" in made.log)
         yield made
     finally:
         if process.poll() is None:
