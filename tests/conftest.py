@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import importlib
-import multiprocessing
 import os
 import pkgutil
 import random
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import fields, is_dataclass, replace
 
 import numpy as np
@@ -19,6 +17,7 @@ from pipeline.grid import Grid
 from pipeline.model import Context
 from pipeline.registry import Registry
 from pipeline.samples import Past, Samples, Schema, lead_name
+from tests.cf_oracle import complaints  # noqa: F401 - a fixture
 
 # Networks of tests are small: on two threads they take ten times as long as on one where cores are shared.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -349,15 +348,3 @@ def alike():
             assert one == two, where
 
     return hold
-
-
-@pytest.fixture(scope="session")
-def complaints():
-    """What a CF checker finds wrong with a file, as a function of its path.
-
-    It has a process of its own: its libraries and ours, unloaded together, end in a fault of the allocator.
-    """
-    from tests.cf_oracle import complaints
-
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield lambda path: pool.submit(complaints, path).result()

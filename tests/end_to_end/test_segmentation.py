@@ -58,7 +58,7 @@ def test_classes_are_predicted_scored_and_told(storms):
     predicted = xr.load_dataset(run / "predictions/class_unet+deep_ensemble.nc")
     chance = predicted.LABELS_param_probabilities
     assert chance.dims == ("class", "time", "lat", "lon")
-    assert chance["class"].values.tolist() == ["background", "tropical_cyclone", "atmospheric_river"]
+    assert chance["class_name"].values.tolist() == ["background", "tropical_cyclone", "atmospheric_river"]
     np.testing.assert_allclose(chance.sum("class"), 1, atol=1e-5)
     np.testing.assert_array_equal(predicted.LABELS, chance.argmax("class"))
     assert predicted.LABELS.attrs["flag_meanings"] == "background tropical_cyclone atmospheric_river"

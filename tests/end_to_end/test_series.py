@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from pipeline.cf import names_back
+
 BASINS = {"seed": 0, "basins": 4, "first_year": 2001, "years": 4, "gaps": 0.02, "noise": 0.08}
 PARTS = {
     "series": {"pr": {"units": "mm d-1"}, "tas": {"units": "degC"}, "flow": {"units": "L s-1 km-2"}},
@@ -66,7 +68,7 @@ def table(run, name="scores"):
 
 def test_leads_stand_in_files_and_scores(basins):
     run = finished(basins)
-    predicted = xr.load_dataset(run / "predictions/gru.nc")
+    predicted = names_back(xr.load_dataset(run / "predictions/gru.nc"))
     assert predicted.flow.dims == ("time", "lead", "station")
     assert predicted.lead.values.tolist() == [1, 3]
     later = predicted.valid_time.values - predicted.time.values[:, None]
@@ -111,7 +113,7 @@ def test_a_basin_that_no_model_saw_is_predicted(basins):
     ids = basin_ids(basins.write())
     basins.experiment["split"] = {"by": "basin", "train": ids[:2], "validation": [ids[2]], "test": [ids[3]]}
     run = finished(basins)
-    truth = xr.load_dataset(run / "predictions/gru.nc").flow_truth
+    truth = names_back(xr.load_dataset(run / "predictions/gru.nc")).flow_truth
     assert np.isfinite(truth.sel(station=ids[3])).any()
     assert not np.isfinite(truth.sel(station=ids[:3])).any()
     scores = table(run)

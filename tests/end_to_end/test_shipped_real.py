@@ -14,6 +14,7 @@ from flows.apply.bundle import Bundle
 from flows.apply.predict import Request as PredictRequest
 from flows.apply.predict import apply
 from flows.engine import Request, start
+from pipeline.cf import names_back
 from pipeline.prepare.coarsen import coarsen
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
@@ -184,7 +185,7 @@ def test_stations_are_told_three_days_ahead(ran):
 
 def test_basins_that_were_left_out_have_an_answer(ran):
     folder = ran("camels", "models.lstm.epochs=1", "models.lag_forest.trees=10", "scores=[nse, kge]")
-    data = xr.load_dataset(folder / "predictions/lstm.nc")
+    data = names_back(xr.load_dataset(folder / "predictions/lstm.nc"))
     split = data.isel(time=np.flatnonzero(data["split"] == "test"))
     answered = np.isfinite(split["streamflow"]).all("time")
     known = np.isfinite(split["streamflow_truth"]).any("time")

@@ -10,6 +10,7 @@ from flows.apply.inputs import Inputs
 from flows.apply.predict import Request, apply
 from flows.engine import Request as RunRequest
 from flows.engine import start
+from pipeline.cf import names_back
 from pipeline.errors import ConfigError, DataError, PredictError
 
 BASINS = {"seed": 0, "basins": 4, "first_year": 2001, "years": 4, "gaps": 0.05, "noise": 0.08}
@@ -89,7 +90,7 @@ def predicted(run, tmp_path):
         words = [word.format(path) for word in words or ["{}"]]
         done = apply(Bundle.open(run, model), Request(tuple(words), tmp_path / "out.nc", **options))
         with xr.open_dataset(done.path) as answer:
-            return done, answer.load()
+            return done, names_back(answer.load())
 
     return predict
 
