@@ -43,7 +43,8 @@ def augment_options(experiment: Experiment, *, where: str) -> Mapping[str, Augme
     found: dict[str, AugmentSpec] = {name: [] for name, kind in kinds.items() if can_augment(kind)}
     for number, entry in enumerate(experiment.augment):
         augmentation = AUGMENTATIONS.get(entry.kind)
-        validate(augmentation.Config, entry.options, where=where, prefix=f"augment.{number}")
+        also = AugmentConfig.model_fields
+        validate(augmentation.Config, entry.options, where=where, prefix=f"augment.{number}", also=also)
         for name in _served(entry, augmentation, kinds, experiment, f"{where}: augment.{number}"):
             found[name].append({"kind": entry.kind, **entry.options})
     for spec in found.values():

@@ -6,14 +6,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
+from flows.overrides import override
 from pipeline.errors import ConfigError
 from pipeline.experiment import Experiment
 from pipeline.registry import suggest
-from pipeline.schema import parse_yaml, read_yaml, validate
+from pipeline.schema import read_yaml, validate
+
+__all__ = ["Loaded", "dump", "find_experiment", "load_experiment", "override", "shipped", "validate_tree"]
 
 SHIPPED = Path(__file__).with_name("experiments")
 
@@ -113,73 +115,6 @@ def validate_tree(source: Path, overrides: Sequence[str] = ()) -> Experiment:
         override(tree, text)
     where = f"{source} with {' '.join(f'--set {text}' for text in overrides)}" if overrides else str(source)
     return validate(Experiment, tree, where=where)
-
-
-def override(tree: dict[str, Any], text: str) -> None:
-    """Set one value of ``tree`` in place, as ``--set a.b=c`` says; numbers in a path index lists.
-
-    Raises
-    ------
-    ConfigError
-        If ``text`` is not of that form or its path runs through something that has no keys.
-    """
-    path, equals, value = text.partition("=")
-    keys = path.strip().split(".")
-    if not equals or not all(keys):
-        raise ConfigError(f"--set: expected KEY.KEY=VALUE such as models.unet.lr=1e-4, got {text!r}.")
-    _known_model(tree, keys, text)
-    node: Any = tree
-    for position, key in enumerate(keys[:-1]):
-        node = _step(node, key, text, ".".join(keys[:position]))
-    _assign(node, keys[-1], _parse(value, text), text, ".".join(keys[:-1]))
-
-
-def _known_model(tree: dict[str, Any], keys: list[str], text: str) -> None:
-    """Refuse an option of a model that is not there; only `kind` begins a new one."""
-    models = tree.get("models")
-    if (
-        keys[0] == "models"
-        and len(keys) > 2
-        and isinstance(models, dict)
-        and keys[1] not in models
-        and keys[2] != "kind"
-    ):
-        raise ConfigError(
-            f"--set {text!r}: no model {keys[1]!r}.{suggest(keys[1], models)} Known: {', '.join(models)}; "
-            f"a new one begins with --set models.{keys[1]}.kind=KIND."
-        )
-
-
-def _parse(value: str, text: str) -> Any:
-    try:
-        parsed = parse_yaml(value)
-    except yaml.YAMLError:
-        raise ConfigError(f"--set: expected a YAML value behind '=', got {text!r}.") from None
-    if isinstance(parsed, str):
-        try:  # YAML 1.1 reads 1e-4 as text; everyone else reads a number
-            return float(parsed) if any(digit.isdigit() for digit in parsed) else parsed
-        except ValueError:
-            return parsed
-    return parsed
-
-
-def _step(node: Any, key: str, text: str, where: str) -> Any:
-    if isinstance(node, dict):
-        if not isinstance(node.get(key), (dict, list)):
-            node[key] = {}
-        return node[key]
-    if isinstance(node, list) and key.isdigit() and int(key) < len(node):
-        return node[int(key)]
-    raise ConfigError(f"--set {text!r}: {where or 'the file'} has no key {key!r}.")
-
-
-def _assign(node: Any, key: str, value: Any, text: str, where: str) -> None:
-    if isinstance(node, dict):
-        node[key] = value
-    elif isinstance(node, list) and key.isdigit() and int(key) < len(node):
-        node[int(key)] = value
-    else:
-        raise ConfigError(f"--set {text!r}: {where or 'the file'} has no key {key!r}.")
 
 
 def dump(experiment: Experiment) -> str:

@@ -188,7 +188,7 @@ def _model(experiment: Experiment, name: str, where: str, augment: AugmentSpec) 
         options = {**experiment.training.model_dump(exclude_unset=True), **options}
     if augment:
         options = {OWN: augment, **options}
-    config = validate(kind.Config, options, where=where, prefix=f"models.{name}")
+    config = validate(kind.Config, options, where=where, prefix=f"models.{name}", also=["kind"])
     check_own(options, kind, name, entry.kind)
     _suits_loss(config, name, where, experiment)
     return PlannedModel(name, entry.kind, kind, config)
@@ -252,7 +252,8 @@ def _methods(
             f"uncertainty.{number}: {said} is for {' and '.join(sorted(kind.tasks))}, and the task is "
             f"{experiment.task}."
         )
-    config = validate(kind.Config, entry.options, where=where, prefix=f"uncertainty.{number}")
+    prefix = f"uncertainty.{number}"
+    config = validate(kind.Config, entry.options, where=where, prefix=prefix, also=UncertaintyConfig.model_fields)
     names = served(said, kind.needs, entry.models, models, kind.refuses)
     able = [name for name in names if (why := kind(config).why_not(models[name].config)) is None]
     for name in entry.models or ():
@@ -271,7 +272,8 @@ def _calibration(number: int, entry: CalibrationConfig, experiment: Experiment, 
             f"uncertainty.{number}.calibration: {entry.kind} is for {'classes' if kind.of_classes else 'numbers'}, and "
             f"the task is {experiment.task}. Known for it: {', '.join(able)}."
         )
-    config = validate(kind.Config, entry.options, where=where, prefix=f"uncertainty.{number}.calibration")
+    prefix, also = f"uncertainty.{number}.calibration", CalibrationConfig.model_fields
+    config = validate(kind.Config, entry.options, where=where, prefix=prefix, also=also)
     if entry.folds and not isinstance(split, SplitConfig):
         raise ConfigError(
             f"{where}: uncertainty.{number}.calibration.folds: expected none with a split by {split.by}, got "

@@ -78,7 +78,8 @@ def plan_explanations(
     found: list[PlannedExplanation] = []
     for number, entry in enumerate(experiment.explain):
         kind = ATTRIBUTIONS.get(entry.method)
-        config = validate(kind.Config, entry.options, where=where, prefix=f"explain.{number}")
+        also = [field.alias or name for name, field in ExplainConfig.model_fields.items()]
+        config = validate(kind.Config, entry.options, where=where, prefix=f"explain.{number}", also=also)
         entry = _check_entry(entry, kind, experiment)
         baseline = _baseline(entry, kind)
         for model in served(f"attribution method {entry.method!r}", kind.needs, entry.models, models):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 import typing
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +18,15 @@ from pipeline.registry import suggest
 M = TypeVar("M", bound=BaseModel)
 
 
-def validate(schema: type[M], data: Any, *, where: str, error: type[UserError] = ConfigError, prefix: str = "") -> M:
+def validate(
+    schema: type[M],
+    data: Any,
+    *,
+    where: str,
+    error: type[UserError] = ConfigError,
+    prefix: str = "",
+    also: Iterable[str] = (),
+) -> M:
     """Return ``data`` as a ``schema``, or raise one message that names every fault.
 
     Parameters
@@ -30,6 +41,8 @@ def validate(schema: type[M], data: Any, *, where: str, error: type[UserError] =
         What is raised.
     prefix : str
         Dotted path of ``data`` inside the file.
+    also : iterable of str
+        Keys that stand beside these in the file and that another schema checks: they may have been meant.
 
     Examples
     --------
@@ -41,11 +54,16 @@ def validate(schema: type[M], data: Any, *, where: str, error: type[UserError] =
     ...
     pipeline.errors.ConfigError: x.yaml: models.ridge.alhpa: unknown key. Did you mean 'alpha'? Known: alpha.
     """
+    truths = {".".join(filter(None, (prefix, path))): said for path, said in _truths(schema, data)}
+    lines = [f"{path}: {said}" for path, said in truths.items()]
     try:
-        return schema.model_validate(data)
+        found = schema.model_validate(data)
     except ValidationError as faults:
-        lines = [_describe(fault, schema, prefix) for fault in faults.errors()]
+        described = (_describe(fault, schema, prefix, tuple(also)) for fault in faults.errors())
+        lines += [line for line in described if line.partition(": ")[0] not in truths]
+    if lines:
         raise error("\n".join(f"{where}: {line}" for line in dict.fromkeys(lines))) from None
+    return found
 
 
 def read_yaml(path: Path, error: type[UserError] = ConfigError) -> Any:
@@ -111,25 +129,90 @@ _UniqueKeys.yaml_implicit_resolvers = {
 }
 
 
-def _describe(fault: Any, schema: type[BaseModel], prefix: str) -> str:
+# What pydantic calls by the names of Python's types, as a reader of YAML calls it.
+_EXPECTED = {
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "tuple_type": "a list such as [a, b]",
+    "list_type": "a list such as [a, b]",
+    "dict_type": "a mapping such as {key: value}",
+}
+_SHORT = 80
+
+
+def _truths(schema: type[BaseModel], data: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield where true or false stands for a number, which pydantic takes for 1 or 0."""
+    for name, field in schema.model_fields.items() if isinstance(data, dict) else ():
+        key = field.alias or name
+        if key not in data:
+            continue
+        value, here = data[key], f"{path}.{key}" if path else key
+        leaves = set(leaf_types(field.annotation))
+        if isinstance(value, bool) and leaves & {int, float} and not leaves & {bool, str, Any}:
+            yield here, f"expected {'a whole number' if float not in leaves else 'a number'}, got {str(value).lower()}."
+        inner = _models_in(field.annotation)
+        if len(inner) != 1:  # of a union any may be meant
+            continue
+        if isinstance(value, list):
+            parts = [(f"{here}.{number}", part) for number, part in enumerate(value)]
+        elif field.annotation is inner[0] or not isinstance(value, dict):
+            parts = [(here, value)]
+        else:
+            parts = [(f"{here}.{inside}", part) for inside, part in value.items()] + [(here, value)]
+        for place, part in parts:
+            yield from _truths(inner[0], part, place)
+
+
+def leaf_types(annotation: Any) -> list[Any]:
+    """Return the types that a value, or the values in it, may be of; None is left out."""
+    parts = typing.get_args(annotation)
+    if typing.get_origin(annotation) is typing.Literal:
+        return [type(part) for part in parts]
+    if not parts:
+        return [] if annotation in (type(None), Ellipsis) else [annotation]
+    if typing.get_origin(annotation) is typing.Annotated:
+        return leaf_types(parts[0])
+    return [leaf for part in parts for leaf in leaf_types(part)]
+
+
+def _describe(fault: Any, schema: type[BaseModel], prefix: str, also: tuple[str, ...] = ()) -> str:
     location, _ = _walk(schema, fault["loc"])
     path = ".".join([*([prefix] if prefix else []), *location])
     if fault["type"] == "extra_forbidden":
-        known = _fields_at(schema, fault["loc"][:-1])
+        known = _fields_at(schema, fault["loc"][:-1]) | (set(also) if len(fault["loc"]) == 1 else set())
         return f"{path}: unknown key.{suggest(location[-1], known)} Known: {', '.join(sorted(known))}."
     if fault["type"] == "missing":
-        return f"{path}: this key is required and missing."
+        given = fault["input"] if isinstance(fault["input"], dict) else {}
+        near = difflib.get_close_matches(location[-1], [str(key) for key in given], n=1)
+        return f"{path}: this key is required and missing.{f' Did you mean it by {near[0]!r}?' if near else ''}"
     if fault["type"] == "model_type":
         keys = ", ".join(sorted(_fields_at(schema, fault["loc"])))
         return f"{path}: expected a mapping with keys among {keys}, got {fault['input']!r}."
     if fault["type"] == "string_type":
         return f"{path}: expected text, in quotes where it looks like a number, got {fault['input']!r}."
+    if fault["type"] in _EXPECTED:
+        return f"{path}: expected {_EXPECTED[fault['type']]}, got {_shown(fault['input'])}."
     message = fault["msg"].removeprefix("Value error, ").removesuffix(".")
     message = message[:1].lower() + message[1:]
     quoted = isinstance(fault["input"], str) and repr(fault["input"]) in message
     said = isinstance(fault["input"], (dict, list)) or "got" in message or quoted
     got = "" if said else f", got {fault['input']!r}"
-    return f"{path or 'the file'}: {message}{got}."
+    wrong = fault["input"] if fault["type"] == "literal_error" else None
+    meant = suggest(wrong, re.findall(r"'([^']*)'", message)) if isinstance(wrong, str) else ""
+    return f"{path or 'the file'}: {message}{got}.{meant}"
+
+
+def _shown(value: Any) -> str:
+    """Return what came, in short, as YAML has it."""
+    if value is None or isinstance(value, bool):
+        return "nothing (null)" if value is None else str(value).lower()
+    text = repr(value)
+    return text if len(text) <= _SHORT else f"{text[:_SHORT]}..."
 
 
 def tagged_schemas(annotation: Any) -> dict[str, Any]:

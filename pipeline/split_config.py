@@ -43,6 +43,8 @@ class SplitConfig(_Section):
             days = pd.Timedelta(gap)
         except ValueError as error:
             raise ValueError(f"expected a length of time such as '10D', got {gap!r}") from error
+        if days and not any(letter.isalpha() for letter in gap):  # nanoseconds, which nobody means
+            raise ValueError(f"expected a length of time with its unit, such as '10D', got {gap!r}")
         if days < pd.Timedelta(0):
             raise ValueError(f"expected a gap of zero or more, got {gap!r}")
         return gap

@@ -93,6 +93,9 @@ def _table(table: Table) -> list[str]:
         cells = []
         for cell in row:
             text = escaped(cell.text) + (f" ({escaped(cell.note)})" if cell.note else "")
+            text += ", ".join(
+                f"[{escaped(words)}]({to.replace('(', '%28').replace(')', '%29')})" for words, to in cell.links
+            )
             cells.append(f"**{text}**" if cell.mark == "best" else ("\u2248 " if cell.mark == "tie" else "") + text)
         lines.append("| " + " | ".join(cells) + " |")
     return [*lines, ""]

@@ -71,12 +71,15 @@ class Cell:
         Small print below, such as the interval.
     mark : {"", "best", "tie", "green", "amber", "red", "grey"}
         Whether it is the best of its column, or cannot be told from it; or the shape and colour of a traffic light.
+    links : tuple of (str, str)
+        Words and addresses behind the text; only addresses that we made.
     """
 
     text: str
     key: float | str
     note: str = ""
     mark: str = ""
+    links: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,7 @@ class Table:
         writer = csv.writer(buffer, lineterminator="\n")
         writer.writerow([f"{c.title} [{c.unit}]" if c.unit else c.title for c in self.columns])
         for row in self.rows:
-            writer.writerow([cell.text for cell in row])
+            writer.writerow([" ".join([cell.text, *(to for _, to in cell.links)]).strip() for cell in row])
         return buffer.getvalue()
 
     @property

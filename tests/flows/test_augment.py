@@ -38,8 +38,8 @@ def test_a_models_own_takes_its_place():
     [
         (["augment=[{kind: nose}]"], UnknownNameError, r"^unknown augmentation 'nose'\. Did you mean 'noise'\? Known: flip_"),
         (["augment=[{kind: noise, sdd: 2}]"], ConfigError,
-         r"^quickstart\.yaml: augment\.0\.sdd: unknown key\. Did you mean 'sd'\? Known: probability, sd\.$"),
-        (["augment=[{knd: noise}]"], ConfigError, r"augment\.0\.kind: this key is required and missing\.$"),
+         r"^quickstart\.yaml: augment\.0\.sdd: unknown key\. Did you mean 'sd'\? Known: kind, models, probability, sd\.$"),
+        (["augment=[{knd: noise}]"], ConfigError, r"augment\.0\.kind: this key is required and missing\. Did you mean it by 'knd'\?$"),
         (["augment=[{kind: noise, models: [unte]}]"], ConfigError,
          r"augment: noise names the model 'unte'\. Known: climatology, .*unet"),
         (["augment=[{kind: patches, size: [3, 3]}]"], TraitError,

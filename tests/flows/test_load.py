@@ -37,6 +37,20 @@ def test_the_dump_is_the_experiment(tmp_path):
         ("split.gap=10D", ("split", "gap"), "10D"),
         ("split.train=[1990-01-01, 1991-01-01]", ("split", "train"), ["1990-01-01", "1991-01-01"]),
         ("training.clip=null", ("training", "clip"), None),
+        ("training.channels_last=true", ("training", "channels_last"), True),
+        ("question=2024", ("question",), "2024"),
+        ("question='a: b'", ("question",), "a: b"),
+        ("question=a: b", ("question",), "a: b"),
+        ("name=007", ("name",), "007"),
+        ("compute.memory=null", ("compute", "memory"), None),
+        ("compute.scheduler=tcp://host:8786", ("compute", "scheduler"), "tcp://host:8786"),
+        ("split.train.0=1990-01-01", ("split", "train", 0), "1990-01-01"),
+        ("data.predictors[0].dataset=x", ("data", "predictors", 0, "dataset"), "x"),
+        ("data.predictors[1].dataset=b", ("data", "predictors", 1, "dataset"), "b"),
+        ("uncertainty[0].method=swag", ("uncertainty", 0, "method"), "swag"),
+        ("scores.0=mae", ("scores", 0), "mae"),
+        ("models.unet.augment.0.kind=noise", ("models", "unet", "augment", 0, "kind"), "noise"),
+        ("data.region={lat: [40, 42]}", ("data", "region"), {"lat": [40, 42]}),
     ],
 )
 def test_an_override_sets_one_value(text, path, value):
@@ -67,9 +81,56 @@ def test_a_new_model_begins_with_its_kind():
     assert tree == {"models": {"second": {"kind": "unet", "lr": 1}}}
 
 
-def test_an_override_of_a_list_entry_that_is_not_there_is_refused():
-    with pytest.raises(ConfigError, match=r"--set 'a\.7\.b=1': a has no key '7'\."):
-        override({"a": [{}]}, "a.7.b=1")
+@pytest.mark.parametrize(
+    ("tree", "text", "message"),
+    [
+        ({"a": [{}]}, "a.7.b=1", r"^--set 'a\.7\.b=1': a is a list and has one entry, 0, got '7'\. .*add an entry as a\.1\."),
+        ({"a": [1, 2]}, "a.x=1", r"a is a list and has entries 0 to 1, got 'x'\. Give it whole, as in --set 'a=\.\.\.'\. It is \[1, 2\]\."),
+        ({"a": [1]}, "a.0.b=1", r"a\.0 has no key 'b', it is 1\."),
+    ],
+)  # fmt: skip
+def test_an_override_of_an_entry_that_is_not_there_is_refused(tree, text, message):
+    with pytest.raises(ConfigError, match=message):
+        override(tree, text)
+
+
+def test_identifiers_of_basins_stay_as_they_are_typed():
+    """YAML 1.1 reads 01547700 as an octal number."""
+    tree = {"split": {"by": "basin"}}
+    override(tree, "split.validation=[01547700]")
+    override(tree, "split.test={left: [02064000, 007]}")
+    assert tree["split"]["validation"] == ["01547700"]
+    assert tree["split"]["test"] == {"left": ["02064000", "007"]}
+    block = {"split": {"by": "block"}}
+    override(block, "split.train=[0, 99]")
+    assert block["split"]["train"] == [0, 99]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("models.unet.ler=1", r"models\.unet\.ler: unknown key\. Did you mean 'lr'\? Known: .*kind"),
+        ("uncertainty[0].membrs=3", r"uncertainty\.0\.membrs: unknown key\. Did you mean 'members'\?"),
+        ("uncertainty.0.modls=[unet]", r"uncertainty\.0\.modls: unknown key\. Did you mean 'models'\?"),
+        ("explain.0.dayz=3", r"explain\.0\.dayz: unknown key\. Did you mean 'days'\?"),
+        ("explain[1].methd=lrp", r"explain\.1\.methd: unknown key\. Did you mean 'method'\?"),
+        (
+            "uncertainty.0.calibration={kind: emos, foldz: 3}",
+            r"uncertainty\.0\.calibration\.foldz: unknown key\. Did you mean 'folds'\?",
+        ),
+        ("prepare.inputs.anomly=none", r"prepare\.inputs\.anomly: unknown key\. Did you mean 'anomaly'\?"),
+        ("modles.unet.lr=3", r"modles: unknown key\. Did you mean 'models'\?"),
+        ("models.unet.lr=fast", r"models\.unet\.lr: expected a number, got 'fast'\."),
+        ("models.unet.depth=true", r"models\.unet\.depth: expected a whole number, got true\."),
+        ("explain[0].groups=[seasn]", r"explain\.0\.groups\.0: .* got 'seasn'\. Did you mean 'season'\?"),
+        ("split.train=2001-01-01", r"split\.train: expected a list such as \[a, b\], got '2001-01-01'\."),
+    ],
+)
+def test_a_wrong_key_or_type_is_answered_with_what_was_meant_at_every_depth(text, message):
+    from flows.plan import make_plan
+
+    with pytest.raises(ConfigError, match=message):
+        make_plan(load_experiment("tiny", [text]).experiment, where="tiny.yaml")
 
 
 def test_an_override_that_is_no_yaml_is_refused():

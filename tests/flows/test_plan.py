@@ -108,7 +108,7 @@ def test_labels_are_checked_before_data_are_read():
     [
         ("{kind: deep_low, belwo: 970}", r"label\.belwo: unknown key\. Did you mean 'below'\? Known: below, of, units, window\.$"),
         ("{kind: deep_low, window: 30}", r"label\.window: expected an odd number .*30"),
-        ("{kind: deep_low, of: anomalies}", r"label\.of: input should be 'value' or 'anomaly', got 'anomalies'\.$"),
+        ("{kind: deep_low, of: anomalies}", r"label\.of: input should be 'value' or 'anomaly', got 'anomalies'\. Did you mean 'anomaly'\?$"),
         ("{kind: threshold, units: K}", r"label\.below: expected one of 'above' and 'below', got above None and below None\.$"),
     ],
 )  # fmt: skip

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.report import answers, data_facts, numbers, sentences, tables
-from pipeline.report.sections import Block, Code, Heading, Section
+from pipeline.report import numbers, tables
+from pipeline.report.sections import Block, Code, Heading, Section, cards
 from pipeline.report.study import Study
-
-_CALENDAR = ("day_cos", "day_sin")
 
 
 def build(study: Study) -> Section:
@@ -31,13 +29,7 @@ def build(study: Study) -> Section:
     outputs = _outputs(study)
     if outputs is not None:
         blocks += [Heading("Files written"), outputs]
-    cards = _data_cards(study)
-    if cards:
-        blocks += [Heading("Data card"), *cards]
-    blocks += [
-        Heading("Model card"),
-        tables.facts("model-card", f"Model card of {numbers.label(study.headline)}.", _model_card(study)),
-    ]
+    blocks += cards.blocks(study)
     return Section("provenance", "Provenance", _lead(study), tuple(blocks))
 
 
@@ -140,74 +132,3 @@ def _outputs(study: Study) -> tables.Table | None:
         tables.Column("Size", "bytes"), tables.Column("sha256, first 16", numeric=False),
     )  # fmt: skip
     return tables.Table("outputs", "Tables and fields that this run wrote.", columns, tuple(rows)) if rows else None
-
-
-def _data_cards(study: Study) -> list[Block]:
-    cards: dict[str, dict[str, str]] = {}
-    for dataset in data_facts.datasets(study.run.ingest):
-        cards[dataset.name] = {
-            "Description": dataset.description,
-            "Licence": dataset.licence,
-            "Citation": dataset.citation,
-        }
-    for item in study.run.provenance.get("data") or ():
-        if isinstance(item, Mapping) and item.get("dataset"):
-            card = cards.setdefault(str(item["dataset"]), {"Description": "", "Licence": "", "Citation": ""})
-            for key in ("licence", "citation"):
-                card[key.capitalize()] = card[key.capitalize()] or str(item.get(key) or "")
-    rows = tuple(
-        (tables.text(name), *(tables.text(card[key] or "not given") for key in ("Description", "Licence", "Citation")))
-        for name, card in cards.items()
-        if any(card.values())
-    )
-    columns = tuple(tables.Column(head, numeric=False) for head in ("Dataset", "Description", "Licence", "Citation"))
-    return [tables.Table("data-card", "Whose data these are, and on which terms.", columns, rows)] if rows else []
-
-
-def _unchanging(study: Study) -> list[str]:
-    """Return static fields or attributes, and forcings, with the names that were taken of each dataset."""
-    data = study.run.experiment.get("data") or {}
-    prepared = study.run.stage("prepare")
-    found = []
-    for part, key, word in (("static", "statics", "that do not change"), ("forcings", "scalars", "without a place")):
-        sources = [source for source in data.get(part) or () if isinstance(source, Mapping)]
-        given = [str(name) for source in sources for name in source.get("variables") or ()]
-        names = given if len(sources) == sum(bool(source.get("variables")) for source in sources) else []
-        names = names or [str(one["name"]) for one in prepared.get(key) or () if one.get("name") not in _CALENDAR]
-        if sources:
-            datasets = numbers.listing(str(source.get("dataset")) for source in sources)
-            found.append(f"{datasets}, {word} ({', '.join(names) or 'all variables'})")
-    return found
-
-
-def _model_card(study: Study) -> list[tuple[str, Any]]:
-    experiment = study.run.experiment
-    base = study.headline.partition("+")[0]
-    entry = (experiment.get("models") or {}).get(base) or {}
-    options = ", ".join(f"{key} {tables.plain(value)}" for key, value in entry.items() if key != "kind")
-    members = sum(member.model == base for member in study.run.members)
-    data = experiment.get("data") or {}
-    inputs = [
-        f"{source.get('dataset')} ({', '.join(source['variables']) if source.get('variables') else 'all variables'})"
-        for source in data.get("predictors") or ()
-    ]
-    own = study.score(study.headline, study.metric)
-    card: list[tuple[str, Any]] = [
-        ("Model", study.headline),
-        ("Kind", entry.get("kind") or numbers.MISSING),
-        ("Options", options or "defaults"),
-        ("Members", members or numbers.MISSING),
-        (
-            "Predicts",
-            ", ".join(f"{name} [{numbers.units(study.field_units[name]) or '1'}]" for name in study.variables),
-        ),
-        ("From", "; ".join([*inputs, *_unchanging(study)]) or numbers.MISSING),
-        ("Question", sentences.question(study)),
-        ("Result", answers.answer(study).text),
-    ]
-    if own is not None:
-        card.append(
-            (f"{study.word()} on {study.split}", numbers.with_units(numbers.number(float(own["value"])), study.unit))
-        )
-    card.append(("Fit for", "the region, season, grid and inputs named above; see Limits for what was not tested"))
-    return card

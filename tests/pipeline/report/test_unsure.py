@@ -20,7 +20,7 @@ def study(classes=(), **more):
     said = {
         "headline": "unet+deep_ensemble", "variables": ("tas",), "quantities": {"tas": "temperature"},
         "units": {"tas": "K"}, "classes": classes, "on_earth": True, "step": "day", "split": "test", "run": run,
-        "colours": {"unet+deep_ensemble": "#0072b2"},
+        "colours": {"unet+deep_ensemble": "#0072b2"}, "diagnostics_of": lambda name: f"diagnostics: {name}",
     }  # fmt: skip
     return SimpleNamespace(**(said | more))
 

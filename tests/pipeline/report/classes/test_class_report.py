@@ -140,6 +140,6 @@ def test_the_same_run_gives_the_same_bytes(make_class_run, painted):
 def test_markdown_has_the_same_pictures(make_class_run, painted):
     run = make_class_run()
     text = render(run, "md").read_text(encoding="utf-8")
-    files = re.findall(r"\]\((figures/[^)]+)\)", text)
+    files = re.findall(r"!\[[^\n]*?\]\((figures/[^)]+)\)", text)
     assert len(files) == len(_page(run).all("img"))
     assert all((run / file).stat().st_size > 300 for file in files)

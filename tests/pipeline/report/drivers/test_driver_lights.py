@@ -184,5 +184,5 @@ def test_markup_in_words_of_checks_stays_text(explained, made, page):
     bad = "<script>alert(1)</script>"
     finding = type(made.complete)(bad, 0.3, 0.01, False, True, bad)
     text = page(explained({"unet": [made.scored(findings=(finding,))]}))
-    assert text.count("<script") == 1
+    assert "<script>alert" not in text
     assert "&lt;script&gt;alert(1)&lt;/script&gt; failed." in text
