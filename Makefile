@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slow test-rapids-contract lint gpu-proof figures wheelhouse clean
+.PHONY: demo test test-slow test-rapids-contract lint docs gpu-proof figures wheelhouse clean
 
 demo: $(VENV)/.run
 	$(BIN)/finescale run quickstart
@@ -18,6 +18,10 @@ test: $(VENV)/.dev
 
 test-slow: $(VENV)/.dev
 	$(PYTEST) -m "not gpu"
+
+# The pages as a site that opens from disk, in site/; a link that leads nowhere ends it.
+docs: $(VENV)/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

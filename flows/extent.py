@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cftime
 import numpy as np
 import xarray as xr
 
@@ -140,6 +141,25 @@ def extent_of(experiment: Experiment, sources: Sources, backend: Backend) -> Ext
     fields = _Named(names, channel_units(predictors))
     few = _few(experiment, fields, _Named(*forcing_names(parts.forcings)), _targets(target), grid, Grid.of(target))
     return Extent(found, few, len(names), _samples(experiment, found))
+
+
+def dates_of(entry: Entry, sources: Sources, backend: Backend) -> tuple[str, ...]:
+    """Return the dates that a dataset has values of, in order, each once; none where it has no time.
+
+    Raises
+    ------
+    UserError
+        If a file is not there yet, or is at fault.
+    """
+    time = _opened(entry, _files(entry, sources), backend, None).time
+    return () if time is None else tuple(dict.fromkeys(_date(one) for one in np.asarray(time)))
+
+
+def _date(time: object) -> str:
+    if isinstance(time, np.datetime64):
+        return str(time.astype("datetime64[D]"))
+    assert isinstance(time, cftime.datetime)  # of another calendar
+    return f"{time.year:04d}-{time.month:02d}-{time.day:02d}"
 
 
 def _files(entry: Entry, sources: Sources) -> tuple[Path, ...]:

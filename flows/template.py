@@ -5,19 +5,22 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flows.load import shipped, validate_tree
 from flows.reference import descriptions
+from flows.sources import Sources
 from pipeline.data.catalog import Catalog, Entry
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, UserError
 from pipeline.files import write_atomic
 
 TEMPLATES = Path(__file__).with_name("templates")
 TASKS = ("downscaling", "series", "segmentation")
 _WIDTH = 100
 _COARSER = 4
+_SHARES = (0.6, 0.8, 0.9)  # of the dates: where train, validation and the first test set end
+_YEARS = 5  # with so many turns of the year, splits begin with one
 _WHY = re.compile(r"^( *)#\? (\S+)\n", re.MULTILINE)
 
 
@@ -108,7 +111,27 @@ _MADE = {
 }
 
 
-def template(name: str, task: str, datasets: Sequence[str] = (), catalog: Catalog | None = None) -> str:
+def common_dates(datasets: Sequence[str], sources: Sources) -> tuple[tuple[str, ...], str]:
+    """Return the dates that all datasets have values of; or none, and why."""
+    from flows.extent import dates_of
+    from pipeline.backend import get_backend
+
+    found: list[tuple[str, ...]] = []
+    for name in datasets:
+        try:
+            found.append(dates_of(sources.catalog[name], sources, get_backend("cpu")))
+        except UserError as error:
+            return (), str(error)
+    shared = set(found[0]).intersection(*found[1:])
+    common = tuple(date for date in found[0] if date in shared)
+    if split_dates(common):
+        return common, ""
+    return (), f"{len(common)} dates are in {'all of them' if len(found) > 1 else 'it'}, too few to split"
+
+
+def template(
+    name: str, task: str, datasets: Sequence[str] = (), catalog: Catalog | None = None, dates: Sequence[str] = ()
+) -> str:
     """Return the text of a new experiment.
 
     Parameters
@@ -117,6 +140,8 @@ def template(name: str, task: str, datasets: Sequence[str] = (), catalog: Catalo
         Entries of the catalog: predictors, the last one the target; one alone is both. Made data by default.
     catalog : Catalog, optional
         Where they are looked up.
+    dates : sequence of str
+        All dates that they have in common, by which the splits are made; without, those of the made data.
 
     Raises
     ------
@@ -132,6 +157,8 @@ def template(name: str, task: str, datasets: Sequence[str] = (), catalog: Catalo
         if catalog is None:
             raise ConfigError("expected a catalog that datasets are looked up in, got none.")
         filled = _from_catalog(task, {name: catalog[name] for name in datasets}, filled)
+        if split := split_dates(dates):
+            filled = replace(filled, dates=split, known=True)
     text = (TEMPLATES / f"{task}.yaml").read_text(encoding="utf-8")
     made = _MADE["downscaling"] is filled
     parts = {
@@ -148,6 +175,26 @@ def template(name: str, task: str, datasets: Sequence[str] = (), catalog: Catalo
     for key, value in parts.items():
         text = text.replace(f"@{key}@", value)
     return _explained(text)
+
+
+def split_dates(dates: Sequence[str]) -> tuple[str, ...]:
+    """Return first and last dates of train, validation and two test sets, in this order; nothing for a few dates.
+
+    Examples
+    --------
+    >>> days = [f"{year}-{month:02d}-01" for year in range(2001, 2011) for month in range(1, 13)]
+    >>> split_dates(days)[:4]
+    ('2001-01-01', '2006-12-01', '2007-01-01', '2008-12-01')
+    """
+    if len(dates) < 2 * (len(_SHARES) + 1):
+        return ()
+    begins = [0, *(round(share * len(dates)) for share in _SHARES)]
+    years = [number for number, date in enumerate(dates) if number and date[:4] != dates[number - 1][:4]]
+    if len(years) >= _YEARS:
+        whole = [0, *(min(years, key=lambda year: abs(year - begin)) for begin in begins[1:])]
+        begins = whole if len(set(whole)) == len(whole) else begins
+    ends = [begin - 1 for begin in (*begins[1:], len(dates))]
+    return tuple(dates[one] for pair in zip(begins, ends, strict=True) for one in pair)
 
 
 def _dates(filled: Filled) -> str:
@@ -220,7 +267,14 @@ def _target(task: str, name: str, entry: Entry) -> Part:
     return Part(name, tuple(entry.variables)[-1:] if task == "series" else tuple(entry.variables)[:1])
 
 
-def write(name: str, task: str, to: Path, datasets: Sequence[str] = (), catalog: Catalog | None = None) -> Path:
+def write(
+    name: str,
+    task: str,
+    to: Path,
+    datasets: Sequence[str] = (),
+    catalog: Catalog | None = None,
+    dates: Sequence[str] = (),
+) -> Path:
     """Write a new experiment to ``to`` once it is known to be valid; nothing is ever overwritten.
 
     Raises
@@ -242,7 +296,7 @@ def write(name: str, task: str, to: Path, datasets: Sequence[str] = (), catalog:
         )
     if not to.parent.is_dir():
         raise ConfigError(f"expected a folder to write into, got {str(to.parent)!r}, which is not there.")
-    text = template(name, task, datasets, catalog).replace(f"{name}.yaml", to.name)
+    text = template(name, task, datasets, catalog, dates).replace(f"{name}.yaml", to.name)
     with write_atomic(to) as temporary:
         temporary.write_text(text, encoding="utf-8")
         validate_tree(temporary)

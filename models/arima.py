@@ -1,4 +1,7 @@
-"""ARIMA: every series from its own past values and surprises."""
+"""ARIMA: every series from its own past values and surprises.
+
+Source of the choice of orders: Hyndman and Khandakar (2008), doi:10.18637/jss.v027.i03.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What the train split says of the classes without any predictor: the forecast to beat."""
+"""What the train split says of the classes without any predictor: the forecast to beat.
+
+Source: Wilks (2019), Statistical Methods in the Atmospheric Sciences, doi:10.1016/C2017-0-03921-6.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What was seen one step before, and how often it stays."""
+"""What was seen one step before, and how often it stays.
+
+Source: Wilks (2019), Statistical Methods in the Atmospheric Sciences, doi:10.1016/C2017-0-03921-6.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The same variable from the coarse model, interpolated and corrected cell by cell."""
+"""The same variable from the coarse model, interpolated and corrected cell by cell.
+
+Source: Maraun and Widmann (2018), Statistical Downscaling and Bias Correction, doi:10.1017/9781107588783.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""MLP: dense layers on a window of lagged predictors or on its rolling means."""
+"""MLP: dense layers on a window of lagged predictors or on its rolling means.
+
+Source: Rumelhart, Hinton and Williams (1986), doi:10.1038/323533a0.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Ridge regression on the principal components of the inputs."""
+"""Ridge regression on the principal components of the inputs.
+
+Source of the ridge: Hoerl and Kennard (1970), doi:10.1080/00401706.1970.10488634.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Tomorrow as today: the target one step earlier."""
+"""Tomorrow as today: the target one step earlier.
+
+Source: Wilks (2019), Statistical Methods in the Atmospheric Sciences, doi:10.1016/C2017-0-03921-6.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,3 +35,33 @@ def test_an_experiment_that_is_shown_is_accepted(page, tmp_path, monkeypatch):
         loaded = load_experiment(str(path))
         assert make_plan(loaded.experiment, where=str(path)).models
         used_entries(loaded.experiment, open_sources().catalog)  # refuses names that the catalog lacks
+
+
+@pytest.fixture
+def site(tmp_path):
+    """Return a copy of the pages, and what builds them."""
+    pytest.importorskip("mkdocs", reason="the extra `docs` is not installed")
+    for name in ("docs", "deploy", "pipeline/report/templates"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    for name in ("mkdocs.yml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md"):
+        shutil.copy(ROOT / name, tmp_path / name)
+
+    def build():
+        words = [sys.executable, "-m", "mkdocs", "build", "--strict"]
+        return subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+
+    return tmp_path, build
+
+
+def test_the_pages_are_built_and_a_link_that_leads_nowhere_ends_it(site):
+    folder, build = site
+    done = build()
+    assert done.returncode == 0, done.stderr
+    assert (folder / "site/tutorial.html").is_file()
+    page = folder / "docs/why_calibration.md"
+    for wrong in ("[x](nowhere.md)", "[x](calibration.md#nowhere)", "[x](../deploy/nowhere.service)"):
+        text = (ROOT / "docs/why_calibration.md").read_text(encoding="utf-8")
+        page.write_text(f"{text}\n{wrong}\n", encoding="utf-8")
+        done = build()
+        assert done.returncode != 0, wrong
+        assert "nowhere" in done.stdout + done.stderr

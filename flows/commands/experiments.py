@@ -9,7 +9,7 @@ import typer
 
 from flows.commands import complete
 from flows.commands.examples import examples
-from flows.commands.run import CatalogOption, DebugOption
+from flows.commands.run import CatalogOption, DataOption, DebugOption
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -81,16 +81,32 @@ def new(
         ),
     ] = None,
     to: Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Where it is written; ./NAME.yaml.")] = None,
+    data: DataOption = None,
     catalog: CatalogOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Write a commented experiment to begin with, valid as it stands; a file that is there is never overwritten."""
     from flows.sources import open_sources
-    from flows.template import write
+    from flows.template import common_dates, write
 
-    opened = open_sources(catalog).catalog if dataset else None
-    path = write(name, task, to or Path(f"{name}.yaml"), dataset or (), opened)
-    typer.echo(f"written: {path}")
+    opened, why = None, ""
+    dates: tuple[str, ...] = ()
     if dataset:
-        typer.echo(f"dates:   put those of your data into it; see finescale data check {dataset[-1]}")
+        sources = open_sources(catalog, data)
+        opened = sources.catalog
+        dates, why = common_dates(dataset, sources)
+    path = write(name, task, to or Path(f"{name}.yaml"), dataset or (), opened, dates)
+    typer.echo(f"written: {path}")
+    if dates:
+        typer.echo(f"dates:   split by those that the data have in common, {dates[0]} to {dates[-1]}")
+    elif dataset:
+        typer.echo(f"dates:   put those of your data into it ({why})")
     typer.echo(f"next:    finescale run {path} --dry-run")
+
+
+@app.command(epilog=examples("finescale experiments names", "finescale experiments names > names.md"))
+def names() -> None:
+    """Print every model, score and method by name, with what it is and where it comes from, as Markdown."""
+    from flows.registries import registries
+
+    typer.echo(registries(), nl=False)

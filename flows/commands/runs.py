@@ -24,6 +24,30 @@ RunArgument = Annotated[
     typer.Argument(metavar="RUN", help="Path, name or unique prefix of a run.", autocompletion=complete.runs),
 ]
 
+NewestArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[RUN]",
+        help="Path, name or unique prefix of a run; by default the newest that finished.",
+        autocompletion=complete.runs,
+    ),
+]
+
+
+def find_or_newest(out: Path, text: str | None) -> RunFolder:
+    """Return the run that ``text`` means; without it the newest that finished."""
+    from pipeline.errors import RunFolderError
+    from pipeline.run_folder import list_runs
+
+    if text is not None:
+        return find_run(out, text)
+    newest = next((record.run for record in list_runs(out) if record.state == "finished"), None)
+    if newest is None:
+        raise RunFolderError(
+            f"expected a run that finished in {out}, got none. `finescale runs list` shows what is there."
+        )
+    return newest
+
 
 def find_run(out: Path, text: str) -> RunFolder:
     """Return the run that ``text`` means, the finished one where only one of several is; that is said."""
@@ -88,12 +112,12 @@ def index(out: OutOption = Path("runs")) -> None:
     typer.echo(str(write_index(out)))
 
 
-@app.command(epilog=examples("finescale runs show quickstart", "finescale runs show runs/tiny-20261123T070855Z-d2a4bc"))
-def show(run: RunArgument, out: OutOption = Path("runs")) -> None:
+@app.command(epilog=examples("finescale runs show", "finescale runs show runs/tiny-20261123T070855Z-d2a4bc"))
+def show(run: NewestArgument = None, out: OutOption = Path("runs")) -> None:
     """Show a run: stages with time and memory, scores of every model on the test sets, the report's path."""
     from flows.show import describe_run
 
-    typer.echo(describe_run(find_run(out, run)))
+    typer.echo(describe_run(find_or_newest(out, run)))
 
 
 @app.command(
@@ -196,9 +220,9 @@ def delete(
     typer.echo(f"deleted {count}, {size(freed)} freed")
 
 
-@app.command("open", epilog=examples("finescale runs open quickstart", "finescale runs open quickstart --print"))
+@app.command("open", epilog=examples("finescale runs open", "finescale runs open quickstart --print"))
 def open_(
-    run: RunArgument,
+    run: NewestArgument = None,
     print_only: Annotated[bool, typer.Option("--print", help="Print the path of the report and open nothing.")] = False,
     out: OutOption = Path("runs"),
     debug: DebugOption = False,
@@ -206,7 +230,7 @@ def open_(
     """Open the report of a run in the browser; where there is no display, say how else to look at it."""
     from flows.browser import how_else, report_of, show
 
-    path = report_of(find_run(out, run))
+    path = report_of(find_or_newest(out, run))
     if print_only:
         typer.echo(str(path))
     elif show(path):

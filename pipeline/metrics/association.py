@@ -3,6 +3,8 @@
 A cell counts with two values or more and a truth that varies. A prediction that does not vary there, but for rounding,
 has no correlation. Where it varies in other cells, a cell without counts as 0 in their mean: leaving it out would
 reward the model; where it varies in none, the mean has no value either.
+
+Source: Wilks (2019), Statistical Methods in the Atmospheric Sciences, doi:10.1016/C2017-0-03921-6.
 """
 
 from __future__ import annotations

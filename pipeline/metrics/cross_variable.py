@@ -1,4 +1,7 @@
-"""How two variables vary together, such as temperature and precipitation, in the prediction and in the truth."""
+"""How two variables vary together, such as temperature and precipitation, in the prediction and in the truth.
+
+Source: the VALUE framework, Maraun et al. (2015), doi:10.1002/2014EF000259.
+"""
 
 from __future__ import annotations
 

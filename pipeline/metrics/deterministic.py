@@ -1,4 +1,7 @@
-"""Errors of the mean: RMSE, MAE and bias, over all times and cells by area."""
+"""Errors of the mean: RMSE, MAE and bias, over all times and cells by area.
+
+Source: Wilks (2019), Statistical Methods in the Atmospheric Sciences, doi:10.1016/C2017-0-03921-6.
+"""
 
 from __future__ import annotations
 

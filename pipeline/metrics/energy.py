@@ -1,4 +1,7 @@
-"""The energy score: the CRPS of whole fields."""
+"""The energy score: the CRPS of whole fields.
+
+Source: Gneiting et al. (2008), doi:10.1007/s11749-008-0114-x.
+"""
 
 from __future__ import annotations
 

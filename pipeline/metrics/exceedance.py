@@ -2,6 +2,9 @@
 
 The 90 % quantile is that of the train split's climatology of the day of the year, so that warm winter days count as
 warm summer days do, and the event is as likely in every season where the climate has not changed.
+
+Source: Brier (1950), doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2; the parts, Murphy (1973),
+doi:10.1175/1520-0450(1973)012<0595:ANVPOT>2.0.CO;2.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Biases of the tails: quantiles over time of the prediction's mean less those of the truth."""
+"""Biases of the tails: quantiles over time of the prediction's mean less those of the truth.
+
+Source: the VALUE framework, Maraun et al. (2015), doi:10.1002/2014EF000259.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,9 @@
 Every index has two scores: ``bias_*``, signed, in which too much here makes up for too little there, and
 ``abs_bias_*``, the area mean of its size cell by cell. Both are of draws of the forecast, a point forecast's of
 itself; the draws' indices are averaged, never the draws.
+
+Sources: the indices, Zhang et al. (2011), doi:10.1002/wcc.147; as scores of downscaling, Maraun et al. (2015),
+doi:10.1002/2014EF000259.
 """
 
 from __future__ import annotations

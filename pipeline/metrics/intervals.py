@@ -1,4 +1,7 @@
-"""Central prediction intervals: how often they hold the truth, and how wide they are."""
+"""Central prediction intervals: how often they hold the truth, and how wide they are.
+
+Source: Gneiting, Balabdaoui and Raftery (2007), doi:10.1111/j.1467-9868.2007.00587.x.
+"""
 
 from __future__ import annotations
 

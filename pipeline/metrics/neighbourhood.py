@@ -1,4 +1,7 @@
-"""Whether rain falls near enough to where it should: the fractions skill score."""
+"""Whether rain falls near enough to where it should: the fractions skill score.
+
+Source: Roberts and Lean (2008), doi:10.1175/2007MWR2123.1.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Scores of the predictive distribution: CRPS, likelihood, and spread against error."""
+"""Scores of the predictive distribution: CRPS, likelihood, and spread against error.
+
+Source: Gneiting and Raftery (2007), doi:10.1198/016214506000001437.
+"""
 
 from __future__ import annotations
 

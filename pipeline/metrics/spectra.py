@@ -4,6 +4,8 @@ Truth and prediction go through the same window: each field less its mean over t
 truth, and zero elsewhere. That costs sharpness, not fairness: edges and gaps leak power from long
 waves to short ones in both, so a steep spectrum looks flatter than it is, and small differences at
 the shortest waves are partly covered by what leaks there.
+
+Source of the distance: Harris et al. (2022), doi:10.1029/2022MS003120.
 """
 
 from __future__ import annotations

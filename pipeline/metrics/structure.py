@@ -1,4 +1,7 @@
-"""Whether fields look alike, day by day: pattern correlation and structural similarity."""
+"""Whether fields look alike, day by day: pattern correlation and structural similarity.
+
+Source of the similarity: Wang et al. (2004), doi:10.1109/TIP.2003.819861.
+"""
 
 from __future__ import annotations
 

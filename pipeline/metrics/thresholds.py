@@ -1,4 +1,7 @@
-"""Scores of the upper tail of the predictive distribution: the CRPS above a threshold."""
+"""Scores of the upper tail of the predictive distribution: the CRPS above a threshold.
+
+Source: Gneiting and Ranjan (2011), doi:10.1198/jbes.2010.08110.
+"""
 
 from __future__ import annotations
 

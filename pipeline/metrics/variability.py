@@ -1,4 +1,7 @@
-"""How much days vary, and how much they have in common with the day before: of a forecast's days, not of its mean."""
+"""How much days vary, and how much they have in common with the day before: of a forecast's days, not of its mean.
+
+Source: the VALUE framework, Maraun et al. (2015), doi:10.1002/2014EF000259.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""How far the days of a prediction and of the truth lie apart as distributions, day by day order aside."""
+"""How far the days of a prediction and of the truth lie apart as distributions, day by day order aside.
+
+Source: Panaretos and Zemel (2019), doi:10.1146/annurev-statistics-030718-104938.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,9 @@
 
 A wet day has 1 mm or more. Shares and Brier scores use the exact probability of the distribution, which counts
 the threshold itself; the quantile of wet days is of draws, a point forecast's of itself.
+
+Sources: the indices, Zhang et al. (2011), doi:10.1002/wcc.147; as scores of downscaling, Maraun et al. (2015),
+doi:10.1002/2014EF000259.
 """
 
 from __future__ import annotations

@@ -33,11 +33,13 @@ class SgldConfig(ChainConfig):
 
 @UNCERTAINTY.register("sgld")
 class Sgld(ChainMethod):
-    """Langevin steps on batches of the train split (Welling and Teh 2011, icml.cc/2011/papers/398_icmlpaper.pdf).
+    """Langevin steps on batches of the train split (Welling and Teh 2011).
 
     ``w <- w - e/2 grad U + sqrt(e) z`` with U the energy of the posterior as a batch tells it and ``e`` the step by the
     number of values. The step does not fall: states are those of a posterior that is wider by a share of the order of
     the step, and by the noise of batches. Costs a batch a step.
+
+    Source: https://icml.cc/2011/papers/398_icmlpaper.pdf.
     """
 
     Config: ClassVar[type[ModelConfig]] = SgldConfig

@@ -1,8 +1,10 @@
 """``finescale runs open``."""
 
+import json
+
 import pytest
 
-from pipeline.run_folder import RunFolder
+from pipeline.run_folder import STAGES, RunFolder
 
 
 @pytest.fixture
@@ -49,3 +51,19 @@ def test_a_run_without_a_report_says_what_makes_it(run, finescale, scored, mend)
     code, _, err = finescale("runs", "open", "tiny", "--out", str(run.path.parent))
     assert code == 2
     assert f"To make it: {mend}{run.path}" in err
+
+
+def test_without_a_name_it_is_the_newest_that_finished(tmp_path, finescale):
+    made = {}
+    for name, when, stages in (("old", 1, STAGES), ("new", 2, STAGES), ("cut", 3, STAGES[:2])):
+        folder = tmp_path / f"{name}-2026010{when}T000000Z-abcdef"
+        (folder / "stages").mkdir(parents=True)
+        for stage in stages:
+            (folder / f"stages/{stage}.json").write_text(json.dumps({"summary": {}}))
+        (folder / "report.html").write_text("<p>")
+        made[name] = folder
+    code, out, err = finescale("runs", "open", "--print", "--out", str(tmp_path))
+    assert (code, out) == (0, f"{made['new'] / 'report.html'}\n"), err
+    code, _, err = finescale("runs", "open", "--print", "--out", str(tmp_path / "none"))
+    assert code == 2
+    assert "expected a run that finished" in err

@@ -2,12 +2,14 @@
 
 import re
 
+import numpy as np
 import pytest
+import xarray as xr
 
 from flows.load import load_experiment
 from flows.plan import make_plan
 from flows.sources import open_sources
-from flows.template import TASKS, template
+from flows.template import TASKS, split_dates, template
 from pipeline.errors import CatalogError, ConfigError
 
 
@@ -121,3 +123,45 @@ def test_nothing_is_overwritten_and_names_are_names(words, message, finescale, t
     assert code == 2
     assert message in " ".join(err.split())
     assert (tmp_path / "there.yaml").read_text() == "name: there\n"
+
+
+def days(first, last):
+    return [str(day) for day in np.arange(np.datetime64(first), np.datetime64(last) + 1)]
+
+
+def test_splits_follow_the_dates_of_the_data():
+    found = split_dates(days("1991-01-01", "2010-12-31"))
+    assert found[:4] == ("1991-01-01", "2002-12-31", "2003-01-01", "2006-12-31")
+    assert found[4:] == ("2007-01-01", "2008-12-31", "2009-01-01", "2010-12-31")
+    short = split_dates(days("2001-03-01", "2001-12-31"))
+    assert (short[0], short[-1]) == ("2001-03-01", "2001-12-31")
+    assert list(short) == sorted(set(short))
+    six = split_dates(days("2001-01-01", "2006-12-31"))
+    assert list(six) == sorted(set(six)), "two splits that would begin with the same year begin with none"
+    assert split_dates(days("2001-01-01", "2001-01-05")) == ()
+    assert split_dates([]) == ()
+
+
+def test_a_new_experiment_has_the_dates_that_its_data_share(finescale, tmp_path):
+    rng = np.random.default_rng(0)
+    for name, first, last in (("coarse", "1990-01-01", "2009-12-31"), ("fine", "1995-01-01", "2014-12-31")):
+        time = np.array(days(first, last), "datetime64[ns]")
+        values = rng.normal(size=(len(time), 2, 3)).astype("float32")
+        data = xr.Dataset(
+            {"tas": (("time", "lat", "lon"), values, {"units": "K"})},
+            {"time": time, "lat": [40.0, 41.0], "lon": [0.0, 1.0, 2.0]},
+        )
+        data.to_netcdf(tmp_path / f"{name}.nc")
+        assert finescale("data", "add", f"{name}.nc", "--name", name)[0] == 0
+    code, out, err = finescale("experiments", "new", "mine", "--dataset", "coarse", "--dataset", "fine")
+    assert code == 0, err
+    assert "dates:   split by those that the data have in common, 1995-01-01 to 2009-12-31\n" in out
+    split = load_experiment("mine.yaml").experiment.split
+    assert (split.train, split.validation) == (("1995-01-01", "2003-12-31"), ("2004-01-01", "2006-12-31"))
+
+
+def test_data_that_are_not_there_yet_leave_the_dates_open(finescale):
+    code, out, err = finescale("experiments", "new", "mine", "--dataset", "iberia-eobs-tas")
+    assert code == 0, err
+    assert "dates:   put those of your data into it (" in out
+    assert "is not there yet)" in out

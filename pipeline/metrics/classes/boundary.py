@@ -2,6 +2,8 @@
 
 On the host: the boundary cells of every time and class go into a k-d tree. On the gpu backend that costs a copy
 of the classes, two bytes a cell, and about a microsecond for every boundary cell.
+
+Source: Taha and Hanbury (2015), doi:10.1186/s12880-015-0068-x.
 """
 
 from __future__ import annotations

@@ -1,6 +1,9 @@
 """Calibration of the probabilities of classes in one number: expected errors by bins, and parts of the Brier score.
 
 Rows are classes, each by its own probability against its own frequency, and last the most likely class, any of them.
+
+Source: Brier (1950), doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2; the parts, Murphy (1973),
+doi:10.1175/1520-0450(1973)012<0595:ANVPOT>2.0.CO;2.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Scores of the probabilities of classes: logarithmic and quadratic."""
+"""Scores of the probabilities of classes: logarithmic and quadratic.
+
+Source: Gneiting and Raftery (2007), doi:10.1198/016214506000001437.
+"""
 
 from __future__ import annotations
 

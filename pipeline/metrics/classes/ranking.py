@@ -6,6 +6,8 @@ What lies in one bin counts as equally probable; that is all that tells the resu
 precision is that of scikit-learn on the numbers of the bins. It may be lower than the exact one, where the order within
 bins is good, or higher, where it is bad; for smooth probabilities it is within 0.003 of it (held by tests, for common
 and for rare classes), and where probabilities are few, such as the votes of a hundred trees, it is exact.
+
+Source: Davis and Goadrich (2006), doi:10.1145/1143844.1143874.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Mean absolute error: a point forecast of the median."""
+"""Mean absolute error: a point forecast of the median.
+
+Source: Gneiting (2011), Making and evaluating point forecasts, doi:10.1198/jasa.2011.r10138.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Negative log likelihood of a mixture of normals with weights: a mixture density network."""
+"""Negative log likelihood of a mixture of normals with weights: a mixture density network.
+
+Source: Bishop (1994), Mixture density networks, https://publications.aston.ac.uk/id/eprint/373/.
+"""
 
 from __future__ import annotations
 
