@@ -46,8 +46,8 @@ SHELVES = (
     Shelf(
         "Models",
         "`models: {any_name: {kind: NAME}}`. A baseline is what others are measured against; what can be trained on "
-        "data larger than memory streams; what is shared answers for places that it was not fitted on; what has a past or a "
-        "previous goes on from known values of the target",
+        "data larger than memory streams; what is shared answers for places that it was not fitted on; what has a past "
+        "or a previous goes on from known values of the target",
         MODELS,
         (("tasks", _set("tasks")), ("can", lambda kind: ", ".join(sorted(set(kind.traits))))),
     ),
