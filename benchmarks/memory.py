@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks._large import VARIABLES, write_world
 from flows.extent import extent_of
 from flows.footprint import footprint
-from flows.sources import open_sources
+from flows.sources import sources_of
 from flows.workspace import Workspace
 from pipeline.backend.memory import said
 from pipeline.run_folder import STAGES, RunFolder
@@ -69,11 +69,7 @@ def told_over_taken(run: Path) -> dict[str, float]:
 def footprint_of(run: Path) -> dict[str, int]:
     """Return by stage the bytes that a dry run of a finished run tells, from the files that it was made of."""
     space = Workspace.open(run)
-    settings = space.run.read_json("work/settings.json")
-    catalog, data, below = (
-        Path(settings[key]) if settings[key] else None for key in ("catalog", "data", "catalog_below")
-    )
-    extent = extent_of(space.plan.experiment, open_sources(catalog, data, below), space.backend)
+    extent = extent_of(space.plan.experiment, sources_of(space.run), space.backend)
     return dict(footprint(space.plan, extent, space.budget).stages)
 
 

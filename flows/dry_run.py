@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from flows import stages
 from flows.augment import OWN
-from flows.extent import extent_of
+from flows.duration import duration
+from flows.extent import Extent, extent_of
 from flows.footprint import footprint
+from flows.live import clock
 from flows.plan import Plan
 from flows.sources import Sources, used_entries
 from pipeline.backend import Backend, get_backend
@@ -20,8 +23,11 @@ from pipeline.split_config import AnySplit, BasinSplitConfig, SplitConfig
 from pipeline.uncertainty.parts import WHOLE
 
 
-def describe(plan: Plan, sources: Sources, backend: str, run: RunFolder | None) -> str:
-    """Return the plan: question, data and where they are, split, models and fits, stages and which are done."""
+def describe(plan: Plan, sources: Sources, backend: str, run: RunFolder | None, out: Path | None = None) -> str:
+    """Return the plan: question, data and where they are, split, models and fits, memory, time, stages that are done.
+
+    ``out`` is the folder of the runs that tell how long it takes; without it nothing is told of that.
+    """
     experiment = plan.experiment
     lines = [f"{experiment.name}: {experiment.question}", f"backend: {backend}", "", "data"]
     for name, entry in used_entries(experiment, sources.catalog).items():
@@ -42,20 +48,24 @@ def describe(plan: Plan, sources: Sources, backend: str, run: RunFolder | None) 
         lines.append(f"  {model.name} ({model.kind}){more}{f', train batches: {changed}' if changed else ''}")
     lines += [f"  {method.name}" for method in plan.methods]
     lines += ["", "explanations", *(f"  {e.method} of {e.model}" for e in plan.explanations)]
-    lines += ["", "memory, about, with the libraries", *_memory(plan, sources, get_backend(backend))]
+    try:
+        extent: Extent | str = extent_of(experiment, sources, get_backend(backend))
+    except UserError as error:  # as the first stages of the run would say
+        extent = str(error)
+    lines += ["", "memory, about, with the libraries", *_memory(plan, extent, get_backend(backend))]
+    lines += [] if out is None else ["", *_time(plan, extent, backend, run, out)]
     lines += ["", "stages", *(f"  {stage.name:<8} {_state(stage.name, run)}" for stage in stages.ALL)]
     return "\n".join(lines)
 
 
-def _memory(plan: Plan, sources: Sources, backend: Backend) -> list[str]:
+def _memory(plan: Plan, extent: Extent | str, backend: Backend) -> list[str]:
     """Return a line for every stage, or one that says why it cannot be told."""
     compute = plan.experiment.compute
     # Of the host, also where arrays live on a GPU: what these take there is not told.
     arrays = budget(compute.memory, compute.workers)
-    try:
-        found = footprint(plan, extent_of(plan.experiment, sources, backend), arrays)
-    except UserError as error:  # as the first stages of the run would say
-        return [f"  not known: {error}"]
+    if isinstance(extent, str):
+        return [f"  not known: {extent}"]
+    found = footprint(plan, extent, arrays)
     lines = [f"  {name:<8} {said(size)}" for name, size in found.stages.items()]
     if found.worker is not None:
         lines.append(f"  and each worker of {compute.scheduler} {said(found.worker)}")
@@ -64,6 +74,21 @@ def _memory(plan: Plan, sources: Sources, backend: Backend) -> list[str]:
     each = f" of each of {compute.workers} workers" if compute.workers > 1 else ""
     lines.append(f"  of it arrays{each} at most {said(arrays)} ({of})")
     return [*lines, *(["  and what lies on the GPU beside it"] if backend.name == "gpu" else [])]
+
+
+def _time(plan: Plan, extent: Extent | str, backend: str, run: RunFolder | None, out: Path) -> list[str]:
+    """Return a line for every stage, and one for those together that are not done."""
+    if isinstance(extent, str):
+        return ["time, about", f"  not known: {extent}"]
+    found = duration(plan, extent, backend, out)
+    if found is None:
+        return ["time, about", f"  not known before a run with such models has finished in {out}"]
+    how = f"as {found.like} took it" + (", by what there is more or less to do" if found.scaled else "")
+    lines = [f"time, about, {how}", *(f"  {name:<8} {clock(seconds)}" for name, seconds in found.stages.items())]
+    if found.unknown:
+        lines.append(f"  without the fits of {', '.join(found.unknown)}, for that run had none such")
+    left = sum(seconds for name, seconds in found.stages.items() if _state(name, run) != "done")
+    return [*lines, f"  all that is to do: {clock(left)}"]
 
 
 def _split(split: AnySplit) -> list[str]:

@@ -15,7 +15,7 @@ from flows.load import dump, load_experiment, validate_tree
 from flows.outcome import outcome
 from flows.plan import Plan, make_plan
 from flows.server import asked_for_server, lets_us_in, server_that_answers
-from flows.sources import Sources, open_sources, used_entries
+from flows.sources import Sources, open_sources, sources_of, used_entries
 from flows.stages._workers import note_workers
 from flows.workspace import FORMAT, Workspace
 from pipeline import __version__
@@ -207,12 +207,9 @@ def dry_run_text(request: Request) -> str:
     if request.resume:
         run = RunFolder.find(request.out, request.resume)
         space = Workspace.open(run.path)
-        settings = run.read_json("work/settings.json")
-        below = _path(settings.get("catalog_below"))
-        sources = open_sources(_path(settings["catalog"]), request.data or _path(settings["data"]), below)
-        return describe(space.plan, sources, space.backend.name, run)
+        return describe(space.plan, sources_of(run, request.data), space.backend.name, run, run.path.parent)
     plan, sources = _checked(request)[:2]
-    return describe(plan, sources, get_backend(plan.experiment.compute.backend).name, None)
+    return describe(plan, sources, get_backend(plan.experiment.compute.backend).name, None, request.out)
 
 
 def _checked(request: Request) -> tuple[Plan, Sources, Path]:
@@ -284,7 +281,3 @@ def _nothing_left_of_a_false_start(run: RunFolder) -> Iterator[None]:
         if not any((run / "stages").glob("*.json")):
             remove(run.path)
         raise
-
-
-def _path(text: str | None) -> Path | None:
-    return Path(text) if text else None

@@ -66,7 +66,7 @@ class _View:
             seconds = self._record(name)
             if seconds is not None:
                 was = "was done" if name in self._there else ""
-                rows.add_row(f"[green]✓[/] {name}", "", f"{_clock(seconds)}", f"[dim]{was}[/]")
+                rows.add_row(f"[green]✓[/] {name}", "", f"{clock(seconds)}", f"[dim]{was}[/]")
             elif self._run.unfinished_file(name).is_file() and last:
                 rows.add_row(f"[red]✗[/] {name}", "", "", "stopped")
             elif self._run.unfinished_file(name).is_file():
@@ -79,9 +79,9 @@ class _View:
         whole = overall(pieces, name)
         begun = self._begun.setdefault(name, time.time())
         if whole is None or not whole.total:
-            rows.add_row(f"[bold]▸ {name}[/]", "", _clock(time.time() - begun), "")
+            rows.add_row(f"[bold]▸ {name}[/]", "", clock(time.time() - begun), "")
         else:
-            rows.add_row(f"[bold]▸ {name}[/]", _bar(whole), _clock(time.time() - begun), _left(whole))
+            rows.add_row(f"[bold]▸ {name}[/]", _bar(whole), clock(time.time() - begun), _left(whole))
         inside = [piece for piece in pieces if piece.stage == name and piece.title != name]
         for piece in inside[:MOST]:
             title = _plain(piece.title.removeprefix(f"{name} "))
@@ -110,20 +110,20 @@ def _steps(piece: Piece) -> str:
         return ""
     left = piece.seconds_left
     steps = f"{piece.done:.0f} of {piece.total:.0f}"
-    return steps if left is None else f"{steps}, {_clock(left)} left"
+    return steps if left is None else f"{steps}, {clock(left)} left"
 
 
 def _left(piece: Piece) -> str:
     left = piece.seconds_left
-    return "" if left is None else f"about {_clock(left)} left"
+    return "" if left is None else f"about {clock(left)} left"
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
     """Return a duration as people say it.
 
     Examples
     --------
-    >>> [_clock(value) for value in (0.62, 59.6, 61, 3661)]
+    >>> [clock(value) for value in (0.62, 59.6, 61, 3661)]
     ['0.6 s', '1:00', '1:01', '1:01:01']
     """
     if seconds < 59.5:

@@ -12,6 +12,7 @@ from pipeline.errors import ConfigError
 from pipeline.experiment import Experiment, Source
 from pipeline.experiment_checks import IMAGES
 from pipeline.registry import suggest
+from pipeline.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,21 @@ def open_sources(catalog: Path | None = None, mirror: Path | None = None, below:
             "(from --data or FINESCALE_DATA), which is not there."
         )
     return Sources(opened, places)
+
+
+def sources_of(run: RunFolder, mirror: Path | None = None) -> Sources:
+    """Return the catalog and the places of a run that was made, with another mirror if one is given.
+
+    Raises
+    ------
+    UserError
+        If the catalog is no longer there.
+    """
+    settings = run.read_json("work/settings.json")
+    catalog, data, below = (
+        Path(settings[key]) if settings.get(key) else None for key in ("catalog", "data", "catalog_below")
+    )
+    return open_sources(catalog, mirror or data, below)
 
 
 def used_sources(experiment: Experiment) -> list[Source]:

@@ -8,7 +8,6 @@ import xarray as xr
 
 from flows.engine import Request, create_or_find, do_stage
 from pipeline.files import remove
-from pipeline.progress import silent
 from pipeline.run_log import log_to
 
 UNET = {"kind": "unet", "width": 4, "depth": 1, "large_scale": [4], "epochs": 3, "lr": 5e-3}
@@ -66,7 +65,7 @@ def fitted(world):
     run = create_or_find(Request(experiment="small.yaml", out=world.folder / "runs", use_server=False))
     with log_to(run, "INFO"):
         for stage in ("ingest", "prepare", "fit"):
-            do_stage(str(run.path), stage, silent)
+            do_stage(str(run.path), stage)
     return run
 
 
@@ -84,7 +83,7 @@ def test_a_second_run_is_the_same_to_the_byte_and_so_is_one_that_lost_a_member(e
     kept = second / "models/unet/member-00/weights.safetensors"
     before = kept.stat().st_mtime_ns
     remove(second / "models/unet/member-01")
-    do_stage(str(second.path), "fit", silent)
+    do_stage(str(second.path), "fit")
     assert kept.stat().st_mtime_ns == before
     assert weights(second) == weights(first)
 

@@ -13,7 +13,6 @@ from flows.engine import Request, create_or_find, do_stage
 from pipeline.backend.cluster import client, one_cluster
 from pipeline.errors import ConfigError
 from pipeline.files import TEMPORARY
-from pipeline.progress import silent
 from pipeline.run_folder import RunFolder
 from pipeline.run_log import log_to
 from pipeline.stage import StageRecord
@@ -59,7 +58,7 @@ def run(world, *changes: str) -> RunFolder:
     found = create_or_find(request)
     with log_to(found), one_cluster():
         for stage in STAGES:
-            do_stage(str(found.path), stage, silent)
+            do_stage(str(found.path), stage)
     return found
 
 
@@ -183,5 +182,5 @@ def test_blocks_that_an_ended_run_left_are_not_taken_for_whole_ones(world):
     predictions.unlink()
     (found / "stages/predict.json").rename(found.unfinished_file("predict"))  # as if it had been killed
     with log_to(found):
-        do_stage(str(found.path), "predict", silent)
+        do_stage(str(found.path), "predict")
     assert predictions.read_bytes() == before

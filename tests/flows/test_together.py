@@ -37,7 +37,7 @@ def prepared(tmp_path_factory):
         patch.chdir(tmp_path_factory.mktemp("work"))
         run = create_or_find(Request(experiment="tiny", out=tmp_path_factory.mktemp("runs"), use_server=False))
     for stage in ("ingest", "prepare"):
-        do_stage(str(run.path), stage, Workspace.open(run.path).progress)
+        do_stage(str(run.path), stage)
     return run.path
 
 
