@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from pipeline.report.figures import Picture
-from pipeline.report.sections import Block, Figure, Folded, Section
+from pipeline.report.sections import Block, Figure, Folded, Section, Words
 
+LEFT_OUT = "Left out, so that this page stays small; the report as Markdown draws it:"
 LIMIT = 4_800_000
 """Bytes of a page, a little below the 5 MB that mail and browsers take."""
 
@@ -43,6 +44,9 @@ def plots(named: Iterable[tuple[str, Sequence[Picture]]]) -> str:
 def fitting(sections: Sequence[Section], write: Callable[[Sequence[Section]], str], limit: int = LIMIT) -> str:
     """Return the page; where it is larger than ``limit``, without the numbers of the largest figures.
 
+    Where that is not enough, as with thirty models of forty targets, each section keeps its first figures, and of the
+    others what they show; the Markdown report has all of them.
+
     Parameters
     ----------
     write : callable
@@ -59,7 +63,48 @@ def fitting(sections: Sequence[Section], write: Callable[[Sequence[Section]], st
             break
         dropped.add(name)
         excess -= size
-    return write([replace(section, blocks=_without(section.blocks, dropped)) for section in sections])
+    lighter = [replace(section, blocks=_without(section.blocks, dropped)) for section in sections]
+    page = write(lighter)
+    while (excess := len(page.encode()) - limit) > 0 and any(list(figures(section.blocks)) for section in lighter):
+        lighter = _fewer(lighter, excess)
+        page = write(lighter)
+    return page
+
+
+def _fewer(sections: Sequence[Section], excess: int) -> list[Section]:
+    """Return the sections with as many first figures each as leave room for ``excess`` bytes; one less at least."""
+    drawn = [list(figures(section.blocks)) for section in sections]
+    most = max(map(len, drawn))
+    kept = next(
+        (
+            count
+            for count in range(most - 1, 0, -1)
+            if sum(_bytes(figure) for those in drawn for figure in those[count:]) >= excess
+        ),
+        0,
+    )
+    return [
+        replace(section, blocks=_told(section.blocks, {figure.name for figure in those[kept:]}))
+        for section, those in zip(sections, drawn, strict=True)
+    ]
+
+
+def _bytes(figure: Figure) -> int:
+    """Return what the pictures of a figure take on a page, in both themes."""
+    return sum(4 * (len(picture.light) + len(picture.dark)) // 3 for picture in figure.pictures)
+
+
+def _told(blocks: Iterable[Block], names: Collection[str]) -> tuple[Any, ...]:
+    """Return blocks with the captions alone of the figures that are named."""
+    found: list[Block] = []
+    for block in blocks:
+        if isinstance(block, Folded):
+            found.append(replace(block, blocks=_told(block.blocks, names)))
+        elif isinstance(block, Figure) and block.name in names:
+            found.append(Words((f"{LEFT_OUT} {block.caption}",)))
+        else:
+            found.append(block)
+    return tuple(found)
 
 
 def _without(blocks: Iterable[Block], names: Collection[str]) -> tuple[Any, ...]:

@@ -14,11 +14,12 @@ import xarray as xr
 
 from pipeline.grid import Grid
 from pipeline.report import page_size
+from pipeline.report.figures import Picture
 from pipeline.report.figures.behind import MOST, Data, below, combined, link, of_map
 from pipeline.report.figures.plot import Plot, Trace
 from pipeline.report.load import load_run
 from pipeline.report.render import html, render
-from pipeline.report.sections import Figure, Folded, Section, contents, verdict
+from pipeline.report.sections import Figure, Folded, Heading, Section, Words, contents, verdict
 from pipeline.report.study import study
 
 
@@ -188,3 +189,37 @@ def _picture(data):
 
 def _plots(source):
     return json.loads(re.search(r'<script type="application/json" id="plots">(.*?)</script>', source, re.DOTALL)[1])
+
+
+def _large(section, count, size):
+    """Return a section of figures whose pictures have that many bytes, in both themes together."""
+    blocks = []
+    for number in range(count):
+        picture = Picture(b"x" * (size // 2), b"x" * (size // 2), "image/webp", 10, 10, "a map")
+        blocks += [
+            Heading(f"target {number}"),
+            Figure(f"{section}-{number}", (picture,), f"Map {number} of {section}."),
+        ]
+    return Section(section, section, "Lead.", (*blocks[:-2], Folded("more", tuple(blocks[-2:]))))
+
+
+def test_a_page_of_very_many_figures_keeps_the_first_of_each_section_and_tells_the_others():
+    sections = [_large("where", 40, 60_000), _large("trust", 3, 60_000)]
+
+    def write(parts):
+        words = [block.items[0] for part in parts for block in part.blocks if isinstance(block, Words)]
+        size = sum(page_size._bytes(figure) for part in parts for figure in page_size.figures(part.blocks))
+        kept.append([[figure.name for figure in page_size.figures(part.blocks)] for part in parts])
+        return "\n".join(words) + "x" * size
+
+    kept = []
+    page = page_size.fitting(sections, write, limit=1_000_000)
+    assert len(page) <= 1_000_000
+    where, trust = kept[-1]
+    assert where == [f"where-{number}" for number in range(len(where))]
+    assert len(trust) == 3, "a short section keeps all of its figures"
+    assert 7 <= len(where) <= 9
+    assert f"{page_size.LEFT_OUT} Map 20 of where." in page
+    nothing = page_size.fitting(sections, write, limit=10)
+    assert kept[-1] == [[], []]
+    assert "Map 0 of trust." in nothing
