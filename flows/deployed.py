@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 from pydantic.fields import FieldInfo
 
+from pipeline.errors import ConfigError
+
 if TYPE_CHECKING:
     from prefect import Flow
 
@@ -33,6 +35,12 @@ FURTHER: Any = Field(
 def __getattr__(name: str) -> Flow[..., str]:
     if not _NAME.fullmatch(name):
         raise AttributeError(name)
+    from flows.load import find_experiment
+
+    try:
+        find_experiment(name)
+    except ConfigError as error:  # what is not there; whoever asks a module for a name, expects this of it
+        raise AttributeError(str(error)) from error
     return deployed(name)
 
 

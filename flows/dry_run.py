@@ -18,7 +18,7 @@ from pipeline.backend.memory import budget, said
 from pipeline.data.catalog import FileSpec
 from pipeline.data.files import Places, locate
 from pipeline.errors import UserError
-from pipeline.run_folder import RunFolder
+from pipeline.run_folder import STAGES, RunFolder
 from pipeline.split_config import AnySplit, BasinSplitConfig, SplitConfig
 from pipeline.uncertainty.parts import WHOLE
 
@@ -53,7 +53,8 @@ def describe(plan: Plan, sources: Sources, backend: str, run: RunFolder | None, 
     except UserError as error:  # as the first stages of the run would say
         extent = str(error)
     lines += ["", "memory, about, with the libraries", *_memory(plan, extent, get_backend(backend))]
-    lines += [] if out is None else ["", *_time(plan, extent, backend, run, out)]
+    time = [] if out is None else _time(plan, extent, backend, run, out)
+    lines += ["", *time] if time else []
     lines += ["", "stages", *(f"  {stage.name:<8} {_state(stage.name, run)}" for stage in stages.ALL)]
     return "\n".join(lines)
 
@@ -77,7 +78,9 @@ def _memory(plan: Plan, extent: Extent | str, backend: Backend) -> list[str]:
 
 
 def _time(plan: Plan, extent: Extent | str, backend: str, run: RunFolder | None, out: Path) -> list[str]:
-    """Return a line for every stage, and one for those together that are not done."""
+    """Return a line for every stage, and one for those together that are not done; nothing where all are."""
+    if all(_state(name, run) == "done" for name in STAGES):
+        return []
     if isinstance(extent, str):
         return ["time, about", f"  not known: {extent}"]
     found = duration(plan, extent, backend, out)

@@ -203,6 +203,7 @@ def test_a_dry_run_prints_the_plan_and_does_nothing(tmp_path):
 def test_a_dry_run_of_a_run_says_what_is_done(tiny):
     done = call("run", "--resume", str(tiny), "--dry-run", cwd=tiny.parent)
     assert "to do" not in done.stdout
+    assert "time, about" not in done.stdout
     assert done.stdout.count("done") == len(STAGES)
 
 

@@ -242,7 +242,7 @@ def test_the_file_says_what_it_is_and_names_what_it_has(predicted, new, run):
         assert named
         assert set(named) <= set(data.data_vars)
     assert data.attrs["run"] == run.name
-    assert data.attrs["source"].startswith(f"ridge of the run {run.name}, finescale ")
+    assert data.attrs["source"].startswith(f"ridge of the run {run.name}, Finescale ")
     assert data.attrs["input_files"] == "surface: new-surface.nc; pressure: new-pressure.nc"
     assert data.attrs["history"].endswith(f"finescale predict with ridge of {run.name}")
 

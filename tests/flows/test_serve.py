@@ -202,3 +202,12 @@ def test_what_work_pools_are_told_of_are_experiments():
         assert one["entrypoint"] == f"flows.deployed.{one['name']}"
         assert deployed(one["name"]).name == "finescale"
         assert one["concurrency_limit"]["collision_strategy"] == "CANCEL_NEW"
+
+
+def test_a_module_has_no_flow_of_an_unknown_name():
+    from flows import deployed
+
+    assert deployed.quickstart.name == "finescale"
+    assert not hasattr(deployed, "pytest_plugins")
+    with pytest.raises(AttributeError, match=r"unknown experiment 'quikstart'\. Did you mean 'quickstart'"):
+        _ = deployed.quikstart
