@@ -23,7 +23,7 @@ from pipeline.data.catalog import Entry, make_entry
 from pipeline.data.load import load
 from pipeline.data.lows import Lows
 from pipeline.data.records import ONE_GRID
-from pipeline.errors import ConfigError, DataError, LackingVariableError
+from pipeline.errors import ConfigError, DataError, LackingVariableError, UserError
 from pipeline.experiment import Source
 from pipeline.grid import Grid
 from pipeline.prepare.align import Predictors, shared_dates
@@ -187,8 +187,14 @@ def _series(space: Workspace, source: Source, entries: Mapping[str, Entry], word
     if words is None:
         settings = space.run.read_json("work/settings.json")
         data, below = (Path(path) if path else None for path in (settings["data"], settings.get("catalog_below")))
-        opened = open_sources(Path(settings["catalog"]), data, below)
-        return load(entries[source.dataset], opened.catalog, opened.places, space.backend, source.variables).data
+        try:
+            opened = open_sources(Path(settings["catalog"]), data, below)
+            return load(entries[source.dataset], opened.catalog, opened.places, space.backend, source.variables).data
+        except UserError as error:  # a bundle that was carried to another machine
+            raise DataError(
+                f"the series {source.dataset!r}: expected its file where the run had it, got none: {error} "
+                f"Give one with --input {source.dataset}=FILE."
+            ) from error
     entry = entries[source.dataset]
     with open_as(entry, Found.of(entry, words), source.variables, space.backend) as blocks:
         return blocks.read(np.arange(len(blocks.time)))

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from pipeline.backend import Backend
 from pipeline.export.graph import FORCINGS, LAG_PHASE, LEAD_PHASE, PHASE, PREDICTORS
 from pipeline.prepare.align import Predictors
 from pipeline.prepare.dates import elapsed
+from pipeline.prepare.inputs import InputTransform
 from pipeline.prepare.missing import last_known
+from pipeline.prepare.powers import backward, forward
 from pipeline.prepare.recipe import Recipe
 from pipeline.prepare.windows import segments
 from pipeline.rows import whole
@@ -48,7 +51,9 @@ def encode_in_units(
     samples, chosen, steps = recipe.encode_with(predictors, forcings, name=name, step=step)
     raw = np.asarray(recipe.backend.to_host(whole(recipe.carried(predictors, step)[1])))
     if recipe.encoder.missing == "last":
-        raw = last_known(raw, segments(elapsed(steps.time), recipe.schema.step_us))
+        raw = _filled(
+            recipe.encoder, recipe.backend, raw, steps.phase, segments(elapsed(steps.time), recipe.schema.step_us)
+        )
     laid = raw[chosen.index]  # (sample, lag, channel, lat, lon)
     return samples, Given(
         {
@@ -59,3 +64,24 @@ def encode_in_units(
             LEAD_PHASE: samples.valid_day.astype(np.float32),
         }
     )
+
+
+def _filled(
+    encoder: InputTransform, backend: Backend, raw: np.ndarray, phase: np.ndarray, run: np.ndarray
+) -> np.ndarray:
+    """Return values in units with the last known in place of missing ones: of anomalies, where those are taken.
+
+    A gap of a week in spring is filled with the last departure from the season, not with the last temperature. An
+    amount that this would take below zero is zero.
+    """
+    values = raw.astype(np.float64)
+    for place, kind in enumerate(encoder.transforms):
+        values[:, place] = np.asarray(forward(values[:, place], kind))
+    season: np.ndarray | float = 0.0
+    if encoder.anomaly is not None:
+        season = np.asarray(backend.to_host(encoder.anomaly.mean_at(phase)))
+    values = last_known(values - season, run) + season
+    for place, kind in enumerate(encoder.transforms):
+        values[:, place] = np.asarray(backward(values[:, place], kind))
+    found: np.ndarray = np.where(np.isfinite(raw), raw, values)
+    return found
