@@ -6,6 +6,8 @@ from typing import Any
 
 import xarray as xr
 
+from pipeline.projection import mapped, mapping_back
+
 CONVENTIONS = "CF-1.11"
 SIDE = "_name"  # ends the name of the variable that holds the names along a dim
 TIME = {"standard_name": "time", "axis": "T"}
@@ -75,8 +77,42 @@ def _is_text(values: xr.Variable) -> bool:
     return values.dtype.kind != "O" or not values.size or isinstance(values.values[0], str)
 
 
+def conforming(data: xr.Dataset) -> xr.Dataset:
+    """Return a dataset as it is written.
+
+    Names stand beside their dims, variables name their grid mapping, times say that they count no leap seconds, and
+    numbers on an axis have no fill value, for they are never missing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> made = conforming(xr.Dataset(coords={"wavelength": [10.0, 20.0], "time": np.array(["2001-01-01"], "M8[ns]")}))
+    >>> made["wavelength"].encoding, made["time"].attrs
+    ({'_FillValue': None}, {'units_metadata': 'leap_seconds: none'})
+    """
+    data = mapped(names_aside(data)).copy()
+    for name, values in data.variables.items():
+        calendar = _calendar(values)
+        values.attrs |= {} if calendar is None else leap_seconds(calendar)
+        if name in data.dims and values.dtype.kind in "iuf":
+            values.encoding["_FillValue"] = None
+    return data
+
+
+def _calendar(values: xr.Variable) -> str | None:
+    """Return the calendar that times count in, None of what is no time."""
+    if values.dtype.kind == "M":
+        return "proleptic_gregorian"
+    if " since " in str(values.attrs.get("units", "")):
+        return str(values.attrs.get("calendar", "standard"))
+    first = values.values.flat[0] if values.dtype.kind == "O" and values.size else None
+    return getattr(first, "calendar", None)
+
+
 def names_back(data: xr.Dataset) -> xr.Dataset:
-    """Return a dataset whose dims have the names for coordinates that stand beside them.
+    """Return a dataset as read whose dims have the names for coordinates that stand beside them.
+
+    A grid mapping is a coordinate too.
 
     Examples
     --------
@@ -86,6 +122,7 @@ def names_back(data: xr.Dataset) -> xr.Dataset:
     Coordinates:
         channel  <U3 12B 'tas'
     """
+    data = mapping_back(data)
     sides = {
         str(name): str(values.dims[0])
         for name, values in data.variables.items()

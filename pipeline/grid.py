@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from pipeline.errors import DataError
+from pipeline.projection import Projection
 
 _LAT = {"units": "degrees_north", "standard_name": "latitude", "long_name": "latitude"}
 _LON = {"units": "degrees_east", "standard_name": "longitude", "long_name": "longitude"}
@@ -39,6 +40,8 @@ class Grid:
     image : bool
         Whether the cells are pixels without a place on the Earth; told from 1-D ``lat, lon`` with the
         dims ``("y", "x")``, which nothing else has, so that it need not be stored.
+    projection : Projection, optional
+        Of a projected grid, the axes and the grid mapping of its files; nothing is computed from it.
 
     Raises
     ------
@@ -57,6 +60,7 @@ class Grid:
     dims: tuple[str, str] = ("lat", "lon")
     stations: tuple[str, ...] = ()
     image: bool = False
+    projection: Projection | None = None
 
     def __post_init__(self) -> None:
         """Tell an image."""
@@ -81,7 +85,7 @@ class Grid:
             return cls(np.asarray(data["lat"], float), np.asarray(data["lon"], float))
         if "y" in data.dims and "x" in data.dims and "lat" in data.coords and "lon" in data.coords:
             lat, lon = (np.asarray(data[name].transpose("y", "x"), float) for name in ("lat", "lon"))
-            return cls(lat, lon, ("y", "x"))
+            return cls(lat, lon, ("y", "x"), projection=Projection.of(data))
         if "station" in data.dims and "lat" in data.coords and "lon" in data.coords:
             lat, lon = (np.asarray(data[name], float)[None, :] for name in ("lat", "lon"))
             return cls(lat, lon, ("row", "station"), tuple(map(str, data["station"].values)))
@@ -132,7 +136,8 @@ class Grid:
             return {name: xr.Variable(name, axis, _PIXEL[name], _WHOLE) for name, axis in axes}
         if self.lat.ndim == 2:
             places = (("lat", self.lat, _LAT), ("lon", self.lon, _LON))
-            return {name: xr.Variable(self.dims, axis, said, _WHOLE) for name, axis, said in places}
+            flat = {name: xr.Variable(self.dims, axis, said, _WHOLE) for name, axis, said in places}
+            return flat | ({} if self.projection is None else self.projection.coords())
         return {
             "lat": xr.Variable(self.dims[0], self.lat, _LAT | {"axis": "Y"}, _WHOLE),
             "lon": xr.Variable(self.dims[1], self.lon, _LON | {"axis": "X"}, _WHOLE),

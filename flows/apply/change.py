@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from pipeline.cf import names_back
+from pipeline.cf import conforming, names_back
 from pipeline.errors import ConfigError, DataError
 from pipeline.files import write_atomic
 from pipeline.grid import Grid
@@ -17,6 +17,7 @@ from pipeline.prediction.serial import from_dataset, names_of_variables, parts_o
 from pipeline.prepare.dates import calendar_of, iso, microseconds, parse
 
 _MEMORY = 2**28  # bytes of float32 that a band of cells may take
+_SAID = ("source", "history", "license", "references")  # global attributes of the prediction that hold for its changes
 Span = tuple[str, str]
 
 
@@ -66,8 +67,9 @@ def write_changes(path: Path, periods: tuple[Span, Span]) -> Path:
         names = ["/".join(span) for span in periods]
         whole = np.ones(grid.shape, bool)
         made = to_dataset(found, model=model, first=names[0], second=names[1], grid=grid, mask=whole)
+        made = made.assign_attrs({name: data.attrs[name] for name in _SAID if name in data.attrs})
     with write_atomic(target) as temporary:
-        made.to_netcdf(temporary, engine="netcdf4")
+        conforming(made).to_netcdf(temporary, engine="netcdf4")
     return target
 
 

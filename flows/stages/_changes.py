@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from flows.header import of_stage
 from flows.workspace import Workspace
+from pipeline.cf import conforming
 from pipeline.files import write_atomic
 from pipeline.metrics import Case
 from pipeline.metrics.change import ChangeRow, Changes, change_signals, to_dataset
@@ -47,8 +49,9 @@ def changes(space: Workspace, cases_of: Callable[[Workspace, str, Sequence[str]]
                     found, model=model, first=change.first, second=change.second, grid=schema.target_grid,
                     mask=schema.mask,
                 )  # fmt: skip
+                maps = maps.assign_attrs(of_stage(space, "score", model))
                 with write_atomic(run / f"{folder}/{model}.nc") as temporary:
-                    maps.to_netcdf(temporary, engine="netcdf4")
+                    conforming(maps).to_netcdf(temporary, engine="netcdf4")
             bar.advance(note=f"{change.first} to {change.second}")
     with write_atomic(run / "changes.csv") as temporary:
         write_changes(temporary, rows)

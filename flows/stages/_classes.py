@@ -8,8 +8,10 @@ from dataclasses import replace
 import numpy as np
 import xarray as xr
 
+from flows.header import of_stage
 from flows.stages._cases import Cases, regions_of, weights_of
 from flows.workspace import Workspace
+from pipeline.cf import conforming
 from pipeline.files import write_atomic
 from pipeline.metrics import Case, Place
 from pipeline.metrics.bootstrap import RESAMPLES
@@ -80,9 +82,10 @@ def write_diagnostics(space: Workspace, split: str, cases: Cases, reference: str
             "model": model,
             "split": split,
             **({} if reference is None else {"reference": reference}),
+            **of_stage(space, "score", model),
         }
         with write_atomic(space.run / f"diagnostics/{model}.nc") as temporary:
-            dataset.to_netcdf(temporary, engine="netcdf4")
+            conforming(dataset).to_netcdf(temporary, engine="netcdf4")
 
 
 def groups(space: Workspace, split: str, cases: Mapping[str, Case], weights: np.ndarray) -> dict[str, Group]:

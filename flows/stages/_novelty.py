@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from flows.header import of_stage
 from flows.stages import _classes
 from flows.stages._cases import Cases, weights_of
 from flows.workspace import Workspace
+from pipeline.cf import conforming
 from pipeline.files import write_atomic
 from pipeline.metrics.bootstrap import RESAMPLES
 from pipeline.metrics.groups import Group, area_series, make_groups
@@ -125,9 +127,10 @@ class Watch:
         schema = prepared.schema
         units = dict(zip(schema.variables, schema.target_units, strict=False))
         dataset = to_dataset(found, schema.variables, units, schema.input_grid, bool(schema.classes))
+        dataset = dataset.assign_attrs(of_stage(space, "score", "novelty"))
         path = space.run / "diagnostics/novelty.nc"
         with write_atomic(path) as temporary:
-            dataset.to_netcdf(temporary, engine="netcdf4")
+            conforming(dataset).to_netcdf(temporary, engine="netcdf4")
         return [path]
 
     def _scored(self, split: str, novelty: Novelty) -> Scores:

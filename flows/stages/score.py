@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from flows.header import of_stage
 from flows.stages import _classes
 from flows.stages._cases import Cases, cases_of, regions_of, weights_of
 from flows.stages._changes import changes
@@ -16,6 +17,7 @@ from flows.stages._novelty import Watch
 from flows.stages._parts import Asked, Part, score_parts
 from flows.stages._workers import Tick
 from flows.workspace import Workspace
+from pipeline.cf import conforming
 from pipeline.files import write_atomic
 from pipeline.metrics import Case
 from pipeline.metrics.classes import HEADLINE
@@ -205,5 +207,6 @@ def _write_diagnostics(
             spectra={variable: spectra(case) for variable, case in by_variable.items()},
             series={variable: uncertainty_series(case, weights, *when) for variable, case in by_variable.items()},
         )
+        dataset = dataset.assign_attrs(of_stage(space, "score", name))
         with write_atomic(space.run / f"diagnostics/{name}.nc") as temporary:
-            dataset.to_netcdf(temporary, engine="netcdf4")
+            conforming(dataset).to_netcdf(temporary, engine="netcdf4")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
 from pipeline.attribution._aggregate import Aggregate, Aggregates
+from pipeline.projection import MAPPING
 
 Variables = dict[str, tuple[Any, ...]]
 
@@ -48,9 +50,9 @@ def to_variables(aggregates: Aggregates, prefix: str) -> Variables:
     ('target_lat', 'target_lon')
     """
     grid = aggregates.schema.target_grid
-    own = {f"target_{name}": variable for name, variable in grid.coords().items()}
+    own = {f"target_{name}": variable for name, variable in grid.coords().items() if name != MAPPING}
     found: Variables = {
-        name: (tuple(f"target_{dim}" for dim in variable.dims), variable.values, dict(variable.attrs))
+        name: (tuple(f"target_{dim}" for dim in variable.dims), variable.values, _beside(name, variable))
         for name, variable in own.items()
     }
     names = np.asarray(aggregates.variables, dtype=object)
@@ -75,6 +77,14 @@ def to_variables(aggregates: Aggregates, prefix: str) -> Variables:
             {"long_name": f"mean saliency dispersion: {name.replace('_', ' ')}", "units": "km"},
         )
     return found
+
+
+def _beside(name: str, variable: xr.Variable) -> dict[str, Any]:
+    """Return attributes; of the axes of a plane without what makes them the plane's, for those of the inputs are."""
+    if name not in ("target_y", "target_x"):
+        return dict(variable.attrs)
+    said = variable.attrs.get("standard_name", variable.attrs.get("long_name", name)).replace("_", " ")
+    return {"long_name": f"{said} of the targets", "units": variable.attrs.get("units", "1")}
 
 
 def _distances(one: Aggregate) -> dict[str, float]:

@@ -13,7 +13,7 @@ import xarray as xr
 from pipeline.attribution import light
 from pipeline.attribution.dispersion_file import to_variables
 from pipeline.attribution.joined import Joined
-from pipeline.cf import CONVENTIONS, TIME, leap_seconds, names_aside
+from pipeline.cf import CONVENTIONS, TIME, conforming, leap_seconds
 from pipeline.files import plain
 from pipeline.prepare.dates import calendar_of
 from pipeline.samples import Samples, Schema
@@ -74,7 +74,7 @@ def write_attributions(
     attrs: Mapping[str, str] | None = None,
 ) -> None:
     """Write the explanations of one model to ``path``, with further global attributes such as ``history``."""
-    data = names_aside(to_dataset(explanations, samples, schema).assign_attrs(attrs or {}))
+    data = conforming(to_dataset(explanations, samples, schema).assign_attrs(attrs or {}))
     data.to_netcdf(path, engine="netcdf4")
 
 

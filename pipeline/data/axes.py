@@ -10,6 +10,7 @@ import xarray as xr
 from pipeline.data.records import Repair
 from pipeline.errors import DataError
 from pipeline.grid import has_pixels
+from pipeline.projection import MAPPING, keep_mapping
 
 _TIME_NAMES = ("time", "valid_time", "times", "datetime", "date", "t", "day")
 LAT_NAMES = ("lat", "latitude", "lats", "nav_lat", "xlat", "gauge_lat")
@@ -40,11 +41,15 @@ def coordinate_names(data: xr.Dataset) -> set[str]:
 
 
 def drop_bounds(data: xr.Dataset) -> xr.Dataset:
-    """Return the dataset without cell bounds, grid mappings and other variables that only describe coordinates."""
+    """Return the dataset without cell bounds and other variables that only describe coordinates.
+
+    The grid mapping of a projection is the coordinate ``crs``.
+    """
+    data = keep_mapping(data)
     named = {
         str(variable.attrs.get(key, variable.encoding.get(key)))
         for variable in data.variables.values()
-        for key in ("bounds", "climatology", "grid_mapping")
+        for key in ("bounds", "climatology")
     }
     ends = ("_bnds", "_bounds", "_bnd")
     drop = [
@@ -88,7 +93,8 @@ def name_axes(data: xr.Dataset) -> tuple[xr.Dataset, tuple[Repair, ...]]:
     if "time" in data.coords and "time" not in data.dims:
         data = data.expand_dims("time")
         repairs.append(Repair("one time", None, 1, "the file's only time is a dim of one"))
-    kept = {"time", "lat", "lon", "station", "station_name", "altitude", *(d for d in ("y", "x") if d in data.dims)}
+    kept = {"time", "lat", "lon", "station", "station_name", "altitude"}
+    kept |= {"y", "x", MAPPING} if {"y", "x"} <= set(data.dims) else {dim for dim in ("y", "x") if dim in data.dims}
     data = data.drop_vars([name for name in data.coords if name not in kept])
     _check_dims(data)
     return data.transpose(*(dim for dim in DIM_ORDER if dim in data.dims)), tuple(repairs)

@@ -24,6 +24,7 @@ from pipeline.data.records import Repair
 from pipeline.data.units import Conversion, conversion, is_unit
 from pipeline.errors import DataError
 from pipeline.progress import Progress, silent
+from pipeline.projection import MAPPING
 from pipeline.registry import suggest
 
 
@@ -239,6 +240,8 @@ def _dressed(data: xr.Dataset) -> xr.Dataset:
         "station": {"cf_role": "timeseries_id"},
     }
     for name, coord in data.coords.items():
+        if name == MAPPING:
+            continue  # its attributes are all that it is
         said = {key: str(coord.attrs[key]) for key in ("units", "standard_name", "long_name") if key in coord.attrs}
         coord.attrs, coord.encoding = known.get(str(name), said), {}
         if name in {"lat", "lon"} and coord.dtype != np.float64:

@@ -98,10 +98,11 @@ def _coords(data: xr.Dataset, grid: Grid, factor: int) -> dict[str, xr.Variable]
     one = np.ones(lat.shape)
     # Counted on from one corner, so that the mean of 179 and -179 is 180 and not 0.
     near = lon - CIRCLE * np.round((lon - lon[0, 0]) / CIRCLE)
-    return {
+    places = {
         name: xr.Variable(grid.dims, block_means(values, one, factor), data[name].attrs)
         for name, values in (("lat", lat), ("lon", near))
     }
+    return places if grid.projection is None else places | grid.projection.coarsened(factor).coords()
 
 
 def _count(number: int, word: str) -> str:

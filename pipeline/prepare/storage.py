@@ -22,6 +22,7 @@ from pipeline.prepare.scaling import Standardiser
 from pipeline.prepare.state import Arrays, Facts, read_state, write_state
 from pipeline.prepare.tiles import Tile
 from pipeline.prepare.transform import TargetTransform
+from pipeline.projection import Projection
 from pipeline.rows import Room
 from pipeline.samples import Affine, Schema
 
@@ -99,6 +100,10 @@ def state(recipe: Recipe) -> tuple[Arrays, Facts]:
         "scalars": {part: getattr(recipe.scalars, part) for part in ("forcings", "units", "calendar")},
         "stations": {"input": list(schema.input_grid.stations), "target": list(schema.target_grid.stations)},
         "dims": {"input": list(schema.input_grid.dims), "target": list(schema.target_grid.dims)},
+        "projections": {
+            side: None if grid.projection is None else grid.projection.facts()
+            for side, grid in (("input", schema.input_grid), ("target", schema.target_grid))
+        },
         "encoder": {
             part: getattr(encoder, part) for part in ("names", "units", "lags", "method", "transforms", "missing")
         },
@@ -169,9 +174,14 @@ def data_parts(folder: Path, room: Room) -> dict[str, Any]:
 
 
 def _schema(facts: dict[str, Any], arrays: Arrays) -> Schema:
+    planes = facts.get("projections", {})  # of runs before these were kept there are none
     grids: dict[str, Any] = {
         f"{side}_grid": Grid(
-            arrays[f"{side}_lat"], arrays[f"{side}_lon"], (dims[0], dims[1]), tuple(facts["stations"][side])
+            arrays[f"{side}_lat"],
+            arrays[f"{side}_lon"],
+            (dims[0], dims[1]),
+            tuple(facts["stations"][side]),
+            projection=Projection.of_facts(planes[side]) if planes.get(side) else None,
         )
         for side, dims in facts["dims"].items()
     }

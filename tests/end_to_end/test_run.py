@@ -297,7 +297,9 @@ def test_a_signal_ends_the_run_with_its_code(tmp_path, number, code):
 
 
 def test_what_it_wrote_keeps_to_cf_and_says_where_it_comes_from(tiny, complaints):
-    files = sorted([*(tiny / "predictions").glob("*.nc"), *(tiny / "attributions").glob("*.nc")])
+    files = [
+        path for folder in ("predictions", "attributions", "diagnostics") for path in (tiny / folder).rglob("*.nc")
+    ]
     assert {path.name: found for path in files if (found := complaints(path))} == {}
     for path in files:
         with xr.open_dataset(path) as data:

@@ -13,6 +13,7 @@ from pipeline.cf import kind_of_temperature, side_name
 from pipeline.grid import Grid
 from pipeline.prediction import Array, Prediction
 from pipeline.prediction.serial.records import Forecast, Variable
+from pipeline.projection import MAPPING
 
 QUANTILES: Mapping[str, float] = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 
@@ -115,6 +116,7 @@ def _attrs(variable: Variable, part: str, prediction: Prediction, grid: Grid, be
     beside = [*beside, *([] if grid.lat.ndim == 1 else ["lat", "lon"])]
     beside += [side_name("station")] if grid.stations else []
     beside += [side_name("class")] if prediction.formulas.leading.get(part.removeprefix("param_")) == "class" else []
+    attrs |= {"grid_mapping": MAPPING} if grid.projection is not None and grid.projection.mapping else {}
     return attrs | ({"coordinates": " ".join(beside)} if beside else {})
 
 

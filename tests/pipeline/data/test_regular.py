@@ -169,6 +169,13 @@ def test_a_projected_grid_keeps_two_dimensional_places(load_netcdf):
     np.testing.assert_allclose(loaded.data["lon"][0], [-2, -1, 0])
     np.testing.assert_allclose(loaded.data["lat"][:, 0], [40, 41])
     assert loaded.data["lat"].variable._in_memory
+    assert "crs" not in loaded.data.coords
+    pole = {"grid_mapping_name": "rotated_latitude_longitude", "grid_north_pole_latitude": 39.25}
+    data["tas"].attrs["grid_mapping"] = "rotated_pole"
+    loaded = load_netcdf(data.assign(rotated_pole=((), b"", pole)), {"tas": {"units": "K"}})
+    assert loaded.data.coords["crs"].attrs == pole
+    assert loaded.data["y"].attrs["standard_name"] == "grid_latitude"
+    assert list(loaded.data.data_vars) == ["tas"]
 
 
 def test_stations_get_their_ids_as_text(load_netcdf):

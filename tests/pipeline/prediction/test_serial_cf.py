@@ -12,12 +12,38 @@ from pipeline.grid import Grid
 from pipeline.prediction import FAMILIES
 from pipeline.prediction.serial import Forecast, Variable, write_forecasts
 from pipeline.prediction.serial.beside import add_beside
+from pipeline.projection import Projection
 
 LAT, LON = np.meshgrid(np.linspace(40, 42, 3), np.linspace(-5, -4, 2), indexing="ij")
+POLE = {
+    "grid_mapping_name": "rotated_latitude_longitude",
+    "grid_north_pole_latitude": 39.25,
+    "grid_north_pole_longitude": -162.0,
+}
+CONE = {
+    "grid_mapping_name": "lambert_conformal_conic",
+    "standard_parallel": [30.0, 60.0],
+    "longitude_of_central_meridian": 10.0,
+    "latitude_of_projection_origin": 45.0,
+}
+
+
+def plane(standard, units, mapping):
+    sizes = {"y": ("latitude", 3), "x": ("longitude", 2)} if units == "degrees" else {"y": ("y", 3), "x": ("x", 2)}
+    axes = {
+        name: xr.Variable(name, np.arange(float(size)), {"standard_name": standard.format(word), "units": units})
+        for name, (word, size) in sizes.items()
+    }
+    return Projection(axes, mapping)
+
+
 TABLE = Grid(LAT.reshape(1, -1), LON.reshape(1, -1), ("row", "station"), tuple("abcdef"))
 GRIDS = {
     "regular": Grid(LAT[:, 0], LON[0]),
     "projected": Grid(LAT, LON, ("y", "x")),
+    "rotated": Grid(LAT, LON, ("y", "x"), projection=plane("grid_{}", "degrees", POLE)),
+    "cone": Grid(LAT, LON, ("y", "x"), projection=plane("projection_{}_coordinate", "km", CONE)),
+    "some plane": Grid(LAT, LON, ("y", "x"), projection=plane("projection_{}_coordinate", "km", {})),
     "stations": TABLE,
     "nowhere": replace(TABLE, lat=np.full((1, 6), np.nan), lon=np.full((1, 6), np.nan)),
     "pixels": Grid(np.arange(3.0), np.arange(2.0), ("y", "x"), image=True),
