@@ -102,7 +102,13 @@ def to_dataset(
     attrs = {"Conventions": "CF-1.11", "title": "How far samples lie from the train climate", "threshold": SHARE}
     attrs |= {"test": found.test} if found.test else {}
     attrs |= {f"fitted_{name}": _plain(value) for name, value in found.facts.items()}
-    return xr.Dataset(parts, coords, attrs)
+    data = xr.Dataset(parts, coords, attrs)
+    return data.rename(time="tile") if _tiles(found) else data
+
+
+def _tiles(found: Found) -> bool:
+    """Whether samples are tiles of images, which have numbers and no times."""
+    return all(time.dtype.kind in "iu" for time in found.time.values())
 
 
 def _samples(found: Found, dims: tuple[str, ...]) -> dict[str, xr.Variable]:
@@ -199,7 +205,7 @@ def _coords(found: Found, variables: Sequence[str]) -> dict[str, Any]:
     stamps = Stamps()
     for split, time in found.time.items():
         stamps.add(split, time)
-    if all(time.dtype.kind in "iu" for time in found.time.values()):
+    if _tiles(found):
         coords["time"] = ("time", np.concatenate(stamps.times), {"long_name": "number of the tile"})
     else:
         attrs = {"standard_name": "time", "long_name": "time", "units": UNITS, "calendar": stamps.calendar}

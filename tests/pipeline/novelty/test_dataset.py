@@ -108,4 +108,4 @@ def test_splits_of_other_calendars_and_tiles(tmp_path):
     tiles = written(
         tmp_path, found(time={"validation": np.arange(4), "test": np.arange(4, 10), "gcm": np.arange(10, 13)})
     )
-    assert tiles["time"].values.tolist() == list(range(13))
+    assert tiles["tile"].values.tolist() == list(range(13))
