@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from pipeline.cf import names_back
+
 STORMS = {"seed": 0, "first": "2001-01-01", "times": 90, "step_hours": 24, "shape": [24, 48]}
 VARIABLES = {
     "TMQ": {"units": "kg m-2"},
@@ -90,7 +92,7 @@ def members_disagree_as_a_loop_says(run):
     """Hold the mutual information in the file against one worked out day by day from the members."""
     from flows.workspace import Workspace
 
-    found = xr.load_dataset(run / "diagnostics/novelty.nc")
+    found = names_back(xr.load_dataset(run / "diagnostics/novelty.nc"))
     assert "novelty" not in found
     kept = found["disagreement"].sel(ensemble="class_unet+deep_ensemble", target="LABELS")
     kept = kept.isel(time=found["split"].values == "test").values

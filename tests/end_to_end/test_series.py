@@ -91,7 +91,7 @@ def test_leads_stand_in_files_and_scores(basins):
     mean = float(np.sqrt(np.nanmean(gap[np.isin(predicted.split, "test")].astype(float) ** 2)))
     assert error["gru", "all"] == pytest.approx(mean, rel=1e-4)
     # Basins are samples of their own; the error of a day is over all basins and leads.
-    strange = xr.load_dataset(run / "diagnostics/novelty.nc")
+    strange = names_back(xr.load_dataset(run / "diagnostics/novelty.nc"))
     strange = strange.isel(time=strange["split"].values == "test")
     assert strange["novelty"].dims == ("time", "station")
     daily = np.sqrt(np.nanmean(gap[np.isin(predicted.split, "test")].astype(float) ** 2, axis=(1, 2)))
