@@ -178,20 +178,24 @@ def peak_memory() -> Iterator[PeakMemory]:
     """Yield a record of the most memory that this process and its children hold inside the block.
 
     Resident memory is read ten times a second, children's (workers') added; pages they share count
-    once for each. Of this process alone a shorter peak is caught too, if it is the highest since
+    once for each. A child counts from the second look at it on: between its fork and its exec it
+    shows the pages of its parent, which would count twice. Of this process alone a shorter peak is caught too, if it is the highest since
     the process began, for the system keeps that one. Memory of a GPU is not counted.
     """
     import psutil
 
     process, peak, stop = psutil.Process(), PeakMemory(), threading.Event()
+    known: set[psutil.Process] = set()
 
     def look() -> None:
-        total = process.memory_info().rss
-        for child in process.children(recursive=True):
+        total, children = process.memory_info().rss, set(process.children(recursive=True))
+        for child in children & known:
             try:
                 total += child.memory_info().rss
             except psutil.Error:
                 continue  # It ended between the two calls.
+        known.clear()
+        known.update(children)
         peak.mib = max(peak.mib, round(total / _MIB, 1))
 
     def watch() -> None:

@@ -116,7 +116,9 @@ def to_dataset(
     parts |= to_variables(spectra or {}, units) | by_time(series or {}, units)
     attrs = {"Conventions": "CF-1.11", "title": f"Diagnostics of {model} on {split}", "model": model, "split": split}
     attrs |= {} if reference is None else {"reference": reference}
-    ahead = {"lead": xr.Variable("lead", np.asarray(leads), {"long_name": "steps ahead", "units": "1"})} if several else {}
+    ahead = (
+        {"lead": xr.Variable("lead", np.asarray(leads), {"long_name": "steps ahead", "units": "1"})} if several else {}
+    )
     return xr.Dataset(parts, {**grid.coords(), **ahead}, attrs)
 
 
