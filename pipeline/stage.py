@@ -179,8 +179,9 @@ def peak_memory() -> Iterator[PeakMemory]:
 
     Resident memory is read ten times a second, children's (workers') added; pages they share count
     once for each. A child counts from the second look at it on: between its fork and its exec it
-    shows the pages of its parent, which would count twice. Of this process alone a shorter peak is caught too, if it is the highest since
-    the process began, for the system keeps that one. Memory of a GPU is not counted.
+    shows the pages of its parent, which would count twice. Of this process alone a shorter peak is
+    caught too, if it is the highest since the process began, for the system keeps that one. Memory
+    of a GPU is not counted.
     """
     import psutil
 
