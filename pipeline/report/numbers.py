@@ -192,14 +192,16 @@ def listing(items: Iterable[str], last: str = "and") -> str:
 
 
 def label(name: str) -> str:
-    """Return a model's or channel's name with room to break lines.
+    """Return a model's or channel's name with room to break lines; of a label, the label.
 
     Examples
     --------
     >>> label("unet+deep_ensemble"), label("tas@-2")
     ('unet + deep ensemble', 'tas, 2 steps earlier')
+    >>> label(label("unet+deep_ensemble"))
+    'unet + deep ensemble'
     """
     lag = re.fullmatch(r"(.+)@-(\d+)", name)
     if lag:
         return f"{label(lag[1])}, {plural(int(lag[2]), 'step')} earlier"
-    return name.replace("+", " + ").replace("_", " ")
+    return re.sub(r" *\+ *", " + ", name).replace("_", " ")

@@ -128,6 +128,21 @@ def histogram(counts: np.ndarray, colour: str, axis: str, alt: str, title: str) 
     return picture(draw, WIDTH, HEIGHT, alt, title, data=behind)
 
 
+def _free(at: tuple[np.ndarray, np.ndarray], places: tuple[tuple[float, float], ...]) -> tuple[float, float]:
+    """Return the first of some places [shares of the panel] where a word does not lie on the line through points.
+
+    Examples
+    --------
+    >>> _free((np.array([0.1, 0.3]), np.array([0.95, 0.95])), ((0.03, 0.92), (0.03, 0.75)))
+    (0.03, 0.75)
+    """
+    x, y = (np.linspace(part[:-1], part[1:], 50).ravel() if len(part) > 1 else part for part in at)
+    for left, low in places:
+        if not ((x > left - 0.03) & (x < left + 0.35) & (y > low - 0.04) & (y < low + 0.08)).any():
+            return left, low
+    return places[0]
+
+
 def spread_error(spread: np.ndarray, error: np.ndarray, colour: str, unit: str, alt: str, title: str) -> Picture:
     """Draw the RMSE in bins of predicted spread against that spread; on the diagonal, spread tells error."""
 
@@ -148,10 +163,11 @@ def spread_error(spread: np.ndarray, error: np.ndarray, colour: str, unit: str, 
 
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
-        axes.text(0.03, 0.965, "over-confident", fontsize=SMALL, color=LIGHT.muted, va="top", transform=axes.transAxes)
-        axes.text(
-            0.97, 0.04, "under-confident", fontsize=SMALL, color=LIGHT.muted, ha="right", transform=axes.transAxes
-        )
+        span = limits[1] - limits[0]
+        at = (spread[good] - limits[0]) / span, (error[good] - limits[0]) / span
+        word = {"fontsize": SMALL, "color": LIGHT.muted, "transform": axes.transAxes}
+        axes.text(*_free(at, ((0.03, 0.92), (0.03, 0.75), (0.2, 0.75), (0.3, 0.92))), "over-confident", **word)
+        axes.text(*_free(at, ((0.65, 0.04), (0.65, 0.2), (0.48, 0.2), (0.4, 0.04))), "under-confident", **word)
 
     behind = Data({f"predicted spread{unit}": spread, f"RMSE{unit}": error})
     return picture(draw, WIDTH, HEIGHT, alt, title, data=behind)
