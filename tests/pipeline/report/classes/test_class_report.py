@@ -19,6 +19,7 @@ ODD = {
     "a class that is not there": {"absent": True, "predictions": False, "tiles": False},
     "scores alone": {"predictions": False, "diagnostics": False},
     "no diagnostics, no validation": {"diagnostics": False, "validation": False, "tiles": False},
+    "names like markup": {"classes": ("clear", "</script><img src=x onerror=alert(1)>", '"><svg onload=alert(2)>')},
     "one day": {"tiles": False, "days": 1},
 }
 
@@ -66,6 +67,7 @@ def test_odd_runs_have_a_whole_report(make_class_run, parts):
     page = _page(make_class_run(**parts))
     assert page.open == []
     assert not re.search(r"\bnan\b|\bNone\b|\bNaT\b|RMSE|rmse|CRPS", page.words)
+    assert not [key for _, attrs in page.tags for key in attrs if key.startswith("on")]
     ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
     assert len(ids) == len(set(ids))
     for attrs in page.all("img"):

@@ -36,6 +36,7 @@ class Series:
     split: dict = field(default_factory=dict)
     prepared: dict = field(default_factory=dict)
     first: str = "1993-01-01"
+    name: str = "st{:03d}"
 
 
 def _rng(*words):
@@ -99,7 +100,7 @@ def _dataset(fake, model, split, times):
 
 
 def _places(fake):
-    names = np.array([f"st{k:03d}" for k in range(fake.stations)], object)
+    names = np.array([fake.name.format(k) for k in range(fake.stations)], object)
     lat, lon = (np.linspace(*ends, fake.stations) if fake.placed else np.full(fake.stations, np.nan)
                 for ends in ((38.0, 43.0), (-8.0, 2.0)))  # fmt: skip
     if fake.placed and fake.stations > 2:

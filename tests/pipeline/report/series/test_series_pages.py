@@ -18,6 +18,7 @@ VOID = {"meta", "img", "source", "br", "link", "input"}
 LONG = "a_model_with_a_name_that_somebody_thought_should_say_everything_about_it"
 RIVER = {"variable": "qobs", "units": "m3 s-1", "leads": (0,), "step": "D", "parts": "season"}
 DAILY = {"variable": "tmax", "units": "K", "leads": (1, 2, 3), "step": "D", "times": 420, "parts": "season"}
+MARKUP = "</script><img src=x onerror=alert({})>\"'"
 ORDER = ("skill", "where", "extremes", "changes", "trust", "drivers", "learned", "limits", "provenance")
 KINDS = {
     "one series, several leads": {},
@@ -31,6 +32,8 @@ KINDS = {
     "long names": {"models": ("ridge", LONG)},
     "30 models": {"models": ("ridge", "climatology", *(f"lstm_v{i}" for i in range(28))), "leads": (1, 2)},
     "scores alone": {"predictions": False, "leads": (1, 2)},
+    "names like markup": {**DAILY, "stations": 3, "placed": True, "name": MARKUP},
+    "basins like markup": {**RIVER, "times": 800, "stations": 3, "name": MARKUP},
 }
 
 
@@ -84,6 +87,7 @@ def test_page_is_whole(page, kind):
     found = page(kind)
     assert found.faults == []
     assert found.open == []
+    assert not [key for _, attrs in found.tags for key in attrs if key.startswith("on")]
     ids = [attrs["id"] for _, attrs in found.tags if "id" in attrs]
     assert len(ids) == len(set(ids))
     assert not re.search(r"\bnan\b|\bNone\b|\bNaT\b|\binf\b|,,|\(\)", found.words)
@@ -91,6 +95,11 @@ def test_page_is_whole(page, kind):
         assert len(picture["alt"]) > 25, picture["alt"]
         assert picture["alt"].rstrip().endswith(".")
         assert not re.search(r"\bnan\b|\bNone\b", picture["alt"])
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if "markup" in kind])
+def test_a_name_like_markup_is_told_as_it_is(page, kind):
+    assert MARKUP.format(0)[:40] in "".join(page(kind).text)
 
 
 @pytest.mark.parametrize("kind", KINDS)
