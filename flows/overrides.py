@@ -95,10 +95,10 @@ def _inside(annotation: Any, key: str, node: Any) -> Any:
     origin, parts = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is dict:
         return parts[1]
-    if origin is tuple and key.isdigit():
+    if origin is tuple and key.isdecimal():
         return parts[min(int(key), len(parts) - 1)]
     if origin is list:
-        return parts[0] if key.isdigit() else None
+        return parts[0] if key.isdecimal() else None
     inner = [found for part in parts if part is not type(None) and (found := _inside(part, key, node)) is not None]
     return inner[0] if inner else None
 
@@ -157,7 +157,7 @@ def _number(node: Any, key: str, text: str, where: str) -> int:
     """Return the number of a list's entry, or that behind its last."""
     if not isinstance(node, list):
         raise ConfigError(f"--set {text!r}: {where or 'the file'} has no key {key!r}, it is {_short(node)}.")
-    if key.isdigit() and int(key) <= len(node):
+    if key.isdecimal() and int(key) <= len(node):
         return int(key)
     entries = "no entry" if not node else f"entries 0 to {len(node) - 1}" if len(node) > 1 else "one entry, 0"
     more = f", or add an entry as {where}.{len(node)}" if all(isinstance(entry, dict) for entry in node) else ""

@@ -22,6 +22,7 @@ WRITTEN = frozenset(
 )  # fmt: skip
 _DELETED = f"{TEMPORARY}deleted-"
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_CENTURY = timedelta(days=36525)
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,10 @@ def span(text: str) -> timedelta:
         raise ConfigError(
             f"--older-than: expected a number and a unit, m (minutes), h, d or w, such as 30d, got {text!r}."
         )
-    return timedelta(**{_UNITS[found[2]]: float(found[1])})
+    unit = timedelta(**{_UNITS[found[2]]: 1})
+    if float(found[1]) > _CENTURY / unit:
+        raise ConfigError(f"--older-than: expected a hundred years at most, got {text!r}.")
+    return float(found[1]) * unit
 
 
 def chosen(

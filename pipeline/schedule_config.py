@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 _LENGTH = re.compile(r"(\d+)\s*(min|h|d|w)")
 _UNITS = {"min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_YEAR = timedelta(days=366)
 _CRON = (("minute", 0, 59), ("hour", 0, 23), ("day of the month", 1, 31), ("month", 1, 12), ("day of the week", 0, 7))
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -91,7 +92,10 @@ def length(text: str) -> timedelta:
     found = _LENGTH.fullmatch(text.strip())
     if found is None or int(found[1]) == 0:
         raise ValueError(f"expected a length of time such as 30min, 6h, 1d or 2w, got {text!r}")
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    unit = timedelta(**{_UNITS[found[2]]: 1})
+    if int(found[1]) > _YEAR / unit:
+        raise ValueError(f"expected a length of time of a year at most, got {text!r}")
+    return int(found[1]) * unit
 
 
 def check_cron(text: str) -> None:

@@ -85,6 +85,7 @@ def test_a_new_model_begins_with_its_kind():
     ("tree", "text", "message"),
     [
         ({"a": [{}]}, "a.7.b=1", r"^--set 'a\.7\.b=1': a is a list and has one entry, 0, got '7'\. .*add an entry as a\.1\."),
+        ({"a": [{}]}, "a.².b=1", r"^--set .* a is a list and has one entry, 0, got .².\. "),
         ({"a": [1, 2]}, "a.x=1", r"a is a list and has entries 0 to 1, got 'x'\. Give it whole, as in --set 'a=\.\.\.'\. It is \[1, 2\]\."),
         ({"a": [1]}, "a.0.b=1", r"a\.0 has no key 'b', it is 1\."),
     ],

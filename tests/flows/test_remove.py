@@ -153,6 +153,11 @@ def test_a_length_of_time_is_a_number_and_a_unit(text):
         span(text)
 
 
+def test_a_length_of_time_is_a_hundred_years_at_most():
+    with pytest.raises(ConfigError, match="--older-than: expected a hundred years at most, got '9999999999d'"):
+        span("9999999999d")
+
+
 def test_a_renamed_run_has_no_age_and_is_not_old(out):
     from pipeline.run_folder import record_of
 

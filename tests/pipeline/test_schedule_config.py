@@ -26,6 +26,12 @@ def test_other_lengths_are_refused(text):
         length(text)
 
 
+def test_a_length_is_a_year_at_most():
+    assert length("366d") == timedelta(days=366)
+    with pytest.raises(ValueError, match="expected a length of time of a year at most, got '999999999999w'"):
+        length("999999999999w")
+
+
 @pytest.mark.parametrize("text", ["0 3 * * *", "*/15 6-18 * * mon-fri", "0 0 1,15 jan,jul *", "5 4 * * 7"])
 def test_cron_lines_are_taken_as_prefect_takes_them(text):
     check_cron(text)
