@@ -142,7 +142,9 @@ def load_bundle(path: str | Path, engine: str | None = None) -> Predictor:
     pipeline.errors.UserError
         If it is none, or not as it was made.
     """
-    return Predictor(Path(path), None, engine)
+    made = Predictor(Path(path), None, engine)
+    made.require()
+    return made
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ from pipeline.data.describe import draft_entry, name_of_run
 from pipeline.data.files import locate, resolve
 from pipeline.data.load import load
 from pipeline.errors import CatalogError, DataError, UserError
-from pipeline.files import write_atomic
+from pipeline.files import require_no_folder, write_atomic
 from pipeline.progress import terminal
 
 SCHEMA_LINE = "schema_version: 1\n"
@@ -125,7 +125,10 @@ def added(text: str, path: Path) -> str:
     ------
     CatalogError
         If the catalog already has an entry of that name, or does not fit its schema.
+    ConfigError
+        If ``path`` is a folder.
     """
+    require_no_folder(path, "--catalog")
     name = next(iter(yaml.safe_load(text)))
     before = path.read_text(encoding="utf-8") if path.is_file() else SCHEMA_LINE
     if path.is_file() and name in Catalog.load(path):

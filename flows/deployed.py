@@ -19,7 +19,8 @@ from pipeline.errors import ConfigError
 if TYPE_CHECKING:
     from prefect import Flow
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _-]*")
+"""What an experiment is called that can be served: with a dot it would be a module in a module."""
 RESUME: Any = Field(
     default=None,
     title="Go on with",
@@ -33,7 +34,7 @@ FURTHER: Any = Field(
 
 
 def __getattr__(name: str) -> Flow[..., str]:
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise AttributeError(name)
     from flows.load import find_experiment
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from flows.deployed import deployed
+from flows.deployed import NAME, deployed
 from flows.load import load_experiment, shipped
 from flows.published import skipped_line
 from pipeline import __version__
-from pipeline.errors import UserError
+from pipeline.errors import ConfigError, UserError
 from pipeline.schedule_config import ScheduleConfig
 
 if TYPE_CHECKING:
@@ -44,7 +44,18 @@ def deploy(serving: Serving, say: Say) -> list[RunnerDeployment]:
 
 
 def deployment(name: str) -> RunnerDeployment:
-    """Return the deployment of one experiment: its form, its schedule, one run of it at a time."""
+    """Return the deployment of one experiment: its form, its schedule, one run of it at a time.
+
+    Raises
+    ------
+    UserError
+        If it cannot be run, or has a name that cannot be served.
+    """
+    if not NAME.fullmatch(name):
+        raise ConfigError(
+            f"expected a name of letters, digits, '-', '_' and blanks to serve an experiment by, got {name!r}. "
+            "Rename its file."
+        )
     from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
     from prefect.deployments.runner import EntrypointType  # type: ignore[attr-defined]
 

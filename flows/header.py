@@ -13,9 +13,9 @@ from pipeline import __version__
 
 _BEGAN = re.compile(r"-(\d{8}T\d{6}Z)-")
 _SIDE = (
-    "Of each variable NAME the files have the mean NAME, where there are some the truth NAME_truth, the variances "
-    "NAME_aleatoric and NAME_epistemic, the quantiles NAME_q05 to NAME_q95, the members NAME_member and the parameters "
-    "NAME_param_... of the predictive distribution; the attribute parameters of NAME says which is which."
+    "Of each variable NAME the files have the mean NAME and, as far as the model gives them, the truth NAME_truth, the "
+    "variances NAME_aleatoric and NAME_epistemic, the quantiles NAME_q05 to NAME_q95, the members NAME_member and the "
+    "parameters NAME_param_... of the predictive distribution; the attribute parameters of NAME says which is which."
 )
 
 
@@ -38,13 +38,13 @@ def of_stage(space: Workspace, stage: str, name: str) -> dict[str, str]:
     }
 
 
-def of_command(name: str, origin: str, settings: Mapping[str, Any]) -> dict[str, str]:
-    """Return the attributes of what ``finescale predict`` writes with the model ``name`` of the run ``origin``."""
+def of_command(name: str, origin: str, settings: Mapping[str, Any], command: str = "predict") -> dict[str, str]:
+    """Return the attributes of what a command, such as ``finescale predict``, writes with a model of a run."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
         "source": f"{name} of the run {origin}, Finescale {__version__}",
-        "history": f"{now} finescale predict with {name} of {origin}",
-        "comment": _SIDE,
+        "history": f"{now} finescale {command} with {name} of {origin}",
+        **({"comment": _SIDE} if command == "predict" else {}),
         **terms(settings),
     }
 

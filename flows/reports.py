@@ -59,10 +59,13 @@ class Site:
             return None
         root = self.runs.resolve()
         path = root.joinpath(*parts)
-        if not is_run(root / parts[0]) or parts[1] in _HIDDEN or path.suffix not in SHOWN:
+        try:
+            if not is_run(root / parts[0]) or parts[1] in _HIDDEN or path.suffix not in SHOWN:
+                return None
+            whole = path.resolve()
+            return whole if whole.is_relative_to(root) and whole.is_file() else None
+        except OSError:  # a name that is longer than a file's may be, or a folder that nobody may look into
             return None
-        whole = path.resolve()
-        return whole if whole.is_relative_to(root) and whole.is_file() else None
 
 
 class _Handler(BaseHTTPRequestHandler):

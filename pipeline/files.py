@@ -17,7 +17,7 @@ from typing import Any
 
 import platformdirs
 
-from pipeline.errors import FinescaleError
+from pipeline.errors import ConfigError, FinescaleError
 
 TEMPORARY = ".tmp-"
 
@@ -29,13 +29,15 @@ def write_atomic(path: str | Path) -> Iterator[Path]:
     The block makes a file or a folder there. It has the suffix of ``path``, which writers look at.
     Both are on the disk before the rename, so not even a power cut leaves half a file with a whole
     name. A file is replaced in one step; of a folder, the old one is moved away first, so for a
-    moment there is none. Files in a folder are as readable for others as the folder is, whatever
-    mode a library gave them.
+    moment there is none. A folder is never replaced by a file: what is in it stays. Files in a
+    folder are as readable for others as the folder is, whatever mode a library gave them.
 
     Raises
     ------
     FinescaleError
         If the block wrote nothing.
+    ConfigError
+        If it wrote a file, and ``path`` is a folder.
 
     Examples
     --------
@@ -53,6 +55,8 @@ def write_atomic(path: str | Path) -> Iterator[Path]:
         yield temporary
         if not temporary.exists():
             raise FinescaleError(f"expected {path.name!r} to be written to {temporary}, got nothing there.")
+        if not temporary.is_dir():
+            require_no_folder(path)
         _open_up(temporary)
         _to_disk(temporary)
         if path.is_dir():
@@ -65,6 +69,34 @@ def write_atomic(path: str | Path) -> Iterator[Path]:
         _sync(path.parent)
     finally:
         remove(temporary)
+
+
+def require_no_folder(path: str | Path, option: str = "") -> None:
+    """Refuse a place for a file where a folder stands, before hours of work go into it.
+
+    Parameters
+    ----------
+    path : str or Path
+        What somebody gave as the name of a file that is written.
+    option : str
+        The option that it was given by, for the message.
+
+    Raises
+    ------
+    ConfigError
+        If it is a folder.
+
+    Examples
+    --------
+    >>> require_no_folder("/tmp", "--to")
+    Traceback (most recent call last):
+    pipeline.errors.ConfigError: --to: expected the name of a file to write, got the folder '/tmp'. ...
+    """
+    if Path(path).is_dir():
+        raise ConfigError(
+            f"{option}{': ' if option else ''}expected the name of a file to write, got the folder {str(path)!r}. "
+            "Nothing in it was touched; name a file in it, or another."
+        )
 
 
 def cache_folder() -> Path:

@@ -267,14 +267,14 @@ def record_of(run: RunFolder) -> RunRecord:
         for stage in STAGES:
             if (run / f"stages/{stage}.json").is_file():
                 record = run.read_json(f"stages/{stage}.json")
-                headline = record["summary"].get("headline", headline)
-                seconds += record.get("seconds") or 0.0
+                headline = str(record["summary"].get("headline", headline))
+                seconds += float(record.get("seconds") or 0.0)
                 state = "finished" if stage == STAGES[-1] else state
         for stage in STAGES:
             if run.unfinished_file(stage).is_file():
                 error = run.read_json(run.unfinished_file(stage).relative_to(run.path)).get("error")
                 headline, state = (f"{stage}: {error}", "failed") if error else (headline, "unfinished")
-    except (RunFolderError, KeyError, AttributeError) as error:
+    except (RunFolderError, KeyError, AttributeError, TypeError, ValueError) as error:
         # One damaged run must not hide the others.
         headline, state = f"damaged: {error}", "failed"
     return RunRecord(run, started, state, headline, folder_bytes(run.path), seconds)

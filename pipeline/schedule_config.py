@@ -12,6 +12,7 @@ _LENGTH = re.compile(r"(\d+)\s*(min|h|d|w)")
 _UNITS = {"min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _YEAR = timedelta(days=366)
 _CRON = (("minute", 0, 59), ("hour", 0, 23), ("day of the month", 1, 31), ("month", 1, 12), ("day of the week", 0, 7))
+_DAYS_OF_MONTH = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _NAMES = {3: {name: number for number, name in enumerate(_MONTHS, 1)}, 4: {name: k for k, name in enumerate(_DAYS)}}
@@ -63,10 +64,14 @@ class ScheduleConfig(BaseModel):
     @field_validator("timezone")
     @classmethod
     def _a_zone(cls, name: str) -> str:
+        wrong = f"expected a time zone such as UTC or Europe/Madrid, got {name!r}"
+        # Files beside the zones, which Prefect's scheduler does not know.
+        if name in {"localtime", "Factory", "posixrules"} or name.startswith(("posix/", "right/")):
+            raise ValueError(wrong)
         try:
             zoneinfo.ZoneInfo(name)
         except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ValueError(f"expected a time zone such as UTC or Europe/Madrid, got {name!r}") from error
+            raise ValueError(wrong) from error
         return name
 
     @model_validator(mode="after")
@@ -104,7 +109,8 @@ def check_cron(text: str) -> None:
     Raises
     ------
     ValueError
-        If a part is missing, is not a number, name, range, list or step, or is out of its bounds.
+        If a part is missing, is not a number, name, range, list or step, or is out of its bounds; if no year has such
+        a day.
 
     Examples
     --------
@@ -129,3 +135,20 @@ def check_cron(text: str) -> None:
             if wrong or any(not low <= value <= high for value in values) or values != sorted(values):
                 article = "an" if name == "hour" else "a"
                 raise ValueError(f"expected {article} {name} of {low} to {high} in the cron line {text!r}, got {one!r}")
+    days, months, week = parts[2:]
+    first = min(_values(2, days))
+    if week == "*" and first > max(_DAYS_OF_MONTH[month - 1] for month in _values(3, months)):
+        raise ValueError(f"expected a day that comes in the cron line {text!r}, got day {first} of month {months}")
+
+
+def _values(number: int, part: str) -> list[int]:
+    """Return the numbers that a part of a cron line stands for."""
+    _, low, high = _CRON[number]
+    found: list[int] = []
+    for one in part.split(","):
+        span, _, step = one.partition("/")
+        ends = [str(low), str(high)] if span == "*" else span.split("-")
+        first, *last = (_NAMES.get(number, {}).get(end) or int(end) for end in ends)
+        until = last[0] if last else high if step else first
+        found += range(first, until + 1, int(step or 1))
+    return found

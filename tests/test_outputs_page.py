@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flows import run_experiment
+from flows import load_run, run_experiment
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "outputs.md").read_text(encoding="utf-8")
@@ -36,6 +36,13 @@ def test_every_example_runs(folder):
     assert len(BLOCKS) == 5
     # The one for ONNX Runtime knows nothing of Finescale.
     assert not re.search(r"(import|from) (flows|models|pipeline)", BLOCKS[-1])
+
+
+def test_the_example_for_onnx_holds_for_one_network_too(folder):
+    (folder / "one").mkdir()
+    load_run(folder / "run").model("unet").export(folder / "one/bundle", ("onnx",))
+    done = subprocess.run([sys.executable, "-c", BLOCKS[-1]], cwd=folder / "one", capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_every_file_of_a_run_is_named(folder):

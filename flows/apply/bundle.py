@@ -80,8 +80,13 @@ class Bundle:
         RunFolderError
             If the folder lacks something, or no model in it is fitted; if a bundle is not as it was made.
         ConfigError
-            If there is no such model; the message names those that are there.
+            If there is no such model or engine; the message names those that are there.
         """
+        if engine is not None and engine not in known_formats():
+            known = known_formats()
+            raise ConfigError(
+                f"--engine {engine!r}: no such engine.{suggest(engine, known)} Known: {', '.join(known)}."
+            )
         run = RunFolder(path)
         missing = [name for name in _NEEDED if not (run / name).is_file()]
         if missing:

@@ -43,6 +43,20 @@ def spans_of(words: tuple[str, str]) -> tuple[Span, Span]:
     return found[0], found[1]
 
 
+def require_dates(time: np.ndarray, periods: tuple[Span, Span]) -> None:
+    """Refuse periods of which a prediction of these dates will have none, before it is made.
+
+    Raises
+    ------
+    ConfigError
+        If a date is none of the calendar.
+    DataError
+        If a period has no dates.
+    """
+    for span in periods:
+        _steps(time, span)
+
+
 def write_changes(path: Path, periods: tuple[Span, Span]) -> Path:
     """Write the changes between two periods of the prediction at ``path`` beside it; return where.
 

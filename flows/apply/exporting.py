@@ -17,7 +17,7 @@ import numpy as np
 import xarray as xr
 
 from pipeline import __version__
-from pipeline.cf import CONVENTIONS, names_aside
+from pipeline.cf import CONVENTIONS, conforming
 from pipeline.errors import ConfigError, DataError, PredictError, RunFolderError, TraitError
 from pipeline.export.engines import ENGINES, largest_gap
 from pipeline.export.example import example_inputs, example_samples, reference
@@ -84,7 +84,10 @@ def write_graphs(bundle: Bundle, folder: Path, asked: Sequence[str]) -> dict[str
                     "take --format native."
                 )
     whole = answers[0] if len(answers) == 1 else mixed(answers)
-    _write_example(folder / EXAMPLE, recipe, example, answers, whole)
+    from flows.header import of_command
+
+    attrs = of_command(bundle.name, bundle.origin, bundle.space.run.read_json("work/settings.json"), "bundle")
+    _write_example(folder / EXAMPLE, recipe, example, answers, whole, attrs)
     return graph_facts(recipe, family, whole.family, len(members), asked)
 
 
@@ -245,7 +248,12 @@ def _spread(recipe: Recipe) -> np.ndarray:
 
 
 def _write_example(
-    path: Path, recipe: Recipe, example: dict[str, np.ndarray], answers: Sequence[Prediction], whole: Prediction
+    path: Path,
+    recipe: Recipe,
+    example: dict[str, np.ndarray],
+    answers: Sequence[Prediction],
+    whole: Prediction,
+    attrs: dict[str, str],
 ) -> None:
     """Write inputs, what every graph answers and what they say together; with the places of both grids."""
     schema = recipe.schema
@@ -253,7 +261,7 @@ def _write_example(
     parts: dict[str, Any] = {}
     for one in inputs_of(recipe):
         dims = ("batch", one.name, *(f"input_{dim}" for dim in schema.input_grid.dims[: len(one.shape) - 1]))
-        parts[one.name] = (dims, example[one.name], {"long_name": one.words})
+        parts[one.name] = (dims, example[one.name], {"long_name": one.words} | _one_unit(one.units))
         names = np.asarray(one.entries, dtype=object)
         parts[f"{one.name}_name"] = (dims[1:2], names, {"long_name": f"names along {one.name}"})
     end = ("batch", "target", *(f"target_{dim}" for dim in schema.target_grid.dims))
@@ -262,16 +270,19 @@ def _write_example(
         leading = FAMILIES.get(answer.family).leading
         for name, values in answer.parameters.items():
             dims = (f"{prefix}_{leading[name]}", *end) if name in leading else end
-            parts[f"{prefix}_{name}"] = (
-                dims,
-                np.asarray(values),
-                {"long_name": f"{name} that is expected of {prefix}"},
-            )
+            units = ("1",) if name in FAMILIES.get(answer.family)().unitless else schema.target_units
+            said = {"long_name": f"{name} that is expected of {prefix}"} | _one_unit(units)
+            parts[f"{prefix}_{name}"] = (dims, np.asarray(values), said)
     for side, grid in sides.items():
         for name, values in grid.coords().items():
             if name in ("lat", "lon", "station"):
                 dims = tuple(f"{side}_{dim}" for dim in values.dims)
-                said = {key: value for key, value in values.attrs.items() if key != "axis"}
+                said = {key: str(value) for key, value in values.attrs.items() if key != "axis"}
                 parts[f"{side}_{name}_of" if name == "station" else f"{side}_{name}"] = (dims, values.values, said)
-    data = xr.Dataset(parts, attrs={"Conventions": CONVENTIONS, "title": "Example of a bundle's graphs"})
-    names_aside(data).to_netcdf(path, engine="netcdf4")
+    data = xr.Dataset(parts, attrs={"Conventions": CONVENTIONS, "title": "Example of a bundle's graphs", **attrs})
+    conforming(data).to_netcdf(path, engine="netcdf4")
+
+
+def _one_unit(units: Sequence[str]) -> dict[str, str]:
+    """Return the attribute of values that are all in the same units; of others the manifest says which are which."""
+    return {"units": units[0]} if len(set(units)) == 1 else {}

@@ -20,6 +20,7 @@ from flows.workspace import Workspace
 from pipeline.backend import Backend
 from pipeline.data.blocks import Blocks
 from pipeline.data.catalog import Entry, make_entry
+from pipeline.data.describe import files_of
 from pipeline.data.load import load
 from pipeline.data.lows import Lows
 from pipeline.data.records import ONE_GRID
@@ -206,6 +207,25 @@ def _target(entry: Entry, words: Sequence[str], source: Source, backend: Backend
         return open_as(entry, Found.of(entry, words), source.variables, backend)
     except LackingVariableError:
         return None
+
+
+def require_apart(out: Path, words: Sequence[str]) -> None:
+    """Refuse to write over a file that is read, such as a prediction of before among the files of a glob.
+
+    Raises
+    ------
+    ConfigError
+        If ``out`` is one of the files that ``--input`` named.
+    """
+    if not out.is_file():
+        return
+    for word in words:
+        there = word if Path(word).exists() else word.partition("=")[2] or word
+        if out.resolve() in {path.resolve() for path in files_of(there)}:
+            raise ConfigError(
+                f"--to: expected another file than those that are read, got {str(out)!r}, which --input {word} names. "
+                "Write to another folder, or name the inputs more closely."
+            )
 
 
 def entries_of(space: Workspace) -> Mapping[str, Entry]:

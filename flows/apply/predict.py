@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from flows.apply.bundle import OWN_PAST, Bundle
+from flows.apply.change import Span, require_dates
 from flows.apply.draws import drawn
 from flows.apply.exporting import NATIVE
-from flows.apply.inputs import Inputs
+from flows.apply.inputs import Inputs, require_apart
 from flows.apply.novelty import Strange, Watch
 from flows.apply.past import OwnPast, lacking_past, past_of
 from flows.apply.stations import require_separate, without_stations
@@ -22,7 +23,7 @@ from flows.passes import in_passes
 from flows.workspace import leads_of, target_variables
 from pipeline.errors import ConfigError, DataError, SplitError
 from pipeline.export.reading import Given, encode_in_units
-from pipeline.files import write_atomic
+from pipeline.files import require_no_folder, write_atomic
 from pipeline.prediction import Prediction
 from pipeline.prediction.serial import Forecast, write_forecasts
 from pipeline.prepare.dates import calendar_of, elapsed, iso, microseconds, parse
@@ -54,6 +55,8 @@ class Request:
         Draws of the predictive distribution that are written as members.
     block : int, optional
         Dates a block; by memory by default.
+    change : tuple of tuple of str, optional
+        Two periods that are to be compared; one without dates is refused before the work, not after.
     """
 
     inputs: tuple[str, ...]
@@ -61,6 +64,7 @@ class Request:
     span: tuple[str, str] | None = None
     members: int | None = None
     block: int | None = None
+    change: tuple[Span, Span] | None = None
 
 
 @dataclass(frozen=True)
@@ -122,13 +126,17 @@ def apply(bundle: Bundle, request: Request) -> Applied:
             f"predict: expected a model of data with dates, got {bundle.name!r} of images. Give new images to a run: "
             "put them under data.images and into a test set of split.images."
         )
+    require_no_folder(request.out, "--to")
     months = space.plan.experiment.data.months
     with Inputs.open(space, request.inputs, bool(bundle.traits & OWN_PAST)) as opened:
+        require_apart(request.out, request.inputs)
         require_step(elapsed(opened.time), schema.step_us, "--input", opened.step)
         inputs = opened.of_months(months).of_stations(schema.input_grid)
         require_separate(bundle, inputs.lacking)
         past = past_of(bundle, inputs)
         chosen = _within(inputs.time, request.span, months)
+        if request.change is not None:
+            require_dates(inputs.time[slice(*chosen)], request.change)
         asked = chosen[1] - chosen[0]
         other_months = len(_inside(opened.time, request.span)) - asked
         size = request.block or _block_size(bundle, inputs)

@@ -81,7 +81,7 @@ def predict(
         packed = bundle.endswith(".zip") and Path(bundle).is_file()
         folder = closing.enter_context(unpacked(Path(bundle))) if packed else find_run(out, bundle).path
         opened = Bundle.open(folder, model, terminal, engine)
-        done = apply(opened, Request(tuple(inputs), to, period, members, block))
+        done = apply(opened, Request(tuple(inputs), to, period, members, block, periods))
     if done.other_months and done.months:
         months = ", ".join(map(str, done.months))
         typer.echo(

@@ -22,11 +22,16 @@ app = typer.Typer(
 def list_() -> None:
     """List the shipped experiments and those of the working folder."""
     from flows.load import load_experiment, shipped
+    from pipeline.errors import UserError
 
     found = shipped()
     width = max(map(len, found))
     for name in found:
-        typer.echo(f"{name:<{width}}  {load_experiment(name).experiment.question}")
+        try:
+            said = load_experiment(name).experiment.question
+        except UserError as error:  # one of the working folder's must not hide those behind it
+            said = f"not valid: {str(error).splitlines()[0]}"
+        typer.echo(f"{name:<{width}}  {said}")
 
 
 @app.command(

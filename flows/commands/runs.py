@@ -156,7 +156,10 @@ def compare(
     libraries, machine and data. Where runs were tested on other dates or another truth, that is said first.
     """
     from flows.compare import as_text, compared
+    from pipeline.files import require_no_folder
 
+    if html is not None:
+        require_no_folder(html, "--html")
     found = compared([find_run(out, run).path for run in runs], scores or ())
     if html is None:
         typer.echo(as_text(found))

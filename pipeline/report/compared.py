@@ -157,7 +157,7 @@ def compare(paths: Sequence[Path], scores: Sequence[str] = ()) -> Comparison:
     letters = tuple(LETTERS[: len(runs)])
     _one_task(runs, letters)
     _scores_there(runs, scores)
-    tables = _tables(runs, scores)
+    tables, left_out = _tables(runs, letters, scores)
     settings = apart.experiments(runs)
     around = apart.surroundings(runs)
     return Comparison(
@@ -166,7 +166,7 @@ def compare(paths: Sequence[Path], scores: Sequence[str] = ()) -> Comparison:
         tables=tables,
         experiment=tuple(Setting(*pair) for pair in settings),
         surroundings=tuple(Setting(*pair) for pair in around),
-        cautions=apart.cautions(runs, letters, around),
+        cautions=(*left_out, *apart.cautions(runs, letters, around)),
     )
 
 
@@ -192,14 +192,19 @@ def _scores_there(runs: Sequence[Run], asked: Sequence[str]) -> None:
             raise ConfigError(f"no run has the score {name!r}.{suggest(name, known)} Known: {', '.join(known)}.")
 
 
-def _tables(runs: Sequence[Run], asked: Sequence[str]) -> tuple[ScoreTable, ...]:
-    """Return the main score and some others of every test set and target that any run has."""
+def _tables(
+    runs: Sequence[Run], letters: Sequence[str], asked: Sequence[str]
+) -> tuple[tuple[ScoreTable, ...], tuple[str, ...]]:
+    """Return the main score and some others of every test set and target that any run has, and what is left out.
+
+    What a run has in other units than the first is left out: beside the others, under their units, it would mislead.
+    """
     indexed = []
     for run in runs:
         rows = run.scores
         rows = rows[(rows["group"] == "all") & rows["value"].notna()]
         indexed.append(rows.drop_duplicates(["split", "variable", "metric", "model"]))
-    found = []
+    found, left_out = [], {}
     everything = pd.concat(indexed)
     splits = [name for name in dict.fromkeys(everything["split"]) if name != VALIDATION] or [VALIDATION]
     for split in splits:
@@ -210,10 +215,18 @@ def _tables(runs: Sequence[Run], asked: Sequence[str]) -> tuple[ScoreTable, ...]
             for metric in (main, *(name for name in others if name != main)):
                 rows = there[there["metric"] == metric]
                 if len(rows):
-                    table = _rows(indexed, split, variable, metric, list(dict.fromkeys(there["model"])))
                     units = str(rows["units"].iloc[0])
+                    alike = [run[(run["metric"] != metric) | (run["units"] == units)] for run in indexed]
+                    table = _rows(alike, split, variable, metric, list(dict.fromkeys(there["model"])))
                     found.append(ScoreTable(split, variable, metric, units, table, metric == main))
-    return tuple(found)
+                    for letter, whole, kept in zip(letters, indexed, alike, strict=True):
+                        if len(kept) < len(whole):
+                            other = str(whole.drop(kept.index)["units"].iloc[0])
+                            left_out[letter, variable] = (
+                                f"Scores of {variable} in run {letter} are in {other}, not in {units}: "
+                                "they are left out."
+                            )
+    return tuple(found), tuple(left_out.values())
 
 
 def _shown(runs: Sequence[Run], rows: pd.DataFrame, asked: Sequence[str]) -> tuple[str, Sequence[str]]:

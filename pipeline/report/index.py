@@ -112,7 +112,8 @@ def _row(record: RunRecord) -> Row:
     there = (path / "report.html").is_file()
     files = tuple((file, _link(name, file)) for file in ("scores.csv", "experiment.yaml") if (path / file).is_file())
     seconds = sum(_float(stage.get("seconds"), 0.0) for stage in stages.values())
-    warnings = sum(len(provenance.get(key) or ()) for key in ("warnings", "fallbacks", "failed_members"))
+    said_of = [provenance.get(key) for key in ("warnings", "fallbacks", "failed_members")]
+    warnings = sum(len(each) for each in said_of if isinstance(each, (list, dict)))
     started = record.started.strftime("%Y-%m-%d %H:%M") if record.started else numbers.MISSING
     size = f"{record.size / 2**20:,.1f}" if record.size < 2**30 else f"{record.size / 2**20:,.0f}"
     return Row(
@@ -143,7 +144,7 @@ def _result(plain: Any) -> Result | None:
     """Return what the report stage kept; None of a run of an older version."""
     try:
         return Result.from_plain(plain)
-    except (TypeError, KeyError):
+    except (TypeError, KeyError, ValueError, AttributeError):
         return None
 
 

@@ -96,8 +96,8 @@ def percent(share: float) -> str:
 
     Examples
     --------
-    >>> [percent(share).replace("\u00a0", " ") for share in (0.874, 0.004, 1.0, 0.9999, 0.00002)]
-    ['87 %', '0.4 %', '100 %', '99.99 %', '< 0.01 %']
+    >>> [percent(share).replace("\u00a0", " ") for share in (0.874, 0.004, 1.0, 0.9999, 0.99996, 0.00002)]
+    ['87 %', '0.4 %', '100 %', '99.99 %', '> 99.99 %', '< 0.01 %']
     """
     if not math.isfinite(share):
         return MISSING
@@ -106,6 +106,8 @@ def percent(share: float) -> str:
         return f"{value:.0f}\u00a0%"
     if 0 < value < 0.01:
         return "<\u00a00.01\u00a0%"
+    if 99.995 <= value < 100:
+        return ">\u00a099.99\u00a0%"
     for digits in range(3):
         text = f"{value:.{digits}f}"
         if float(text) not in (0, 100) and (digits > 0 or value >= 1):

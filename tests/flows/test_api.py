@@ -128,6 +128,8 @@ def test_what_is_not_there_is_said(run, tmp_path):
         run_experiment("tinny", out=tmp_path)
     with pytest.raises(ConfigError, match=r"models\.rigde\.alpha"):
         run_experiment(EXPERIMENT, {"models.rigde.alpha": 1.0}, out=tmp_path)
+    with pytest.raises(RunFolderError, match="expected a run whose stage prepare is done, or a bundle"):
+        load_bundle(tmp_path / "none")
     with pytest.raises(RunFolderError, match=r"expected scores\.csv in .*: the stage score is not done"):
         _ = type(run)(tmp_path).scores
 

@@ -160,6 +160,8 @@ def test_bands_of_rows_give_the_same_change(run, coarse, folder, monkeypatch):
 
 def test_what_does_not_fit_is_called_so(run, coarse, folder):
     bundle = Bundle.open(run, "ridge")
+    with pytest.raises(ConfigError, match=r"--engine 'onx': no such engine\. Did you mean 'onnx'\? Known: native, "):
+        Bundle.open(run, "ridge", engine="onx")
     with pytest.raises(ConfigError, match=r"no fitted model 'rigde' in .*Did you mean 'ridge'\? Known: climatology, "):
         Bundle.open(run, "rigde")
     with pytest.raises(
@@ -190,6 +192,29 @@ def test_what_does_not_fit_is_called_so(run, coarse, folder):
         RunFolderError, match=r"a run whose stage prepare is done, or a bundle, got .* without experiment"
     ):
         Bundle.open(folder / "empty")
+
+
+def test_what_is_there_is_not_written_over(run, coarse, folder, tmp_path):
+    bundle = Bundle.open(run, "ridge")
+    (tmp_path / "kept.txt").write_text("precious")
+    with pytest.raises(ConfigError, match="--to: expected the name of a file to write, got the folder"):
+        apply(bundle, Request((coarse,), tmp_path))
+    assert (tmp_path / "kept.txt").read_text() == "precious"
+    before = (folder / "gcm_1.nc").read_bytes()
+    with pytest.raises(
+        ConfigError, match=r"--to: expected another file than those that are read, got '.*gcm_1\.nc', which --input"
+    ):
+        apply(bundle, Request((f"synthetic-coarse={coarse}",), folder / "gcm_1.nc"))
+    assert (folder / "gcm_1.nc").read_bytes() == before
+
+
+def test_periods_of_a_change_are_looked_at_before_the_work(run, coarse, tmp_path):
+    bundle, out = Bundle.open(run, "ridge"), tmp_path / "out.nc"
+    with pytest.raises(DataError, match=r"--change: expected dates from 2050 to 2060 in the prediction, got none"):
+        apply(bundle, Request((coarse,), out, change=(("2004", "2004"), ("2050", "2060"))))
+    with pytest.raises(ConfigError, match="--change: "):
+        apply(bundle, Request((coarse,), out, change=(("2004", "2004"), ("2005-13-01", "2060"))))
+    assert not out.exists()
 
 
 def test_the_best_on_validation_is_taken(run):

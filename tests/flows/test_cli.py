@@ -127,6 +127,16 @@ def test_experiments_are_listed_and_shown():
     assert "harmonics: 2" in call("experiments", "show", "tiny", "--resolved").stdout
 
 
+def test_an_experiment_that_is_not_valid_does_not_hide_those_behind_it(tmp_path, finescale, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken.yaml").write_text("data: 1\nsplit: 2\nmodels: 3\n")
+    code, out, _ = finescale("experiments", "list")
+    assert code == 0
+    assert "broken" in out
+    assert "not valid: " in out
+    assert len(out.splitlines()) == 22
+
+
 def test_nothing_fitted_sees_past_the_train_span():
     done = call("check-leakage", "tiny")
     assert done.returncode == 0, done.stderr

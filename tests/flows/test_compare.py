@@ -66,6 +66,9 @@ def test_two_runs_with_different_options_side_by_side(runs, finescale, tmp_path)
         ["models.unet.alphas", "[3]", "[30]"],
         ["seed", "1", "2"],
     ]
+    code, _, err = finescale("runs", "compare", *names, "--out", str(runs[0].parent), "--html", str(tmp_path))
+    assert code == 2
+    assert "--html: expected the name of a file to write, got the folder" in err
     page = tmp_path / "all.html"
     code, out, err = finescale("runs", "compare", *names, "--out", str(runs[0].parent), "--html", str(page))
     assert (code, out) == (0, f"page: {page}\n")

@@ -42,6 +42,14 @@ def test_add_prints_without_writing_and_refuses_a_second_of_the_name(files, fine
     assert "already has an entry 'mine'; choose another with --name" in err
 
 
+def test_a_folder_is_no_catalog_and_stays(files, finescale):
+    (files / "precious").mkdir()
+    code, _, err = finescale("data", "add", "ERA5 sample.nc", "--catalog", "precious")
+    assert code == 2
+    assert "--catalog: expected the name of a file to write, got the folder 'precious'" in err
+    assert (files / "precious").is_dir()
+
+
 def test_check_fails_on_what_a_run_would_trip_over(files, finescale):
     finescale("data", "add", "ERA5 sample.nc", "--name", "mine")
     data = xr.load_dataset(files / "ERA5 sample.nc")

@@ -92,6 +92,15 @@ def test_a_zip_of_graphs_alone_is_enough_for_the_command(made, finescale, compla
     assert "--engine onnx: expected a bundle with such graphs" in err
 
 
+def test_the_example_keeps_to_cf(made, complaints):
+    path = made / "whole/example.nc"
+    assert complaints(path) == []
+    with xr.open_dataset(path) as data:
+        assert data["together_mean"].attrs["units"] == data["member00_sd"].attrs["units"] == "degC"
+        assert data["phase"].attrs["units"] == "1"
+        assert "units" not in data["predictors"].attrs  # of temperature and pressure
+
+
 def test_onnx_runtime_alone_meets_the_example(made):
     import onnxruntime
 

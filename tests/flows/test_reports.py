@@ -82,6 +82,7 @@ def test_what_readers_open_is_handed_out(ask, path, kind, content):
         f"{RUN}", f"{RUN}/", f"{RUN}/work/settings.json", f"{RUN}/models/unet/config.json", f"{RUN}/.lock",
         f"{RUN}/log.jsonl", f"{RUN}/away.html", "/notes.html", "/../secret.html", f"{RUN}/../../secret.html",
         f"{RUN}/%2e%2e/%2e%2e/secret.html", f"{RUN}/..%5c..%5csecret.html", f"{RUN}/report.html%00", "/none/report.html",
+        f"/{'a' * 300}/report.html", f"{RUN}/{'a' * 300}.html",
     ],
 )  # fmt: skip
 def test_nothing_else_of_the_disk_is(ask, path):

@@ -204,6 +204,21 @@ def test_what_work_pools_are_told_of_are_experiments():
         assert one["concurrency_limit"]["collision_strategy"] == "CANCEL_NEW"
 
 
+def test_what_a_module_cannot_name_is_not_served(tmp_path, monkeypatch):
+    import importlib
+
+    from flows.deployments import deployment
+
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "flows/experiments/tiny.yaml").read_text()
+    for name in ("v1.2", "My-Own run"):
+        Path(f"{name}.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=r"expected a name of letters, digits, .* got 'v1\.2'\. Rename its file"):
+        deployment("v1.2")
+    module, _, name = deployment("My-Own run").entrypoint.rpartition(".")
+    assert getattr(importlib.import_module(module), name).name == "finescale"
+
+
 def test_a_module_has_no_flow_of_an_unknown_name():
     from flows import deployed
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.errors import FinescaleError
+from pipeline.errors import ConfigError, FinescaleError
 from pipeline.files import file_digest, json_digest, plain, remove, write_atomic
 
 
@@ -38,6 +38,20 @@ def test_write_atomic_makes_and_replaces_a_folder(tmp_path):
             (temporary / text).write_text(text)
     assert [inner.name for inner in path.iterdir()] == ["new"]
     assert [inner.name for inner in tmp_path.iterdir()] == ["member-00"]
+
+
+def test_a_file_never_takes_the_place_of_a_folder(tmp_path):
+    (tmp_path / "runs/one").mkdir(parents=True)
+    (tmp_path / "runs/one/scores.csv").write_text("precious")
+    with (
+        pytest.raises(
+            ConfigError, match=r"expected the name of a file to write, got the folder '.*runs'. Nothing in it"
+        ),
+        write_atomic(tmp_path / "runs") as temporary,
+    ):
+        temporary.write_text("new")
+    assert (tmp_path / "runs/one/scores.csv").read_text() == "precious"
+    assert [inner.name for inner in tmp_path.iterdir()] == ["runs"]
 
 
 @pytest.mark.parametrize("folder", [False, True])

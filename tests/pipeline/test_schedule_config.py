@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prefect._vendor.croniter import croniter
+from prefect._vendor.croniter import CroniterBadDateError, croniter
 
 from pipeline.errors import ConfigError
 from pipeline.schedule_config import ScheduleConfig, check_cron, length
@@ -48,6 +48,8 @@ def test_cron_lines_are_taken_as_prefect_takes_them(text):
         ("0 3 * foo *", "expected a month of 1 to 12 .* got 'foo'"),
         ("0 3 * * 5-1", "expected a day of the week of 0 to 7 .* got '5-1'"),
         ("*/0 3 * * *", "expected a minute of 0 to 59"),
+        ("0 0 31 2 *", "expected a day that comes in the cron line .* got day 31 of month 2"),
+        ("0 0 31 apr,jun *", "got day 31 of month apr,jun"),
     ],
 )
 def test_what_is_wrong_in_a_cron_line_is_named(text, words):
@@ -59,9 +61,16 @@ numbers = [st.integers(low, high) for low, high in ((0, 59), (0, 23), (1, 31), (
 
 
 @given(st.tuples(*(st.one_of(st.just("*"), part.map(str), part.map(lambda n: f"*/{max(n, 1)}")) for part in numbers)))
-def test_whatever_we_take_prefect_takes(parts):
-    check_cron(" ".join(parts))
-    assert croniter.is_valid(" ".join(parts))
+def test_we_take_what_prefect_takes_unless_its_day_never_comes(parts):
+    text = " ".join(parts)
+    assert croniter.is_valid(text)
+    try:
+        check_cron(text)
+    except ValueError:
+        with pytest.raises(CroniterBadDateError):
+            croniter(text, datetime(2001, 1, 1, tzinfo=UTC)).get_next()
+    else:
+        assert croniter(text, datetime(2001, 1, 1, tzinfo=UTC)).get_next() > 0
 
 
 @pytest.mark.parametrize(
@@ -70,6 +79,8 @@ def test_whatever_we_take_prefect_takes(parts):
         ({}, "expected cron or every, one of both"),
         ({"cron": "0 3 * * *", "every": "1d"}, "expected cron or every, one of both"),
         ({"every": "1d", "timezone": "Mars/Olympus"}, "expected a time zone such as UTC or Europe/Madrid"),
+        ({"every": "1d", "timezone": "localtime"}, "expected a time zone such as UTC or Europe/Madrid"),
+        ({"every": "1d", "timezone": "right/UTC"}, "expected a time zone such as UTC or Europe/Madrid"),
         ({"every": "1d", "late": "soon"}, "expected a length of time"),
         ({"crom": "0 3 * * *"}, "unknown key. Did you mean 'cron'?"),
     ],

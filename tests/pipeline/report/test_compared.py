@@ -77,6 +77,16 @@ def test_intervals_that_are_not_known_are_never_marked(two):
     assert not row(found, "ridge").separate(1)
 
 
+def test_scores_in_other_units_are_left_out_and_that_is_said(two):
+    scores = pd.read_csv(two[1] / "scores.csv")
+    scores.loc[scores["metric"].isin(["rmse", "mae"]), "units"] = "degF"
+    scores.to_csv(two[1] / "scores.csv", index=False)
+    found = compare(two)
+    assert found.cautions == ("Scores of tas in run B are in degF, not in K: they are left out.",)
+    assert row(found, "ridge").scores[1] is None
+    assert row(found, "ridge", "bias").scores[1] is not None
+
+
 def test_another_truth_on_the_same_dates_is_said_first(two):
     path = next((two[1] / "predictions").glob("*.nc"))
     for path in (two[1] / "predictions").glob("*.nc"):

@@ -85,8 +85,10 @@ def test_old_and_damaged_runs_do_not_hide_the_others(runs, read_page):
     (bad / "stages/report.json").write_text("{")
     (bad / "provenance.json").write_text("[1]")
     (bad / "experiment.yaml").write_text("name: [\ntask: {\n")
+    odd = make(runs, "odd-20250101T000000Z-ffffff", summary={"headline": 5, "result": [3]}, warnings=3)
+    (odd / "stages/ingest.json").write_text("[]")
     page = read_page(index_html(runs))
-    assert "5 runs" in page.words
+    assert "6 runs" in page.words
     assert "ridge wins." in page.words
     assert "damaged: " in page.words
 
