@@ -92,7 +92,7 @@ def start(request: Request, say: Callable[[str], None] = lambda text: None) -> R
     """
     run = create_or_find(request)
     try:
-        with watched(run.path):
+        with watched(run.path, lines=True):
             return _work(run, request, say)
     except BaseException as error:
         if not isinstance(error, Exception):  # a signal

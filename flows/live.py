@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,17 +24,19 @@ _BAR = 24
 
 
 @contextmanager
-def watched(path: Path) -> Iterator[None]:
-    """Show the run at ``path`` on standard error while the block lasts; nothing where that is no terminal.
+def watched(path: Path, *, lines: bool = False) -> Iterator[None]:
+    """Show the run at ``path`` on standard error while the block lasts.
 
-    What stays when it ends is a line for every stage that is done.
+    What stays when it ends is a line for every stage that is done. Where that is no terminal, nothing is shown; or,
+    with ``lines``, a line when a stage begins and when it is done, as logs of batch systems want it.
     """
     from rich.console import Console
     from rich.live import Live
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield
+        with _in_lines(RunFolder(path)) if lines else nullcontext():
+            yield
         return
     view = _View(RunFolder(path), Board(path))
     try:
@@ -39,6 +44,40 @@ def watched(path: Path) -> Iterator[None]:
             yield
     finally:
         console.print(view.table(last=True))
+
+
+@contextmanager
+def _in_lines(run: RunFolder) -> Iterator[None]:
+    """Write a line to standard error when a stage begins and when it is done."""
+    stop, told = threading.Event(), {name for name in STAGES if (run / f"stages/{name}.json").is_file()}
+    begun: set[str] = set()
+
+    def look() -> None:
+        for name in STAGES:
+            if name not in told and (run / f"stages/{name}.json").is_file():
+                told.add(name)
+                seconds = float(run.read_json(f"stages/{name}.json")["seconds"])
+                _line(f"{name}: done in {clock(seconds)}")
+            elif name not in told | begun and run.unfinished_file(name).is_file():
+                begun.add(name)
+                _line(f"{name}: begun")
+
+    def watch() -> None:
+        while not stop.wait(1.0 / _PER_SECOND):
+            look()
+
+    watcher = threading.Thread(target=watch, name="stages-in-lines", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        watcher.join()
+        look()
+
+
+def _line(text: str) -> None:
+    print(f"{datetime.now().astimezone():%H:%M:%S} {text}", file=sys.stderr, flush=True)
 
 
 class _View:

@@ -28,6 +28,12 @@ def text(result: Result) -> str:
     for model, value, interval, role in rows:
         lines.append(f"  {model:<{widths[0]}}  {value:>{widths[1]}}  {interval:>{widths[2]}}  {role}".rstrip())
     lines.append(f"  {_of(result)}")
+    if result.models and all(one.low is None for one in result.models):
+        lines.append(
+            "  no intervals: the truth has too few independent blocks for one; a difference may have one still"
+        )
+    if result.warnings:
+        lines += ["", "before you rely on this:", *(f"- {warning}" for warning in result.warnings)]
     return "\n".join(lines).replace("\u00a0", " ")
 
 

@@ -19,8 +19,18 @@ T = TypeVar("T")
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Return ``" Did you mean 'rmse'?"`` for a near miss among ``known``, else an empty string."""
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    """Return ``" Did you mean 'rmse'?"`` for a near miss among ``known``, else an empty string.
+
+    What is written out where the name is short is one, too.
+
+    Examples
+    --------
+    >>> suggest("rsme", ["mae", "rmse"]), suggest("learning_rate", ["depth", "lr"])
+    (" Did you mean 'rmse'?", " Did you mean 'lr'?")
+    """
+    known = list(known)
+    short = "".join(word[0] for word in name.lower().split("_") if word)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6) or [one for one in known if one == short != name[:1]]
     return f" Did you mean {near[0]!r}?" if near else ""
 
 

@@ -111,7 +111,7 @@ class RunFolder:
             )
         known = f"Known: {_few(names)}." if names else "There are none yet."
         raise RunFolderError(
-            f"expected a run's path, name or the start of one, got {text!r}, which is not in {parent}."
+            f"expected a run's path, name or the start of one, got {text!r}, which is not in {parent}{_no_path(text)}."
             f"{suggest(text, names)} {known}"
         )
 
@@ -296,6 +296,13 @@ def folder_bytes(folder: str | Path) -> int:
     except FileNotFoundError:
         return 0
     return total
+
+
+def _no_path(text: str) -> str:
+    """Return what is to be said of what looks like a path: that nothing is there, or no run."""
+    if "/" not in text and "\\" not in text:
+        return ""
+    return ", and a folder without a run" if Path(text).is_dir() else ", and no folder that is there"
 
 
 def _few(names: list[str]) -> str:

@@ -16,6 +16,10 @@ class _Section(BaseModel):
 
 
 def _by_name(test: Any) -> Any:
+    if isinstance(test, (str, int, float)) or test is True:
+        raise ValueError(
+            f"expected a list such as [2002-07-02, 2003-03-31], or a mapping of names to such lists, got {test!r}"
+        )
     return {"test": test} if isinstance(test, (list, tuple)) else test
 
 

@@ -70,7 +70,7 @@ def _answer(study: Study) -> Answer:
 def _of_lower(study: Study, gap: Difference, where: str) -> Answer:
     """Return the verdict by a score that is better where it is lower."""
     name, base = label(study.headline), label(study.reference or "")
-    relative = f", {_relative(gap)}" if _relative(gap) else ""
+    relative = f", {_relative(gap)} {'lower' if gap.value < 0 else 'higher'}" if _relative(gap) else ""
     if not gap.known:
         better = "lower" if gap.value < 0 else "higher"
         share = f" ({_relative(gap)})" if _relative(gap) else ""
@@ -87,7 +87,7 @@ def _of_lower(study: Study, gap: Difference, where: str) -> Answer:
         )
     others = _winners(study)
     lead = f"{name} does not beat the best baseline, {base}" if others else f"{_NO_WINNER} the best baseline, {base}"
-    subject = "it" if others else name if len(study.models) == 2 else f"the best of the others, {name},"
+    subject = "it" if others else name if len(study.models) == 2 else f"the best of the others on validation, {name},"
     if gap.low > 0:
         text = (
             f"{lead}: {subject} is worse by {_amount(gap, study.unit)} {study.word()}{_bounds(gap)}{relative}{where}."

@@ -112,8 +112,10 @@ def _row(record: RunRecord) -> Row:
     there = (path / "report.html").is_file()
     files = tuple((file, _link(name, file)) for file in ("scores.csv", "experiment.yaml") if (path / file).is_file())
     seconds = sum(_float(stage.get("seconds"), 0.0) for stage in stages.values())
+    # What a report's first screen warns of; of a run without one, what its stages left.
     said_of = [provenance.get(key) for key in ("warnings", "fallbacks", "failed_members")]
-    warnings = sum(len(each) for each in said_of if isinstance(each, (list, dict)))
+    so_far = sum(len(each) for each in said_of if isinstance(each, (list, dict)))
+    warnings = so_far if result is None else len(result.warnings)
     started = record.started.strftime("%Y-%m-%d %H:%M") if record.started else numbers.MISSING
     size = f"{record.size / 2**20:,.1f}" if record.size < 2**30 else f"{record.size / 2**20:,.0f}"
     return Row(
@@ -131,7 +133,7 @@ def _row(record: RunRecord) -> Row:
         baseline=_baseline(result),
         verdict=Cell(record.headline or numbers.MISSING, record.headline.lower()),
         size=Cell(size, float(record.size)),
-        warnings=Cell(str(warnings) if provenance else numbers.MISSING, float(warnings)),
+        warnings=Cell(str(warnings) if provenance or result else numbers.MISSING, float(warnings)),
     )
 
 

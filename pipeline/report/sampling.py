@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipeline.metrics.years import LEAST_SHARE, years_of
 from pipeline.report import numbers
 from pipeline.units import step_word
 
@@ -37,6 +38,10 @@ class Sampling:
         Number of years that have samples; a winter counts as the year of its January.
     place : str
         Where tiles were cut: ``"columns 410 to 511 of 2 images"``.
+    counted : int
+        Number of years that indices of a year are taken over: those with nine tenths of the days of the longest.
+    part : str
+        What such a year holds, ``"July to December 2002"`` or ``"December to February"``; empty for all months.
     """
 
     count: int
@@ -46,6 +51,8 @@ class Sampling:
     season: str
     years: int
     place: str = ""
+    counted: int = 0
+    part: str = ""
 
     @classmethod
     def of(cls, time: np.ndarray) -> Sampling:
@@ -65,7 +72,11 @@ class Sampling:
             step = "sample"
         present = frozenset(months.tolist())
         shifted = years + (months >= 7) if winters(present) else years
-        return cls(len(index), _iso(time[0]), _iso(time[-1]), step, _season(present, step), len(set(shifted.tolist())))
+        every = len(set(shifted.tolist()))
+        count, part = _counted(time, months, step)
+        return cls(
+            len(index), _iso(time[0]), _iso(time[-1]), step, _season(present, step), every, counted=count, part=part
+        )
 
     @classmethod
     def of_tiles(cls, count: int, span: Sequence[str] = (), images: int = 0) -> Sampling:
@@ -121,6 +132,16 @@ def _fields(time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         index = pd.DatetimeIndex(time)
         return index.year.to_numpy(), index.month.to_numpy()
     return np.array([t.year for t in time]), np.array([t.month for t in time])
+
+
+def _counted(time: np.ndarray, months: np.ndarray, step: str) -> tuple[int, str]:
+    """Return over how many years indices of a year are taken, and which months these hold where not all."""
+    years = years_of(time)
+    sizes = np.diff(years.edges, axis=1)[:, 0]
+    kept = np.flatnonzero(sizes >= LEAST_SHARE * sizes.max())
+    spans = [slice(*years.edges[k]) for k in kept]
+    part = _season(frozenset(np.concatenate([months[span] for span in spans]).tolist()), step)
+    return len(kept), f"{part} {years.label[kept[0]]}" if part and len(kept) == 1 else part
 
 
 def _iso(moment: Any) -> str:

@@ -26,6 +26,7 @@ class _Bias:
     unit: str | None = None
 
 
+_YEARLY = " of a year"
 _OWN_DAYS = frozenset({"point", "members"})  # families whose days are the model's own
 # Of each group, the first that the model has.
 _TOLD = (
@@ -137,11 +138,12 @@ def _first(study: Study, variable: str, options: tuple[_Bias, ...]) -> _Clause |
     for told in options:
         row = study.score(study.headline, told.metric, variable=variable)
         if row is not None:
-            return _clause(told, row)
+            return _clause(told, row, study.sampling.part if study.sampling else "")
     return None
 
 
-def _clause(told: _Bias, row: pd.Series) -> _Clause:
+def _clause(told: _Bias, row: pd.Series, part: str) -> _Clause:
+    """Return what is said of a bias; ``part`` is what a year holds where that is not all of it."""
     value, low, high = (told.scale * float(row[key]) for key in ("value", "low", "high"))
     turn = -1.0 if value < 0 else 1.0
     known = bool(np.isfinite(low) and np.isfinite(high))
@@ -151,7 +153,10 @@ def _clause(told: _Bias, row: pd.Series) -> _Clause:
     inside = ", zero inside" if low <= 0 <= high else ""
     bounds = f" ({interval(low, high, decimals)}{inside})" if known else ""
     way = told.less if value < 0 else told.more
-    return _Clause(told.what, f"{'is' if told.what else 'gives'} {shown} {way}{bounds}")
+    said = f"{'is' if told.what else 'gives'} {shown} {way}{bounds}"
+    if part and told.what.endswith(_YEARLY):
+        return _Clause(told.what.removesuffix(_YEARLY), f"in {part} {said}")
+    return _Clause(told.what, said)
 
 
 def _structure(study: Study, variable: str, data: xr.Dataset | None) -> _Clause | None:

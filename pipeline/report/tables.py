@@ -51,7 +51,10 @@ FLOW_ONLY = ("log_nse", "pbias", "fhv", "fms", "flv", "peak_timing", "low_flow_b
 WIDEST = 7
 _LONG = 40
 _MARKS = "Small print: 95\u00a0% interval. Bold: best; \u2248: the best value lies inside this model's interval."
-_MARKS_ALONE = "No interval is known. Bold: best."
+_MARKS_ALONE = (
+    "No interval is known: the truth has too few independent blocks for one, which the difference of two models may "
+    "have nevertheless. Bold: best."
+)
 TRUST = ("coverage_50", "coverage_90", "coverage_95", "width_50", "width_90", "width_95", "spread_skill")  # fmt: skip
 CALIBRATION = ("sharpness", "cv_spread", "pit_coverage_90", "miscalibration_area", "pit_index", "ence", "ause")
 INTERVALS = ("interval_score_50", "interval_score_90")

@@ -40,6 +40,17 @@ def test_stages_are_done_at_work_or_to_come(run):
     assert [line.strip() for line in lines[2:]] == ["· fit", "· predict", "· score", "· explain", "· report"]
 
 
+def test_a_log_has_a_line_when_a_stage_begins_and_when_it_is_done(run, capsys):
+    done(run, "ingest", 2.25)
+    with live.watched(run.path, lines=True):
+        run.write_json("stages/prepare.unfinished", {})
+        time.sleep(0.6)
+        done(run, "prepare", 61.0)
+        done(run, "fit", 3.0)
+    lines = [line.partition(" ")[2] for line in capsys.readouterr().err.splitlines()]
+    assert lines == ["prepare: begun", "prepare: done in 1:01", "fit: done in 3.0 s"]
+
+
 def test_what_was_done_before_is_told_apart(run):
     done(run, "ingest", 2.25)
     assert "was done" in seen(run)[0]

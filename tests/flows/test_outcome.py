@@ -68,7 +68,16 @@ def test_text_has_the_verdict_and_every_model_with_its_interval():
         "  ridge      1.50              –  best baseline",
         "  clim       3.00   2.90 to 3.12  baseline",
         "  of tas on test; lower is better",
+        "",
+        "before you rely on this:",
+        "- a <b>warning</b>",
     ]
+
+
+def test_text_says_why_no_model_has_an_interval():
+    models = tuple(replace(one, low=None, high=None) for one in RESULT.models)
+    lines = text(replace(RESULT, models=models, warnings=())).splitlines()
+    assert lines[-1].startswith("  no intervals: the truth has too few independent blocks for one")
 
 
 def test_markdown_lets_nothing_of_a_name_through_as_markup():

@@ -176,19 +176,19 @@ def _others(study: Study, variable: str) -> list[str]:
 
 
 def _independent(study: Study, models: Iterable[str]) -> str:
-    """Say of which models draws are no fields: those whose distributions have no members."""
+    """Say of which models draws are no fields: those whose distributions are of every cell by itself."""
     loose = [numbers.label(model) for model in models if structure_words.without_members(study, model)]
     if not loose:
         return ""
     verb, whose = ("gives", "its") if len(loose) == 1 else ("give", "their")
     if study.run.is_series:
         return (
-            f" {numbers.listing(loose)} {verb} a distribution without members: {whose} draws are independent from "
-            f"{study.step} to {study.step}, so they follow each other as no series does."
+            f" {numbers.listing(loose)} {verb} a distribution of every {study.step} by itself: {whose} draws are "
+            f"independent from {study.step} to {study.step}, so they follow each other as no series does."
         )
     return (
-        f" {numbers.listing(loose)} {verb} a distribution without members: {whose} draws are independent from cell to "
-        f"cell and {study.step} to {study.step}, so their spectra and spells are not those of fields."
+        f" {numbers.listing(loose)} {verb} a distribution of every cell by itself: {whose} draws are independent from "
+        f"cell to cell and {study.step} to {study.step}, so their spectra and spells are not those of fields."
     )
 
 
@@ -221,9 +221,12 @@ def _row(study: Study, grid: Grid, variable: str, index: str, truth: xr.DataArra
 def _years(study: Study) -> str:
     """Say what an index of a year is of, where a test set holds a part of each alone."""
     sampling = study.sampling
-    if sampling is None or not sampling.season:
+    if sampling is None or not (sampling.part or sampling.counted < sampling.years):
         return "mean over the years"
-    return f"mean over {sampling.years} years, {sampling.season} alone," if sampling.years > 1 else sampling.season
+    if sampling.counted == 1:
+        return sampling.part or f"the one whole year of {sampling.years}"
+    alone = f", {sampling.part} alone," if sampling.part else " that are whole"
+    return f"mean over {sampling.counted} years{alone}"
 
 
 def truth_and_prediction(

@@ -71,13 +71,14 @@ def _caption(study: Study, variable: str, reference: str, count: int) -> str:
     if count > 1:
         chance = numbers.number(count * LEVEL, 1 if count * LEVEL >= 0.1 else 2)
         several = (
-            f" Of {count} models as good as the baseline, {chance} would have a star by chance: nothing is corrected "
-            f"for that, but a p below {numbers.number(LEVEL / count, 3)} would stand."
+            f" Of {count} models as good as the baseline, {chance} would have a star by chance alone; a p below "
+            f"{numbers.number(LEVEL / count, 3)} holds even so."
         )
     return (
-        f"Tests of the difference of the {name} to {numbers.label(reference)}, {variable} on {study.split}: of the "
-        f"mean of the {loss} {step} by {step}, whose memory is reckoned with, and of their sign over blocks as good as "
-        "independent, each of which counts once. Star: p below 0.05. A p says how often models that are as good would "
-        "differ as much by chance; not how large a difference is, nor whether it is of use or holds elsewhere."
+        f"Tests of the difference of the {name} to {numbers.label(reference)}, {variable} on {study.split}. The mean "
+        f"test is of the mean difference of the {loss}, allowing for errors that last from {step} to {step}; the sign "
+        "test is of which model is better more often, over blocks of time long enough to be independent (a dash: too "
+        "few of them). Star: p below 0.05. A p is how often two models that are equally good would differ this much by "
+        "chance; it says neither how large a difference is nor whether it holds elsewhere."
         f"{several}"
     )

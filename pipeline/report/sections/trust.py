@@ -59,7 +59,8 @@ def _variable(study: Study, data: xr.Dataset | None, variable: str) -> list[Bloc
         drawn = (_histogram, _curve, _spread, _left_out)
         pictures = [p for draw in drawn if (p := draw(study, data, variable))]
         if pictures:
-            blocks.append(Figure(slug("calibration", variable), tuple(pictures), _caption(study, variable, bool(said))))
+            caption = _caption(study, variable, left_out=bool(said), banded=_banded(study, data, variable))
+            blocks.append(Figure(slug("calibration", variable), tuple(pictures), caption))
     dry = _DRY if error_bars.dry_days(study, variable) else ""
     table = tables.skill_table(
         study, variable, study.split, tables.TRUST, slug("trust", variable),
@@ -92,13 +93,20 @@ def _variable(study: Study, data: xr.Dataset | None, variable: str) -> list[Bloc
     return blocks
 
 
-def _caption(study: Study, variable: str, left_out: bool) -> str:
+def _caption(study: Study, variable: str, *, left_out: bool, banded: bool) -> str:
+    band = " with its 95\u00a0% band (thin lines: other models)" if banded else " (thin lines: other models)"
     caption = (
         f"{numbers.label(study.headline)}, {variable} on {study.split}. In order as far as the model gives them: where "
-        "the truth falls in the forecast; calibration with its 95\u00a0% band (thin lines: other models); RMSE in bins "
+        f"the truth falls in the forecast; calibration{band}; RMSE in bins "
         "of predicted spread, which rises less than the spread even for right forecasts where members are few"
     )
     return f"{caption}; RMSE of what is left where the least sure is left out first." if left_out else f"{caption}."
+
+
+def _banded(study: Study, data: xr.Dataset, variable: str) -> bool:
+    """Whether the headline model's calibration curve has a band; of few blocks it has none."""
+    curve = curves.calibration(data, variable, study.headline, "")
+    return curve is None or bool(np.isfinite(curve.low).any())
 
 
 def _left_out(study: Study, data: xr.Dataset, variable: str) -> Picture | None:

@@ -33,6 +33,8 @@ class Verdict:
     chosen: str
     warnings: tuple[str, ...]
     pictures: tuple[Picture, ...]
+    model: str
+    """Whose pictures stand beside the bars; empty where there are none."""
 
     @property
     def figure(self) -> Figure:
@@ -63,6 +65,7 @@ def build(study: Study) -> Verdict:
         chosen=sentences.chosen(study) if study.reference and study.chosen_on == VALIDATION else "",
         warnings=cautions.warnings(study),
         pictures=tuple(pictures),
+        model=numbers.label(study.headline) if len(pictures) > 1 else "",
     )
 
 

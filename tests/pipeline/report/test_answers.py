@@ -52,7 +52,7 @@ OURS = ("unet", "ridge")
         (
             {OURS: (0.2, 0.1, 0.3, 0.2)}, "lose",
             "No model beats the best baseline, ridge: unet is worse by 0.200 K RMSE (95 % interval 0.100 to 0.300), "
-            f"20 %, {PLACE}.",
+            f"20 % higher, {PLACE}.",
         ),
         (
             {OURS: (0.02, -0.1, 0.14, 0.02)}, "tie",
@@ -71,7 +71,7 @@ OURS = ("unet", "ridge")
         ),
         (
             {("ridge", "unet"): (0.1, 0.05, 0.15, 0.07)}, "win",
-            "unet beats the best baseline, ridge, by 0.100 K RMSE (95 % interval 0.050 to 0.150), 7 %, " f"{PLACE}.",
+            "unet beats the best baseline, ridge, by 0.100 K RMSE (95 % interval 0.050 to 0.150), 7 % lower, " f"{PLACE}.",
         ),
     ],
     ids=["a win without a share", "a defeat", "a tie", "few blocks", "not compared", "compared the other way round"],

@@ -44,10 +44,11 @@ def test_a_star_stands_where_p_is_below_a_twentieth(run):
     assert "p_dm" in table.csv
     caption = table.caption.replace("\u00a0", " ")
     assert caption.startswith(
-        "Tests of the difference of the RMSE to ridge, tas on test: of the mean of the square errors"
+        "Tests of the difference of the RMSE to ridge, tas on test. The mean test is of the mean difference of the square "
+        "errors, allowing for errors that last from day to day;"
     )
-    assert "not how large a difference is" in caption
-    assert "by chance: nothing is corrected" not in caption  # of one model
+    assert "neither how large a difference is" in caption
+    assert "by chance alone" not in caption  # of one model
 
 
 def test_a_test_that_was_not_made_is_a_dash(run):
@@ -57,8 +58,8 @@ def test_a_test_that_was_not_made_is_a_dash(run):
 
 def test_of_many_models_it_says_how_many_stars_chance_gives(make_run):
     caption = _tests(_tested(make_run(years=1, attributions=False), 0.0001, 0.01)).caption
-    assert "Of 6 models as good as the baseline, 0.3 would have a star by chance" in caption
-    assert "a p below 0.008 would stand" in caption
+    assert "Of 6 models as good as the baseline, 0.3 would have a star by chance alone" in caption
+    assert "a p below 0.008 holds even so" in caption
 
 
 def _with_curves(run, by_spread):

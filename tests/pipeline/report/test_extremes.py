@@ -92,16 +92,16 @@ def test_sentence_of_precipitation(make):
 def test_sentence_of_temperature_without_fields(make):
     lead = _section(make(HEAT)).lead.replace("\u00a0", " ")
     assert lead == (
-        "On the test set, the hottest day of a year of unet is 0.40 K too cool (−0.10 to 0.90, zero inside), its "
-        "coldest day of a year is 1.2 K too warm (0.5 to 1.9) and its days vary 0.97 times as much as the truth's "
-        "(0.93 to 1.01)."
+        "On the test set, the hottest day of unet in December to February 1998 is 0.40 K too cool (−0.10 to 0.90, zero "
+        "inside), its coldest day in December to February 1998 is 1.2 K too warm (0.5 to 1.9) and its days vary 0.97 times "
+        "as much as the truth's (0.93 to 1.01)."
     )
 
 
 def test_no_interval_is_said_that_is_not_known(make):
     scores = {"bias_txx": (-0.44, np.nan, np.nan, "K")}
     assert _section(make(scores)).lead.replace("\u00a0", " ") == (
-        "On the test set, the hottest day of a year of unet is 0.44 K too cool."
+        "On the test set, the hottest day of unet in December to February 1998 is 0.44 K too cool."
     )
 
 
@@ -109,7 +109,10 @@ def test_draws_without_members_are_called_independent(make):
     section = _section(make(HEAT, psd=4.0, family="bernoulli_gamma"))
     assert "its draws are independent from cell to cell and hold 4.00 times the truth's variance" in section.lead
     (figure,) = [figure for figure in _blocks(section, Figure) if figure.name == "spectra-tas"]
-    assert "unet gives a distribution without members: its draws are independent from cell to cell" in figure.caption
+    assert (
+        "unet gives a distribution of every cell by itself: its draws are independent from cell to cell"
+        in figure.caption
+    )
     members = _section(make(HEAT, psd=4.0, family="members"))
     assert "its fields hold 4.00 times" in members.lead
     assert "independent" not in " ".join(figure.caption for figure in _blocks(members, Figure))

@@ -142,6 +142,21 @@ def test_sampling_in_words(time, words, years):
     assert (sampling.words, sampling.years) == (words, years)
 
 
+@pytest.mark.parametrize(
+    ("time", "counted", "part"),
+    [
+        (days("2000-01-01", "2001-12-31"), 2, ""),
+        (days("1997-12-01", "2002-02-28", (12, 1, 2)), 5, "December to February"),
+        # Three months of 2003 are no year beside six of 2002, and half a year none beside a whole one.
+        (days("2002-07-02", "2003-03-31"), 1, "July to December 2002"),
+        (days("2000-01-01", "2001-06-30"), 1, ""),
+    ],
+)
+def test_what_indices_of_a_year_are_taken_over(time, counted, part):
+    sampling = Sampling.of(time)
+    assert (sampling.counted, sampling.part) == (counted, part)
+
+
 def test_sampling_of_another_calendar():
     cftime = pytest.importorskip("cftime")
     time = np.array([cftime.Datetime360Day(2000, 2, day) for day in range(1, 31)])

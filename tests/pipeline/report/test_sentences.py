@@ -39,20 +39,20 @@ PLACE = "on 90 December to February days, 1997-12-01 to 1998-02-28"
     [
         (
             {"unet": (-0.142, -0.194, -0.0903)}, "win",
-            f"unet beats the best baseline, ridge, by 0.142 K RMSE (95 % interval 0.090 to 0.194), 9 %, {PLACE}.",
+            f"unet beats the best baseline, ridge, by 0.142 K RMSE (95 % interval 0.090 to 0.194), 9 % lower, {PLACE}.",
         ),
         (
             {"unet": (0.1, 0.05, 0.15), "random_forest": (0.2, 0.1, 0.3)}, "lose",
-            f"No model beats the best baseline, ridge: the best of the others, unet, is worse by 0.100 K RMSE (95 % interval 0.050 to 0.150), 7 %, {PLACE}.",
+            f"No model beats the best baseline, ridge: the best of the others on validation, unet, is worse by 0.100 K RMSE (95 % interval 0.050 to 0.150), 7 % higher, {PLACE}.",
         ),
         (
             {"unet": (-0.01, -0.06, 0.04)}, "tie",
-            "No model beats the best baseline, ridge: the best of the others, unet, cannot be told from it, its RMSE differs by "
+            "No model beats the best baseline, ridge: the best of the others on validation, unet, cannot be told from it, its RMSE differs by "
             f"−0.0100 K (95 % interval −0.0600 to 0.0400), {PLACE}.",
         ),
         (
             {"unet": (0.1, 0.05, 0.15), "random_forest": (-0.2, -0.3, -0.1)}, "lose",
-            f"unet does not beat the best baseline, ridge: it is worse by 0.100 K RMSE (95 % interval 0.050 to 0.150), 7 %, {PLACE}. "
+            f"unet does not beat the best baseline, ridge: it is worse by 0.100 K RMSE (95 % interval 0.050 to 0.150), 7 % higher, {PLACE}. "
             "On the test set, random forest does beat it, but validation did not choose it.",
         ),
         (

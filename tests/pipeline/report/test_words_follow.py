@@ -184,7 +184,8 @@ def test_no_interval_is_said_where_there_is_none(make_run):
     assert text.endswith("; no interval of the difference could be computed (too few blocks).")
     assert "chance" not in text
     table = _table(skill.build(found), "scores-")
-    assert table.caption.endswith("No interval is known. Bold: best.")
+    assert table.caption.endswith("may have nevertheless. Bold: best.")
+    assert "No interval is known: the truth has too few independent blocks for one" in table.caption
     assert {cell.note for row in table.rows for cell in row[1:]} == {""}
     assert {cell.mark for row in table.rows for cell in row} == {"", "best"}
     field = np.array([[1.0, -1.0]])

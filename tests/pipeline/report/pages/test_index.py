@@ -16,7 +16,7 @@ RESULT = Result(
     question="which?", verdict="unet wins.", trust="", tone="win", score="RMSE", units="K", better="lower",
     variable="tas", split="test", model="unet", baseline="ridge",
     models=(ModelScore("unet", 0.86, 0.83, 0.9, 730, False), ModelScore("ridge", 1.53, None, None, 730, True)),
-    warnings=(),
+    warnings=("a", "b", "c"),
 ).plain  # fmt: skip
 
 
