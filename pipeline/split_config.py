@@ -18,7 +18,8 @@ class _Section(BaseModel):
 def _by_name(test: Any) -> Any:
     if isinstance(test, (str, int, float)) or test is True:
         raise ValueError(
-            f"expected a list such as [2002-07-02, 2003-03-31], or a mapping of names to such lists, got {test!r}"
+            "expected a list (of the first and last date or pixel, or of basins), or names with a list each, got "
+            f"{test!r}"
         )
     return {"test": test} if isinstance(test, (list, tuple)) else test
 

@@ -102,6 +102,14 @@ def test_find_says_that_there_are_no_runs(tmp_path):
         RunFolder.find(tmp_path / "none", "tiny")
 
 
+def test_find_says_of_a_path_whether_something_is_there(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RunFolderError, match=r"which is not in .*, and no folder that is there\. There are none yet"):
+        RunFolder.find(tmp_path, str(tmp_path / "none"))
+    with pytest.raises(RunFolderError, match=r"which is not in .*, and a folder without a run\. There are none yet"):
+        RunFolder.find(tmp_path, str(tmp_path / "empty"))
+
+
 def test_find_takes_an_empty_text_for_no_run(tmp_path):
     make(tmp_path, "tiny-20260101T000000Z-aaaaaa")
     with pytest.raises(RunFolderError, match=r"got ''"):

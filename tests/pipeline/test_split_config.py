@@ -50,6 +50,8 @@ def test_each_kind_is_told_by_its_word():
     [
         ({"by": "pixel"}, "^x.yaml: split: expected keys with split.by one of time, basin and block"),
         ({"by": "basin", "train": ["a"], "validation": ["b"], "test": ["a"]}, "expected a basin in one split, got a in test and train"),
+        ({"by": "basin", "train": ["a"], "validation": ["b"], "test": "c"}, "split.test: expected a list .*, or names with a list each, got 'c'"),
+        ({"train": ["2001", "2002"], "validation": ["2003", "2003"], "test": 2004}, "expected a list .*, or names with a list each, got 2004"),
         ({"by": "basin", "train": ["a", "a"], "validation": ["b"], "test": ["c"]}, "expected each basin once in train"),
         ({"by": "basin", "train": ["a"], "validation": ["b"], "test": {"train": ["c"]}}, "expected test sets with names of their own"),
     ],
